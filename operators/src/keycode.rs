@@ -1,0 +1,1 @@
+//! Values as order-preserving bytes.

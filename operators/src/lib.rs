@@ -4,9 +4,9 @@
 //! columns, [`window`] holds all window arithmetic, [`keycode`] writes values as order-preserving bytes, [`accumulator`] holds what
 //! is kept per group, [`plan`] puts them together, [`sql`] makes plans from text.
 
-pub mod expr;
-pub mod window;
-pub mod keycode;
 pub mod accumulator;
+pub mod expr;
+pub mod keycode;
 pub mod plan;
 pub mod sql;
+pub mod window;

@@ -12,7 +12,7 @@ use crate::accumulator::Accumulator;
 use crate::expr::Expr;
 use crate::plan::MetricPlan;
 use crate::window::Window;
-use raympp_types::{DataType, EventTime, MetricId, PlanVersion};
+use raympp_types::{DataType, MetricId, PlanVersion};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -118,8 +118,9 @@ pub struct SharedMetric {
     pub shape: usize,
     /// By aggregate of the plan: positions of its accumulators in the store, as lowered.
     pub accumulators: Vec<Vec<usize>>,
-    /// Windows that start at or before this time are not the metric's: it was added when that time had been seen.
-    pub counts_after: EventTime,
+    /// The plan that brought it. After the first plan this means: rows count from the barrier that carries the plan, and windows that
+    /// start at or before the highest event time at that barrier are not the metric's.
+    pub since: PlanVersion,
 }
 
 /// Everything a stream computes, with what is shared.
@@ -147,17 +148,16 @@ impl SharedPlan {
         let mut order: Vec<usize> = (0..metrics.len()).collect();
         order.sort_by_key(|&i| metrics[i].1.window.slice_width_us());
         for i in order {
-            plan.place(metrics[i].0, &metrics[i].1, EventTime::MIN, false);
+            plan.place(metrics[i].0, &metrics[i].1, false);
         }
         plan.metrics.sort_by_key(|metric| metric.id);
         plan
     }
 
-    /// The plan with one metric more, added while rows flow: it shares a store only if that has all it needs. Its first window is the
-    /// first that starts after `seen`, the highest event time at the barrier where it joins.
-    pub fn with(&self, id: MetricId, metric: &Arc<MetricPlan>, seen: EventTime) -> SharedPlan {
+    /// The plan with one metric more, added while rows flow: it shares a store only if that has all it needs.
+    pub fn with(&self, id: MetricId, metric: &Arc<MetricPlan>) -> SharedPlan {
         let mut plan = SharedPlan { version: self.version.next(), ..self.clone() };
-        plan.place(id, metric, seen, true);
+        plan.place(id, metric, true);
         plan
     }
 
@@ -183,7 +183,7 @@ impl SharedPlan {
         self.stores.iter().enumerate().filter_map(|(i, store)| Some((i, store.as_ref()?)))
     }
 
-    fn place(&mut self, id: MetricId, metric: &Arc<MetricPlan>, seen: EventTime, frozen: bool) {
+    fn place(&mut self, id: MetricId, metric: &Arc<MetricPlan>, frozen: bool) {
         let key_space = self.key_space_of(metric);
         let lowered: Vec<Vec<Accumulator>> = metric.aggregates.iter().map(|aggregate| aggregate.lower().accumulators).collect();
         let wanted = self.store_wanted(key_space, metric, lowered.iter().flatten());
@@ -195,7 +195,7 @@ impl SharedPlan {
         let target = Arc::make_mut(self.stores[store].as_mut().expect("just found"));
         let accumulators = merge_accumulators(target, &lowered);
         merge_shape(target, metric, &accumulators);
-        let metric = SharedMetric { id, plan: Arc::clone(metric), store, tier: 0, shape: 0, accumulators, counts_after: seen };
+        let metric = SharedMetric { id, plan: Arc::clone(metric), store, tier: 0, shape: 0, accumulators, since: self.version };
         self.metrics.push(Arc::new(metric));
         self.find_shapes(store);
     }
@@ -252,6 +252,9 @@ fn fits(store: &Store, wanted: &Store, frozen: bool) -> bool {
 }
 
 fn has_all_of(store: &Store, wanted: &Store) -> bool {
+    if store.kind != StoreKind::Sliced {
+        return false;
+    }
     let position = |accumulator: &Accumulator| store.accumulators.iter().position(|mine| mine == accumulator);
     let Some(positions) = wanted.accumulators.iter().map(position).collect::<Option<BTreeSet<usize>>>() else { return false };
     wanted.tiers.iter().all(|tier| {

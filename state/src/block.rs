@@ -9,7 +9,8 @@
 //! its capacity comes.
 
 use arc_swap::ArcSwapOption;
-use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn, wide};
+use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn};
+use raympp_operators::accumulator::wide::{wide_add, wide_extend, wide_from_i64, wide_shrink, wide_sub};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -77,7 +78,7 @@ impl Column {
 
     fn load_wide<const N: usize>(&self, id: usize) -> [u64; N] {
         let low = self.words.get().map_or(0, |words| words[id].load(Relaxed));
-        let mut cell = wide::from_i64::<N>(low as i64);
+        let mut cell = wide_from_i64::<N>(low as i64);
         if let Some(high) = self.high.get() {
             for (i, word) in cell[1..].iter_mut().enumerate() {
                 *word = high[id * (N - 1) + i].load(Relaxed);
@@ -96,7 +97,7 @@ impl Column {
 
     fn combine_wide<const N: usize>(&self, id: usize, capacity: usize, value: &[u64; N], negative: bool) {
         let mut cell = self.load_wide::<N>(id);
-        if negative { wide::subtract(&mut cell, value) } else { wide::add(&mut cell, value) };
+        if negative { wide_sub(&mut cell, value) } else { wide_add(&mut cell, value) };
         self.store_wide(id, capacity, &cell);
     }
 
@@ -117,8 +118,8 @@ impl Column {
     #[cold]
     fn combine_narrow_into_wide(&self, id: usize, capacity: usize, value: i64, negative: bool) {
         match self.kind {
-            CellKind::Wide4 => self.combine_wide(id, capacity, &wide::from_i64::<4>(value), negative),
-            CellKind::Wide8 => self.combine_wide(id, capacity, &wide::from_i64::<8>(value), negative),
+            CellKind::Wide4 => self.combine_wide(id, capacity, &wide_from_i64::<4>(value), negative),
+            CellKind::Wide8 => self.combine_wide(id, capacity, &wide_from_i64::<8>(value), negative),
             CellKind::Count | CellKind::Extreme | CellKind::Heavy => unreachable!("only sums are narrow"),
         }
     }
@@ -159,12 +160,19 @@ impl Column {
                 let words = self.words(capacity);
                 picks.each(ids, |id, pick| self.combine_narrow(words, id, values[pick], false));
             }
+            AccumulatorColumn::Sum(SumColumn::Wide4(values)) if self.kind == CellKind::Wide4 => {
+                picks.each(ids, |id, pick| self.combine_wide(id, capacity, &values[pick], false));
+            }
             AccumulatorColumn::Sum(SumColumn::Wide4(values)) => {
+                picks.each(ids, |id, pick| self.combine_wide::<8>(id, capacity, &wide_extend(&values[pick]), false));
+            }
+            AccumulatorColumn::Sum(SumColumn::Wide8(values)) if self.kind == CellKind::Wide8 => {
                 picks.each(ids, |id, pick| self.combine_wide(id, capacity, &values[pick], false));
             }
-            AccumulatorColumn::Sum(SumColumn::Wide8(values)) => {
-                picks.each(ids, |id, pick| self.combine_wide(id, capacity, &values[pick], false));
-            }
+            AccumulatorColumn::Sum(SumColumn::Wide8(values)) => picks.each(ids, |id, pick| {
+                let value = wide_shrink::<8, 4>(&values[pick]).expect("a sum of this accumulator fits 256 bits");
+                self.combine_wide(id, capacity, &value, false);
+            }),
             AccumulatorColumn::Heavy(values) => picks.each(ids, |id, pick| {
                 if let Some(value) = &values[pick] {
                     self.merge_heavy(id, capacity, value);
@@ -355,6 +363,11 @@ impl Block {
     /// Cells of one accumulator for `ids`.
     pub fn gather(&self, column: usize, ids: &[u32]) -> AccumulatorColumn {
         self.columns[column].gather(ids, self.capacity())
+    }
+
+    /// As [`Block::gather`]; `None` if no cell of the accumulator was ever touched.
+    pub fn gather_if_present(&self, column: usize, ids: &[u32]) -> Option<AccumulatorColumn> {
+        (!self.columns[column].is_absent()).then(|| self.gather(column, ids))
     }
 
     /// Makes every cell identity again, keeping the memory.

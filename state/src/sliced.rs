@@ -14,6 +14,8 @@ mod page;
 mod seal;
 
 pub use page::{Page, TierPage};
+pub(crate) use seal::cover;
+pub use seal::SealStep;
 
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::delta::StoreDelta;

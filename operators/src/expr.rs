@@ -43,6 +43,7 @@ pub use build::{
     BinaryOp, between, binary, case, cast, coalesce, greatest, implicit_cast, in_list, is_distinct_from, is_false, is_null, is_true,
     is_unknown, least, like, negate, not, nullif,
 };
+pub(crate) use call::edit_distance;
 pub use call::{call, function_names};
 pub use error::{EvaluationError, RowErrors, TypeError, TypeErrorKind};
 pub use evaluate::Evaluated;

@@ -45,8 +45,8 @@ pub(super) fn compare(op: Comparison, left: &Vector, right: &Vector) -> Vector {
         }
         (ArrowType::Decimal128(_, l), ArrowType::Decimal128(_, r)) => {
             let (l, r) = (*l as u8, *r as u8);
-            let order = move |a, b| compare_scaled(a, l, b, r);
-            ordered::<Decimal128Type>(op, left, right, |a, b| order(a, b).is_lt(), |a, b| order(a, b).is_eq())
+            let (a, b) = (left.operand::<Decimal128Type>(), right.operand::<Decimal128Type>());
+            test_pairs(a, b, |a, b| holds(op, compare_scaled(a, l, b, r)))
         }
         _ => return by_kernel(op, left, right),
     };
@@ -65,6 +65,17 @@ fn by_kernel(op: Comparison, left: &Vector, right: &Vector) -> Vector {
     let rows = left.array.len().max(right.array.len());
     let values = kernel(left, right).unwrap_or_else(|_| BooleanArray::new_null(rows));
     Vector { array: std::sync::Arc::new(values), scalar: left.scalar && right.scalar }
+}
+
+fn holds(op: Comparison, order: Ordering) -> bool {
+    match op {
+        Comparison::Eq => order.is_eq(),
+        Comparison::NotEq => order.is_ne(),
+        Comparison::Lt => order.is_lt(),
+        Comparison::LtEq => order.is_le(),
+        Comparison::Gt => order.is_gt(),
+        Comparison::GtEq => order.is_ge(),
+    }
 }
 
 /// All six comparisons from `<` and `=` of a total order.

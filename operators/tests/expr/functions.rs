@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use raympp_operators::expr::{Expr, call, function_names};
-use raympp_types::DataType;
+use raympp_types::{DataType, Value};
 
 #[test]
 fn strings() {
@@ -72,11 +72,6 @@ fn rounding() {
         ("round", &[dec(5, 2, "2.50")], "3"),
         ("round", &[dec(5, 2, "-2.50")], "-3"),
         ("round", &[dec(5, 2, "999.99")], "1000"),
-        ("round", &[dec(5, 3, "1.005"), integer("2")], "1.01"),
-        ("round", &[dec(5, 1, "1.5"), integer("3")], "1.500"),
-        ("round", &[dec(5, 1, "1555.5"), integer("-2")], "1600"),
-        ("round", &[dec(5, 1, "1555.5"), bigint("-9223372036854775808")], "0"),
-        ("round", &[integer("1555"), integer("-2")], "1600"),
         ("round", &[double("2.5")], "3"),
         ("round", &[double("-2.5")], "-3"),
         ("round", &[double("0.49999999999999994")], "0"),
@@ -99,6 +94,21 @@ fn rounding() {
         ("sign", &[integer("-7")], "-1"),
         ("mod", &[integer("-7"), integer("3")], "-1"),
     ]);
+    // A literal number of digits becomes the scale.
+    for (operand, digits, expected) in [
+        (dec(5, 3, "1.005"), 2, "1.01"),
+        (dec(5, 1, "1.5"), 3, "1.500"),
+        (dec(5, 1, "1555.5"), -2, "1600"),
+        (dec(5, 1, "9999.9"), 0, "10000"),
+        (dec(5, 1, "1555.5"), i64::MIN, "0"),
+        (dec(38, 38, "0.5"), 38, "0.50000000000000000000000000000000000000"),
+        (dec(38, 0, "99999999999999999999999999999999999999"), -38, "!the result does not fit DECIMAL(38,0)"),
+        (integer("1555"), -2, "1600"),
+        (dec(5, 1, "NULL"), 1, "NULL"),
+    ] {
+        let rounded = |mut e: Vec<Expr>| call("round", vec![e.remove(0), Expr::literal(Value::BigInt(digits))]);
+        assert_eq!(eval(std::slice::from_ref(&operand), rounded), expected, "{operand:?} to {digits}");
+    }
     // A number of digits from a column leaves the scale as it is.
     let columns = [array(decimal(6, 3), &["1.005", "1.005"]), array(DataType::Integer, &["2", "-1"])];
     let expr = call("round", vec![Expr::column(0, "d", decimal(6, 3)), Expr::column(1, "n", DataType::Integer)]).unwrap();

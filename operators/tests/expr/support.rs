@@ -7,17 +7,17 @@ use raympp_operators::expr::arrow_types::{array_of, value_at};
 use raympp_operators::expr::{BinaryOp, Expr, TypeError, TypeErrorKind, binary, call, cast};
 use raympp_types::{DataType, Value, text};
 
-pub type Built = Result<Expr, TypeError>;
+pub(crate) type Built = Result<Expr, TypeError>;
 
 /// An operand: a value, NULL included, and its type.
 #[derive(Clone, Debug)]
-pub struct Operand {
-    pub data_type: DataType,
-    pub value: Value,
+pub(crate) struct Operand {
+    pub(crate) data_type: DataType,
+    pub(crate) value: Value,
 }
 
 /// A value written as text; `NULL` is NULL.
-pub fn operand(data_type: DataType, written: &str) -> Operand {
+pub(crate) fn operand(data_type: DataType, written: &str) -> Operand {
     let value = match written {
         "NULL" => Value::Null,
         _ => text::parse_value(written, data_type).unwrap_or_else(|error| panic!("{written:?} as {data_type}: {error}")),
@@ -25,56 +25,56 @@ pub fn operand(data_type: DataType, written: &str) -> Operand {
     Operand { data_type, value }
 }
 
-pub const fn decimal(precision: u8, scale: u8) -> DataType {
+pub(crate) const fn decimal(precision: u8, scale: u8) -> DataType {
     DataType::Decimal { precision, scale }
 }
 
-pub fn smallint(written: &str) -> Operand {
+pub(crate) fn smallint(written: &str) -> Operand {
     operand(DataType::SmallInt, written)
 }
 
-pub fn integer(written: &str) -> Operand {
+pub(crate) fn integer(written: &str) -> Operand {
     operand(DataType::Integer, written)
 }
 
-pub fn bigint(written: &str) -> Operand {
+pub(crate) fn bigint(written: &str) -> Operand {
     operand(DataType::BigInt, written)
 }
 
-pub fn real(written: &str) -> Operand {
+pub(crate) fn real(written: &str) -> Operand {
     operand(DataType::Real, written)
 }
 
-pub fn double(written: &str) -> Operand {
+pub(crate) fn double(written: &str) -> Operand {
     operand(DataType::Double, written)
 }
 
-pub fn dec(precision: u8, scale: u8, written: &str) -> Operand {
+pub(crate) fn dec(precision: u8, scale: u8, written: &str) -> Operand {
     operand(decimal(precision, scale), written)
 }
 
-pub fn varchar(written: &str) -> Operand {
+pub(crate) fn varchar(written: &str) -> Operand {
     operand(DataType::Varchar, written)
 }
 
-pub fn boolean(written: &str) -> Operand {
+pub(crate) fn boolean(written: &str) -> Operand {
     operand(DataType::Boolean, written)
 }
 
-pub fn timestamp(written: &str) -> Operand {
+pub(crate) fn timestamp(written: &str) -> Operand {
     operand(DataType::Timestamp, written)
 }
 
-pub fn date(written: &str) -> Operand {
+pub(crate) fn date(written: &str) -> Operand {
     operand(DataType::Date, written)
 }
 
-pub fn interval(written: &str) -> Operand {
+pub(crate) fn interval(written: &str) -> Operand {
     operand(DataType::Interval, written)
 }
 
 /// What `f` gives over these operands: the value as text, or `!` and why there is none.
-pub fn eval(operands: &[Operand], f: impl Fn(Vec<Expr>) -> Built) -> String {
+pub(crate) fn eval(operands: &[Operand], f: impl Fn(Vec<Expr>) -> Built) -> String {
     let over_columns = over_columns(operands, operands.len(), &f);
     let folded = over_columns_from(operands, 0, &f);
     let mixed = self::over_columns(operands, 1, &f);
@@ -108,7 +108,7 @@ fn over_columns(operands: &[Operand], columns: usize, f: &impl Fn(Vec<Expr>) -> 
 }
 
 /// The value of one row as text, or `!` and why it failed.
-pub fn outcome(expr: &Expr, columns: &[ArrayRef], rows: usize, row: usize) -> String {
+pub(crate) fn outcome(expr: &Expr, columns: &[ArrayRef], rows: usize, row: usize) -> String {
     let evaluated = expr.evaluate_columns(columns, rows, None);
     assert_eq!(evaluated.values.len(), rows, "{expr}");
     match evaluated.errors.filter(|errors| errors.failed.value(row)) {
@@ -121,7 +121,7 @@ pub fn outcome(expr: &Expr, columns: &[ArrayRef], rows: usize, row: usize) -> St
 }
 
 /// All rows, separated by commas; a failed row is `!`.
-pub fn column_of(expr: &Expr, columns: &[ArrayRef]) -> String {
+pub(crate) fn column_of(expr: &Expr, columns: &[ArrayRef]) -> String {
     let rows = columns[0].len();
     let evaluated = expr.evaluate_columns(columns, rows, None);
     let failed = |row: usize| evaluated.errors.as_ref().is_some_and(|errors| errors.failed.value(row));
@@ -130,14 +130,14 @@ pub fn column_of(expr: &Expr, columns: &[ArrayRef]) -> String {
 }
 
 /// A column of values.
-pub fn array(data_type: DataType, values: &[&str]) -> ArrayRef {
+pub(crate) fn array(data_type: DataType, values: &[&str]) -> ArrayRef {
     let parts: Vec<ArrayRef> = values.iter().map(|written| array_of(&operand(data_type, written).value, data_type, 1)).collect();
     let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
     concat(&parts).unwrap()
 }
 
 /// The same column, encoded by a dictionary that also has an entry no row uses.
-pub fn encoded(values: &ArrayRef) -> ArrayRef {
+pub(crate) fn encoded(values: &ArrayRef) -> ArrayRef {
     let dictionary =
         arrow::datatypes::DataType::Dictionary(Box::new(arrow::datatypes::DataType::Int32), Box::new(arrow::datatypes::DataType::Utf8));
     let with_extra = concat(&[array(DataType::Varchar, &["never used"]).as_ref(), values.as_ref()]).unwrap();
@@ -145,7 +145,7 @@ pub fn encoded(values: &ArrayRef) -> ArrayRef {
     take(encoded.as_ref(), &UInt32Array::from_iter_values(1..=values.len() as u32), None).unwrap()
 }
 
-pub fn op(op: BinaryOp) -> impl Fn(Vec<Expr>) -> Built {
+pub(crate) fn op(op: BinaryOp) -> impl Fn(Vec<Expr>) -> Built {
     move |mut operands| {
         let right = operands.remove(1);
         binary(op, operands.remove(0), right)
@@ -153,7 +153,7 @@ pub fn op(op: BinaryOp) -> impl Fn(Vec<Expr>) -> Built {
 }
 
 /// Checks each row of a table: an operator, its operands, the outcome.
-pub fn check_operators(cases: &[(Operand, BinaryOp, Operand, &str)]) {
+pub(crate) fn check_operators(cases: &[(Operand, BinaryOp, Operand, &str)]) {
     for (left, operator, right, expected) in cases {
         let found = eval(&[left.clone(), right.clone()], op(*operator));
         assert_eq!(found, *expected, "{left:?} {operator:?} {right:?}");
@@ -161,7 +161,7 @@ pub fn check_operators(cases: &[(Operand, BinaryOp, Operand, &str)]) {
 }
 
 /// Checks each row of a table: a function, its arguments, the outcome.
-pub fn check_calls(cases: &[(&str, &[Operand], &str)]) {
+pub(crate) fn check_calls(cases: &[(&str, &[Operand], &str)]) {
     for (name, arguments, expected) in cases {
         assert_eq!(eval(arguments, |arguments| call(name, arguments)), *expected, "{name}({arguments:?})");
     }

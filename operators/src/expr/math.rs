@@ -24,9 +24,7 @@ pub(super) fn call(function: Function, arguments: &[Vector], result: DataType, s
     let second = arguments.get(1);
     match (function, second) {
         (Function::Abs, _) => absolute(operand, result, sink),
-        (Function::Sign, _) => {
-            map_each::<Float64Type, Float64Type>(operand, DOUBLE, |v| if v == 0.0 || v.is_nan() { v } else { v.signum() })
-        }
+        (Function::Sign, _) => map_each::<Float64Type, Float64Type>(operand, DOUBLE, sign),
         (Function::Round, None) => map_each::<Float64Type, Float64Type>(operand, DOUBLE, f64::round),
         (Function::Round, Some(digits)) => {
             sink.pairs::<Float64Type, Int64Type, Float64Type>(operand, digits, DOUBLE, |v, digits| (round(v, digits), false), |_, _| None)
@@ -45,6 +43,11 @@ pub(super) fn call(function: Function, arguments: &[Vector], result: DataType, s
         (Function::ToTimestamp, _) => sink.try_each::<Float64Type, TimestampMicrosecondType>(operand, result, to_timestamp),
         _ => Vector::null(result),
     }
+}
+
+/// −1, 0 or 1; NaN has no sign.
+fn sign(value: f64) -> f64 {
+    f64::from(i8::from(value > 0.0) - i8::from(value < 0.0))
 }
 
 fn doubles(operand: &Vector, sink: &mut Sink<'_>, f: impl Fn(f64) -> Result<f64, EvaluationError>) -> Vector {
@@ -134,7 +137,7 @@ fn power(base: f64, exponent: f64) -> Result<f64, EvaluationError> {
 /// Seconds since 1970 as microseconds, rounded half to even.
 fn to_timestamp(seconds: f64) -> Result<i64, EvaluationError> {
     let micros = (seconds * 1e6).round_ties_even();
-    if micros >= -9_223_372_036_854_775_808.0 && micros < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Ok(micros as i64);
     }
     Err(EvaluationError::OutOfRange { value: Value::from(seconds).to_string(), to: DataType::TimestampTz })

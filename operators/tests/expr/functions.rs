@@ -90,7 +90,8 @@ fn rounding() {
         ("abs", &[bigint("-9223372036854775808")], "!the result does not fit BIGINT"),
         ("abs", &[dec(5, 2, "-1.50")], "1.50"),
         ("sign", &[dec(5, 2, "-1.50")], "-1"),
-        ("sign", &[double("0")], "0"),
+        ("sign", &[double("-0")], "0"),
+        ("sign", &[double("NaN")], "0"),
         ("sign", &[integer("-7")], "-1"),
         ("mod", &[integer("-7"), integer("3")], "-1"),
     ]);

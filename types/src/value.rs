@@ -2,6 +2,7 @@
 
 use crate::{data_type::DataType, interval::Interval};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// A value with its type. `Display` writes it as files and terminals show it (see [`crate::text`]).
@@ -85,5 +86,11 @@ from!(bool => Boolean, i16 => SmallInt, i32 => Integer, i64 => BigInt, f32 => Re
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Value {
         value.map_or(Value::Null, Into::into)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::text::write_value(f, self)
     }
 }

@@ -1,68 +1,40 @@
-//! What is kept per group.
+//! What is kept per group: SQL's aggregates, and the accumulators they are computed from.
+//!
+//! An [`Aggregate`] is what the script asked for. It is *lowered* to [`Accumulator`]s, pieces so small that different aggregates share
+//! them: AVG, SUM and VAR over one column keep one sum, `COUNT(x)` is the group's row count less the NULLs, and columns without NULLs
+//! never touch a counter for them. Rows are folded into one cell per (accumulator, group, slice); cells are merged as deltas and slices
+//! come together, retracted as slices leave a sliding window, and finished into result columns.
+//!
+//! # Invariant
+//! A cell is a function of the *set* of rows folded into it, down to its encoded bytes: never of the order of rows or merges, nor of
+//! how rows were spread over cells that were merged. Merging is commutative and associative, with an identity that is kept as zero or
+//! absence. It holds since counts add in a ring (modulo 2^64), sums are exact (no rounding before the finish), extremes and picks are
+//! least elements of total orders, and sketches keep maxima or counts per bucket. Accumulators that are *invertible* form a group:
+//! retracting a cell undoes merging it.
+//!
+//! Modules in reading order: [`aggregate`] and [`names`] are SQL's side; [`lower`] takes aggregates apart; [`wide`] and [`fixed_point`]
+//! are the arithmetic of exact sums; [`column`] and [`sum_column`] hold cells; [`heavy`] those of variable size; [`fold`] puts rows into
+//! cells; [`finish`] and [`rounding`] make results.
 
-use crate::expr::Expr;
-use raympp_types::DataType;
+pub mod aggregate;
+mod bytes;
+pub mod column;
+pub mod finish;
+pub mod fixed_point;
+pub mod fold;
+pub mod heavy;
+pub mod lower;
+pub mod names;
+mod rounding;
+pub mod sum_column;
+mod top_k;
+pub mod wide;
 
-/// names
-pub mod names {
-    /// names
-    pub fn aggregate_names() -> impl Iterator<Item = &'static str> {
-        ["count", "sum", "avg", "min", "max", "first_value"].into_iter()
-    }
-}
-
-/// One aggregate call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Aggregate {
-    name: String,
-    distinct: bool,
-    args: Vec<Expr>,
-    /// FILTER.
-    pub filter: Option<Expr>,
-    data_type: DataType,
-}
-
-/// kind
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AggregateErrorKind {
-    /// No aggregate of that name.
-    UnknownName,
-    /// Too few or too many arguments.
-    ArgumentCount,
-    /// An argument or the filter has a type that the aggregate does not take.
-    TypeMismatch,
-    /// q or k is no literal or out of range.
-    InvalidParameter,
-    /// DISTINCT where it has no meaning here.
-    DistinctUnsupported,
-}
-
-/// e
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct AggregateError {
-    /// Which sort of mistake.
-    pub kind: AggregateErrorKind,
-    /// What was found and what was expected.
-    pub message: String,
-}
-
-impl Aggregate {
-    /// stub
-    pub fn new(name: &str, distinct: bool, args: Vec<Expr>, filter: Option<Expr>) -> Result<Aggregate, AggregateError> {
-        Ok(Aggregate { name: name.into(), distinct, args, filter, data_type: DataType::BigInt })
-    }
-    /// stub
-    pub fn is_aggregate_name(name: &str) -> bool {
-        names::aggregate_names().any(|n| n == name)
-    }
-    /// Type of the result.
-    pub fn data_type(&self) -> DataType {
-        self.data_type
-    }
-}
-impl std::fmt::Display for Aggregate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}({:?})", self.name, self.args.len())
-    }
-}
+pub use aggregate::{Aggregate, AggregateError, AggregateErrorKind, AggregateFunction, Parameter};
+pub use bytes::DecodeError;
+pub use column::AccumulatorColumn;
+pub use finish::Finished;
+pub use fold::{RowOffsets, RowStamps, fold};
+pub use heavy::Heavy;
+pub use lower::{Accumulator, CellKind, Lowered, PickOrder};
+pub use sum_column::SumColumn;

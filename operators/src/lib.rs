@@ -2,11 +2,12 @@
 //!
 //! Everything here is pure: no I/O, no threads, no clock, no randomness. Modules in reading order: [`expr`] computes columns from
 //! columns, [`window`] holds all window arithmetic, [`keycode`] writes values as order-preserving bytes, [`accumulator`] holds what
-//! is kept per group, [`plan`] puts them together, [`sql`] makes plans from text.
+//! is kept per group, [`plan`] puts them together, [`sharing`] says what metrics of a stream have in common, [`sql`] makes plans from text.
 
-pub mod accumulator;
 pub mod expr;
-pub mod keycode;
-pub mod plan;
-pub mod sql;
 pub mod window;
+pub mod keycode;
+pub mod accumulator;
+pub mod plan;
+pub mod sharing;
+pub mod sql;

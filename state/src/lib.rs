@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What is kept: deltas, key tables, pages and slices, and the replica that applies, closes and exports.
+//!
+//! A replica is a state machine without I/O, threads or a clock: deltas in, results out. Readers in other threads share only its
+//! [`view`]. Modules in reading order: [`delta`] is what moves; [`dictionary`], [`fold`] and [`chain`] make deltas from rows; [`version`],
+//! [`block`] and [`slices`] are the readable memory; [`keys`] interns keys; [`sliced`] and [`sessions`] keep the windows;
+//! [`replica`] puts them under the exactly-once rule; [`view`] reads them; [`result`] is what leaves.
+
+pub mod delta;
+pub mod dictionary;
+pub mod fold;
+pub mod chain;
+pub mod version;
+pub mod block;
+pub mod slices;
+pub mod keys;
+pub mod sliced;
+pub mod sessions;
+pub mod result;
+pub mod replica;
+pub mod view;

@@ -28,7 +28,7 @@ pub(crate) fn interval_literal(written: &ast::Interval) -> SqlResult<Interval> {
 }
 
 fn parse(text: &str, shown: &str, span: Span) -> SqlResult<Interval> {
-    text::parse_interval(text).map_err(|_| {
+    text::parse_interval(text.as_bytes()).map_err(|_| {
         let message = format!("'{shown}' is not a length of time");
         SqlError::new(SqlErrorKind::Value, span, message).hint("write for instance '1 minute', '90 seconds' or '01:30:00'")
     })

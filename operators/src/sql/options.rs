@@ -251,7 +251,7 @@ fn duration_us(value: &str) -> Option<i64> {
     if value.trim().parse::<f64>().is_ok() {
         return None;
     }
-    text::parse_interval(value).ok()?.fixed_us()
+    text::parse_interval(value.as_bytes()).ok()?.fixed_us()
 }
 
 fn bad_rows(value: &str) -> Option<BadRows> {

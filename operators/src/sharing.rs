@@ -1,0 +1,317 @@
+//! What metrics of one stream share: key spaces, stores, slices, accumulators.
+//!
+//! Metrics with the same GROUP BY keys share a *key space* (keys are interned once). Metrics that also have the same WHERE and the
+//! same expressions that can fail share a *store*: they count exactly the same rows, so equal accumulators are the same accumulator
+//! and rows are folded once, into slices of the finest width. A coarser window of the same store reads a *tier*, whose wider slices
+//! are merged from sealed finer ones, so folding costs the same however many window shapes there are.
+//!
+//! A store never changes once rows flow: a metric added later shares one that already has all it needs, or brings its own. So the
+//! plan in force is a pure function of the sequence of changes.
+
+use crate::accumulator::Accumulator;
+use crate::expr::Expr;
+use crate::plan::MetricPlan;
+use crate::window::Window;
+use raympp_types::{DataType, MetricId, PlanVersion};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A finer base width is made for two widths that do not divide each other only if it cuts the finer of them into at most this many.
+const SPLIT_MAX: i64 = 8;
+
+/// Keys that are interned together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpace {
+    /// Over the stream's columns.
+    pub keys: Vec<Expr>,
+}
+
+impl KeySpace {
+    /// Types of the key columns.
+    pub fn types(&self) -> Vec<DataType> {
+        self.keys.iter().map(Expr::data_type).collect()
+    }
+}
+
+/// How a store lays out its groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// By slices of the first tier's width.
+    Sliced,
+    /// By session: rows of a key less than `gap_us` apart.
+    Sessions {
+        /// The gap, or the time to live of a running total.
+        gap_us: i64,
+    },
+    /// One group per key for ever.
+    Running,
+}
+
+/// Windows of one shape over a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The window.
+    pub window: Window,
+    /// How long closed windows stay readable.
+    pub retention_us: i64,
+    /// Which of the store's accumulators its metrics use.
+    pub accumulators: BTreeSet<usize>,
+}
+
+/// Slices of one width and the shapes assembled from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// Width of a slice.
+    pub width_us: i64,
+    /// Shift of slice boundaries, in `0..width_us`.
+    pub offset_us: i64,
+    /// Window shapes whose slide (step, size) is this width.
+    pub shapes: Vec<Shape>,
+}
+
+/// Groups that count the same rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Position of the key space.
+    pub key_space: usize,
+    /// WHERE.
+    pub filter: Option<Expr>,
+    /// Layout.
+    pub kind: StoreKind,
+    /// What is kept per group, besides its number of rows.
+    pub accumulators: Vec<Accumulator>,
+    /// Finest first; every width is a multiple of the first one's. Empty unless sliced.
+    pub tiers: Vec<Tier>,
+}
+
+impl Store {
+    /// The accumulators whose evaluation can fail, in canonical order: part of what makes stores count the same rows.
+    fn fallible(&self) -> Vec<&Accumulator> {
+        fallible(&self.accumulators)
+    }
+
+    /// Bytes of one group in one slice while sums fit 64 bits, without heavy values.
+    pub fn bytes_per_group(&self) -> usize {
+        8 + 8 * self.accumulators.len()
+    }
+}
+
+fn fallible(accumulators: &[Accumulator]) -> Vec<&Accumulator> {
+    let can_fail = |accumulator: &&Accumulator| accumulator.inputs().iter().chain(accumulator.filter()).any(Expr::fallible);
+    let mut found: Vec<&Accumulator> = accumulators.iter().filter(can_fail).collect();
+    found.sort_by_cached_key(ToString::to_string);
+    found
+}
+
+/// A metric and where its groups are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedMetric {
+    /// Its id.
+    pub id: MetricId,
+    /// Its definition.
+    pub plan: Arc<MetricPlan>,
+    /// Position of its store.
+    pub store: usize,
+    /// Position of its tier in the store (0 unless sliced).
+    pub tier: usize,
+    /// Position of its shape in the tier (0 unless sliced).
+    pub shape: usize,
+    /// By aggregate of the plan: positions of its accumulators in the store, as lowered.
+    pub accumulators: Vec<Vec<usize>>,
+    /// The plan that brought it. After the first plan this means: rows count from the barrier that carries the plan, and windows that
+    /// start at or before the highest event time at that barrier are not the metric's.
+    pub since: PlanVersion,
+}
+
+/// Everything a stream computes, with what is shared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedPlan {
+    /// Counts the changes.
+    pub version: PlanVersion,
+    /// Key spaces; positions are never used for another.
+    pub key_spaces: Vec<KeySpace>,
+    /// Stores; `None` where the last metric was dropped.
+    pub stores: Vec<Option<Arc<Store>>>,
+    /// Metrics in order of creation.
+    pub metrics: Vec<Arc<SharedMetric>>,
+}
+
+impl SharedPlan {
+    /// A stream without metrics.
+    pub fn empty() -> SharedPlan {
+        SharedPlan { version: PlanVersion(0), key_spaces: Vec::new(), stores: Vec::new(), metrics: Vec::new() }
+    }
+
+    /// The plan of the metrics that exist before the first row, with slices as shared as can be.
+    pub fn of(version: PlanVersion, metrics: &[(MetricId, Arc<MetricPlan>)]) -> SharedPlan {
+        let mut plan = SharedPlan { version, ..SharedPlan::empty() };
+        let mut order: Vec<usize> = (0..metrics.len()).collect();
+        order.sort_by_key(|&i| metrics[i].1.window.slice_width_us());
+        for i in order {
+            plan.place(metrics[i].0, &metrics[i].1, false);
+        }
+        plan.metrics.sort_by_key(|metric| metric.id);
+        plan
+    }
+
+    /// The plan with one metric more, added while rows flow: it shares a store only if that has all it needs.
+    pub fn with(&self, id: MetricId, metric: &Arc<MetricPlan>) -> SharedPlan {
+        let mut plan = SharedPlan { version: self.version.next(), ..self.clone() };
+        plan.place(id, metric, true);
+        plan
+    }
+
+    /// The plan without a metric.
+    pub fn without(&self, id: MetricId) -> SharedPlan {
+        let mut plan = SharedPlan { version: self.version.next(), ..self.clone() };
+        plan.metrics.retain(|metric| metric.id != id);
+        for (i, store) in plan.stores.iter_mut().enumerate() {
+            if !plan.metrics.iter().any(|metric| metric.store == i) {
+                *store = None;
+            }
+        }
+        plan
+    }
+
+    /// The metric of that name.
+    pub fn metric(&self, name: &str) -> Option<&Arc<SharedMetric>> {
+        self.metrics.iter().find(|metric| metric.plan.name == name)
+    }
+
+    /// Stores in use, with their positions.
+    pub fn live_stores(&self) -> impl Iterator<Item = (usize, &Arc<Store>)> {
+        self.stores.iter().enumerate().filter_map(|(i, store)| Some((i, store.as_ref()?)))
+    }
+
+    fn place(&mut self, id: MetricId, metric: &Arc<MetricPlan>, frozen: bool) {
+        let key_space = self.key_space_of(metric);
+        let lowered: Vec<Vec<Accumulator>> = metric.aggregates.iter().map(|aggregate| aggregate.lower().accumulators).collect();
+        let wanted = self.store_wanted(key_space, metric, lowered.iter().flatten());
+        let found = (0..self.stores.len()).find(|&i| self.stores[i].as_ref().is_some_and(|store| fits(store, &wanted, frozen)));
+        let store = found.unwrap_or_else(|| {
+            self.stores.push(Some(Arc::new(wanted.clone())));
+            self.stores.len() - 1
+        });
+        let target = Arc::make_mut(self.stores[store].as_mut().expect("just found"));
+        let accumulators = merge_accumulators(target, &lowered);
+        merge_shape(target, metric, &accumulators);
+        let metric = SharedMetric { id, plan: Arc::clone(metric), store, tier: 0, shape: 0, accumulators, since: self.version };
+        self.metrics.push(Arc::new(metric));
+        self.find_shapes(store);
+    }
+
+    /// Notes tier and shape of each metric of a store, whose tiers may have moved.
+    fn find_shapes(&mut self, position: usize) {
+        let store = Arc::clone(self.stores[position].as_ref().expect("a store with metrics"));
+        for metric in self.metrics.iter_mut().filter(|metric| metric.store == position) {
+            let shape_in = |tier: &Tier| tier.shapes.iter().position(|shape| shape.window == metric.plan.window);
+            let found = store.tiers.iter().enumerate().find_map(|(tier, layout)| Some((tier, shape_in(layout)?)));
+            let (tier, shape) = found.unwrap_or((0, 0));
+            let metric = Arc::make_mut(metric);
+            (metric.tier, metric.shape) = (tier, shape);
+        }
+    }
+
+    fn key_space_of(&mut self, metric: &MetricPlan) -> usize {
+        let space = KeySpace { keys: metric.keys.iter().map(|key| key.expr.clone()).collect() };
+        self.key_spaces.iter().position(|other| *other == space).unwrap_or_else(|| {
+            self.key_spaces.push(space);
+            self.key_spaces.len() - 1
+        })
+    }
+
+    fn store_wanted<'a>(&self, key_space: usize, metric: &MetricPlan, lowered: impl Iterator<Item = &'a Accumulator>) -> Store {
+        let mut accumulators: Vec<Accumulator> = Vec::new();
+        for accumulator in lowered {
+            if !accumulators.contains(accumulator) {
+                accumulators.push(accumulator.clone());
+            }
+        }
+        let kind = match metric.window {
+            Window::Global { ttl_us: None } => StoreKind::Running,
+            Window::Session { gap_us } | Window::Global { ttl_us: Some(gap_us) } => StoreKind::Sessions { gap_us },
+            _ => StoreKind::Sliced,
+        };
+        let mut store = Store { key_space, filter: metric.filter.clone(), kind, accumulators, tiers: Vec::new() };
+        let all: Vec<Vec<usize>> = vec![(0..store.accumulators.len()).collect()];
+        merge_shape(&mut store, metric, &all);
+        store
+    }
+}
+
+/// Whether a metric that wants a store of its own like `wanted` can live in `store`; `frozen`: without changing it.
+fn fits(store: &Store, wanted: &Store, frozen: bool) -> bool {
+    let same_rows = store.key_space == wanted.key_space
+        && store.filter == wanted.filter
+        && store.kind == wanted.kind
+        && store.fallible() == wanted.fallible();
+    if !same_rows {
+        return false;
+    }
+    if frozen { has_all_of(store, wanted) } else { wanted.tiers.first().is_none_or(|tier| joint_base(store, tier).is_some()) }
+}
+
+fn has_all_of(store: &Store, wanted: &Store) -> bool {
+    if store.kind != StoreKind::Sliced {
+        return false;
+    }
+    let position = |accumulator: &Accumulator| store.accumulators.iter().position(|mine| mine == accumulator);
+    let Some(positions) = wanted.accumulators.iter().map(position).collect::<Option<BTreeSet<usize>>>() else { return false };
+    wanted.tiers.iter().all(|tier| {
+        let mine = store.tiers.iter().find(|mine| (mine.width_us, mine.offset_us) == (tier.width_us, tier.offset_us));
+        tier.shapes.iter().all(|shape| {
+            mine.is_some_and(|tier| {
+                tier.shapes.iter().any(|mine| {
+                    mine.window == shape.window && mine.retention_us >= shape.retention_us && mine.accumulators.is_superset(&positions)
+                })
+            })
+        })
+    })
+}
+
+/// Width and offset of the slices that both the store's base tier and `tier` can be assembled from, if sharing them is worth it.
+fn joint_base(store: &Store, tier: &Tier) -> Option<(i64, i64)> {
+    let base = &store.tiers[0];
+    let shift = (base.offset_us - tier.offset_us).abs();
+    let width = gcd(gcd(base.width_us, tier.width_us), shift);
+    let worth = base.width_us.min(tier.width_us) / width <= SPLIT_MAX;
+    worth.then(|| (width, base.offset_us.rem_euclid(width)))
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn merge_accumulators(store: &mut Store, lowered: &[Vec<Accumulator>]) -> Vec<Vec<usize>> {
+    let mut position = |accumulator: &Accumulator| {
+        store.accumulators.iter().position(|mine| mine == accumulator).unwrap_or_else(|| {
+            store.accumulators.push(accumulator.clone());
+            store.accumulators.len() - 1
+        })
+    };
+    lowered.iter().map(|accumulators| accumulators.iter().map(&mut position).collect()).collect()
+}
+
+/// Finds or makes the tier and shape of a metric, if the store is sliced.
+fn merge_shape(store: &mut Store, metric: &MetricPlan, accumulators: &[Vec<usize>]) {
+    let Some(width_us) = metric.window.slice_width_us() else { return };
+    let wanted = Tier { width_us, offset_us: metric.window.offset_us().rem_euclid(width_us), shapes: Vec::new() };
+    if !store.tiers.is_empty() {
+        let (width_us, offset_us) = joint_base(store, &wanted).expect("checked before the store was chosen");
+        if (width_us, offset_us) != (store.tiers[0].width_us, store.tiers[0].offset_us) {
+            store.tiers.insert(0, Tier { width_us, offset_us, shapes: Vec::new() });
+        }
+    }
+    let same = |tier: &Tier| (tier.width_us, tier.offset_us) == (wanted.width_us, wanted.offset_us);
+    let tier = store.tiers.iter().position(same).unwrap_or_else(|| {
+        store.tiers.push(wanted.clone());
+        store.tiers.len() - 1
+    });
+    let shapes = &mut store.tiers[tier].shapes;
+    let shape = shapes.iter().position(|shape| shape.window == metric.window).unwrap_or_else(|| {
+        shapes.push(Shape { window: metric.window, retention_us: 0, accumulators: BTreeSet::new() });
+        shapes.len() - 1
+    });
+    shapes[shape].retention_us = shapes[shape].retention_us.max(metric.retention_us);
+    shapes[shape].accumulators.extend(accumulators.iter().flatten());
+}

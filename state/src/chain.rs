@@ -1,0 +1,254 @@
+//! The chain of one split: rows in order, judged and folded; deltas out, each beginning where the last one ended.
+//!
+//! Lateness is decided here, row by row, by the rows before it ([`RunningWatermark`]); whole batches take a short cut when their lowest
+//! event time is not below the watermark after their highest. What the rows do not determine is placed as marks, always at the end of a delta.
+//! Invariant: the deltas of a chain tile the split; a mark stands between two deltas and never inside one.
+
+use crate::delta::{Delta, DeltaPart, Mark, Stamp, Uncounted};
+use crate::fold::{Batch, FLUSH_ROWS_MAX, Failure, StreamFold};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::TimestampMicrosecondType;
+use raympp_operators::accumulator::{RowOffsets, RowStamps};
+use raympp_operators::sharing::SharedPlan;
+use raympp_types::{EventTime, KeyGroups, KeyHash, Offset, PartitionId, RunningWatermark, SplitId, SplitTerm};
+
+/// What a stream says about the rows of its splits.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainOptions {
+    /// Position of the event-time column; without one no row is late and only windowless metrics make sense.
+    pub event_time: Option<usize>,
+    /// Bound of out-of-orderness.
+    pub bound_us: i64,
+    /// Furthest a row may be ahead of the split's maximum and floor.
+    pub max_jump_us: Option<i64>,
+    /// Late rows travel with the deltas.
+    pub keep_late_rows: bool,
+}
+
+/// A run of rows of the split.
+pub struct Rows<'a> {
+    /// Rows before the run.
+    pub from: Offset,
+    /// Rows up to and including its last.
+    pub to: Offset,
+    /// The decodable ones.
+    pub batch: &'a RecordBatch,
+    /// Offset of each decodable row, less `from`; `None` if all are.
+    pub row_offsets: Option<&'a [u32]>,
+    /// How many were not.
+    pub undecodable: u64,
+}
+
+/// A row that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its offset: the number of rows before it.
+    pub offset: Offset,
+    /// Position in the batch.
+    pub row: usize,
+    /// Store whose metrics it is bad for; `None`: bad for the stream.
+    pub store: Option<usize>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Rows of one split on their way into deltas.
+pub struct Chain {
+    split: SplitId,
+    term: SplitTerm,
+    options: ChainOptions,
+    from: Offset,
+    to: Offset,
+    watermark: RunningWatermark,
+    fold: StreamFold,
+    uncounted: Uncounted,
+    /// The partition that owns the split's counts.
+    counts_in: PartitionId,
+}
+
+impl Chain {
+    /// A chain that goes on from an offset with the watermark as of there.
+    pub fn open(
+        split: SplitId,
+        term: SplitTerm,
+        at: Offset,
+        watermark: RunningWatermark,
+        options: ChainOptions,
+        plan: &SharedPlan,
+        key_groups: KeyGroups,
+    ) -> Chain {
+        let counts_in = key_groups.partition(KeyHash::of(&split.0.to_be_bytes()));
+        let fold = StreamFold::new(plan, key_groups);
+        Chain { split, term, options, from: at, to: at, watermark, fold, uncounted: Uncounted::default(), counts_in }
+    }
+
+    /// Whose chain it is.
+    pub fn split(&self) -> SplitId {
+        self.split
+    }
+
+    /// All rows up to here have been pushed.
+    pub fn offset(&self) -> Offset {
+        self.to
+    }
+
+    /// Rows that wait for the next flush.
+    pub fn pending_rows(&self) -> u64 {
+        self.to.0 - self.from.0
+    }
+
+    /// How many more rows may be pushed before a flush.
+    pub fn room(&self) -> u64 {
+        FLUSH_ROWS_MAX - self.fold.rows()
+    }
+
+    /// As of the last row.
+    pub fn watermark(&self) -> EventTime {
+        self.watermark.watermark(self.options.bound_us)
+    }
+
+    /// Highest event time and floor.
+    pub fn running_watermark(&self) -> RunningWatermark {
+        self.watermark
+    }
+
+    /// Takes the next rows. They must begin where the last ones ended and be at most [`Chain::room`] many. Returns those that are bad
+    /// although they could be decoded.
+    pub fn push(&mut self, rows: &Rows<'_>) -> Vec<Rejected> {
+        assert_eq!(rows.from, self.to, "rows of a split come in order");
+        self.to = rows.to;
+        self.uncounted.bad += rows.undecodable;
+        if rows.batch.num_rows() == 0 {
+            return Vec::new();
+        }
+        let mut rejected = Vec::new();
+        let offset_of = |row: usize| Offset(rows.from.0 + rows.row_offsets.map_or(row as u64, |offsets| offsets[row].into()));
+        let no_times = vec![0; if self.options.event_time.is_none() { rows.batch.num_rows() } else { 0 }];
+        let (times, judged) = match self.options.event_time {
+            None => (&no_times[..], Judged::all_on_time((0, 0))),
+            Some(column) => {
+                let column = rows.batch.column(column);
+                let judged = self.judge(column);
+                (&column.as_primitive::<TimestampMicrosecondType>().values()[..], judged)
+            }
+        };
+        for (row, reason) in &judged.bad {
+            rejected.push(Rejected { offset: offset_of(*row), row: *row, store: None, reason: reason.to_string() });
+        }
+        self.uncounted.bad += judged.bad.len() as u64;
+        self.keep_late(rows.batch, &judged.late);
+        if judged.active.as_ref().is_some_and(|active| active.count_set_bits() == 0) {
+            return rejected;
+        }
+        let offsets = RowOffsets { first: rows.from.0, relative: rows.row_offsets };
+        let batch = Batch {
+            columns: rows.batch.columns(),
+            rows: rows.batch.num_rows(),
+            event_times_us: times,
+            range_us: judged.range_us,
+            active: judged.active,
+            stamps: RowStamps { event_times_us: times, split: self.split, offsets },
+        };
+        for Failure { store, row, reason } in self.fold.fold(&batch) {
+            rejected.push(Rejected { offset: offset_of(row), row, store: Some(store), reason });
+        }
+        rejected
+    }
+
+    fn keep_late(&mut self, batch: &RecordBatch, late: &[u32]) {
+        self.uncounted.late += late.len() as u64;
+        if self.options.keep_late_rows && !late.is_empty() {
+            let rows = arrow::compute::take_record_batch(batch, &UInt32Array::from(late.to_vec())).expect("rows of the batch");
+            self.uncounted.late_rows.push(rows);
+        }
+    }
+
+    fn judge(&mut self, column: &ArrayRef) -> Judged {
+        let column = column.as_primitive::<TimestampMicrosecondType>();
+        let times = &column.values()[..];
+        if self.options.max_jump_us.is_none() && column.null_count() == 0 {
+            let range = times.iter().fold((i64::MAX, i64::MIN), |(low, high), &t| (low.min(t), high.max(t)));
+            let after = RunningWatermark { max_event_time: self.watermark.max_event_time.max(EventTime(range.1)), ..self.watermark };
+            if EventTime(range.0) >= after.watermark(self.options.bound_us) {
+                self.watermark = after;
+                return Judged::all_on_time(range);
+            }
+        }
+        self.judge_row_by_row(times, |row| column.is_null(row))
+    }
+
+    fn judge_row_by_row(&mut self, times: &[i64], is_null: impl Fn(usize) -> bool) -> Judged {
+        let mut judged = Judged { active: None, range_us: (i64::MAX, i64::MIN), late: Vec::new(), bad: Vec::new() };
+        let mut on_time = vec![false; times.len()];
+        for (row, &time) in times.iter().enumerate() {
+            let reference = self.watermark.max_event_time.max(self.watermark.floor);
+            if is_null(row) {
+                judged.bad.push((row, "the event time is NULL"));
+            } else if self.jumps_too_far(reference, time) {
+                judged.bad.push((row, "the event time is further ahead of the split than max_jump allows"));
+            } else if self.watermark.observe(EventTime(time), self.options.bound_us) {
+                judged.late.push(row as u32);
+            } else {
+                on_time[row] = true;
+                judged.range_us = (judged.range_us.0.min(time), judged.range_us.1.max(time));
+            }
+        }
+        if judged.late.len() + judged.bad.len() > 0 {
+            judged.active = Some(BooleanBuffer::from(on_time));
+        }
+        judged
+    }
+
+    fn jumps_too_far(&self, reference: EventTime, time: i64) -> bool {
+        self.options.max_jump_us.is_some_and(|jump| reference > EventTime::MIN && time > reference.0.saturating_add(jump))
+    }
+
+    /// Closes the delta at the current offset and places marks there. `None` if there is nothing to say.
+    pub fn flush(&mut self, marks: Vec<Mark>) -> Option<Delta> {
+        for mark in &marks {
+            if let Mark::Floor(floor) = mark {
+                self.watermark.raise_floor(*floor);
+            }
+        }
+        if self.from == self.to && marks.is_empty() {
+            return None;
+        }
+        let (mut parts, bad_by_store) = self.fold.flush();
+        let mut uncounted = std::mem::take(&mut self.uncounted);
+        uncounted.bad_by_store = bad_by_store;
+        if uncounted.late + uncounted.bad > 0 || !uncounted.bad_by_store.is_empty() {
+            let at = match parts.binary_search_by_key(&self.counts_in, |(partition, _)| *partition) {
+                Ok(at) => at,
+                Err(at) => {
+                    parts.insert(at, (self.counts_in, DeltaPart::default()));
+                    at
+                }
+            };
+            parts[at].1.uncounted = Some(uncounted);
+        }
+        let from = std::mem::replace(&mut self.from, self.to);
+        let stamp = Stamp { split: self.split, split_term: self.term, from, to: self.to, watermark: self.watermark, marks };
+        Some(Delta { stamp, parts })
+    }
+
+    /// Goes on under another plan; to be called right after the flush that placed its barrier.
+    pub fn adopt(&mut self, plan: &SharedPlan) {
+        assert_eq!(self.from, self.to, "a plan changes at a barrier, which no delta spans");
+        self.fold.adopt(plan);
+    }
+}
+
+/// The verdict on a batch.
+struct Judged {
+    active: Option<BooleanBuffer>,
+    range_us: (i64, i64),
+    late: Vec<u32>,
+    bad: Vec<(usize, &'static str)>,
+}
+
+impl Judged {
+    fn all_on_time(range_us: (i64, i64)) -> Judged {
+        Judged { active: None, range_us, late: Vec::new(), bad: Vec::new() }
+    }
+}

@@ -1,0 +1,165 @@
+//! The delta: the only thing that moves. Partial aggregates of a run of one split's rows, by (store, key, slice), with a stamp.
+//!
+//! A delta is immutable once sent; every replica applies the same one. Its entries name keys by *wire id*, a number that the
+//! sender's dictionary for that split and partition gave to the key; a key's bytes travel once, in the delta that first uses its
+//! id. Ids never leave the pair of dictionary and replica. Entries may repeat an id: applying is merging.
+
+use arrow::array::RecordBatch;
+use raympp_operators::accumulator::AccumulatorColumn;
+use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use std::sync::Arc;
+
+/// What the rows of a split do not determine, placed at an offset of its chain. No delta spans a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Rows before it belong to this epoch or earlier, rows after it to later ones.
+    Barrier {
+        /// Number of the barrier.
+        epoch: Epoch,
+        /// All splits that take part in the epoch: whoever has seen the mark waits for each of them.
+        splits: Arc<[SplitId]>,
+        /// The set of metrics in force after it.
+        plan: PlanVersion,
+    },
+    /// From here on the split's rows are judged by at least this watermark.
+    Floor(EventTime),
+    /// The split has no more rows.
+    End,
+}
+
+/// "These are all rows of this split in (from, to]", and the marks that stand at `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Whose rows.
+    pub split: SplitId,
+    /// Which reader of the split sent it.
+    pub split_term: SplitTerm,
+    /// Rows before the first one in here.
+    pub from: Offset,
+    /// Rows up to and including the last one in here.
+    pub to: Offset,
+    /// Highest event time of **all** rows of the split up to `to`, and its floor.
+    pub watermark: RunningWatermark,
+    /// In the order they were placed.
+    pub marks: Vec<Mark>,
+}
+
+/// One stamp for all partitions, and parts for those that have something in it.
+#[derive(Debug)]
+pub struct Delta {
+    /// Which rows.
+    pub stamp: Stamp,
+    /// By ascending partition; a partition without a part has no rows in it and only advances.
+    pub parts: Vec<(PartitionId, DeltaPart)>,
+}
+
+impl Delta {
+    /// The part of a partition.
+    pub fn part(&self, partition: PartitionId) -> Option<&DeltaPart> {
+        self.parts.binary_search_by_key(&partition, |(p, _)| *p).ok().map(|i| &self.parts[i].1)
+    }
+}
+
+/// What one partition gets.
+#[derive(Debug, Default)]
+pub struct DeltaPart {
+    /// Changes of the sender's dictionaries, to be made before the entries are read.
+    pub dictionaries: Vec<DictionaryChange>,
+    /// The partial aggregates.
+    pub entries: Vec<StoreDelta>,
+    /// Late and bad rows of the split; only in the part of the partition that owns the split's counts.
+    pub uncounted: Option<Uncounted>,
+}
+
+impl DeltaPart {
+    /// True if applying it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.dictionaries.is_empty() && self.entries.is_empty() && self.uncounted.is_none()
+    }
+}
+
+/// New and retired wire ids of one key space.
+#[derive(Debug, Default)]
+pub struct DictionaryChange {
+    /// Which key space of the plan.
+    pub key_space: usize,
+    /// Ids whose keys the sender has forgotten; they may come back in `added` with other keys.
+    pub retired: Vec<u32>,
+    /// Ids of `keys`, in order.
+    pub added: Vec<u32>,
+    /// Canonical bytes of the added keys.
+    pub keys: KeyList,
+}
+
+/// Byte strings in one allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyList {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl KeyList {
+    /// Appends a key.
+    pub fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True without keys.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The keys in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+}
+
+/// Where the entries of a [`StoreDelta`] lie in event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// All in this slice of the store's finest width (slice 0 for a store without windows).
+    Slice(i64),
+    /// Each entry is a piece of a session, with its first and last event time in microseconds.
+    Sessions {
+        /// First event time by entry.
+        first_us: Vec<i64>,
+        /// Last event time by entry.
+        last_us: Vec<i64>,
+    },
+}
+
+/// Partial aggregates for one store; all vectors have one element per entry.
+#[derive(Clone, Debug)]
+pub struct StoreDelta {
+    /// Which store of the plan.
+    pub store: usize,
+    /// Which slice, or where each session piece lies.
+    pub placement: Placement,
+    /// Wire ids of the keys.
+    pub ids: Vec<u32>,
+    /// Number of rows.
+    pub rows: Vec<u64>,
+    /// One column per accumulator of the store; `None`: all identity.
+    pub columns: Vec<Option<AccumulatorColumn>>,
+}
+
+/// Rows of a split that count in no window.
+#[derive(Clone, Debug, Default)]
+pub struct Uncounted {
+    /// Rows late by the split's watermark.
+    pub late: u64,
+    /// Rows that could not be decoded or jumped too far ahead.
+    pub bad: u64,
+    /// Rows that could not be evaluated, by store.
+    pub bad_by_store: Vec<(usize, u64)>,
+    /// The late rows themselves, if somebody reads them, in order of offset.
+    pub late_rows: Vec<RecordBatch>,
+}

@@ -1,0 +1,321 @@
+//! Folding: rows of one split become partial aggregates by (store, key, slice), and those a delta.
+//!
+//! A store's rows go one of two ways, decided batch by batch. If keys repeat, each row is added to a *table* of fixed-width cells by
+//! local key id, and a flush reads the table out. If they barely repeat, a table would only be a detour: rows become entries of the
+//! delta as they are. Either way the replica merges the same totals, so the choice never shows.
+//!
+//! In a table, counts of a cell share words: three fields of 21 bits, since a flush comes before 2^21 rows. Integer sums take one word
+//! each, as long as (rows · greatest magnitude) proves that they fit; everything else is folded by the accumulators' own general code.
+//! Cell 0 is a bin: rows that do not count are added there, so that the loops over rows have no branches.
+
+mod inputs;
+mod table;
+
+use crate::delta::{DeltaPart, Placement, StoreDelta};
+use crate::dictionary::SenderKeys;
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
+use inputs::Inputs;
+pub use inputs::ExprCache;
+use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
+use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
+use raympp_operators::window::{representable, slice_of};
+use raympp_types::{KeyGroups, PartitionId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use table::Table;
+
+/// Rows between two flushes stay below this: counts in a table have 21 bits.
+pub const FLUSH_ROWS_MAX: u64 = (1 << 21) - 1;
+/// A table of at most this many cells is worth it for any number of rows.
+const SMALL_TABLE: usize = 256;
+
+/// Rows of one split to be folded.
+pub struct Batch<'a> {
+    /// The stream's columns.
+    pub columns: &'a [ArrayRef],
+    /// Number of rows.
+    pub rows: usize,
+    /// Event time of each row in microseconds; any value where not active.
+    pub event_times_us: &'a [i64],
+    /// Lowest and highest event time of the active rows.
+    pub range_us: (i64, i64),
+    /// Rows that are not late or bad; `None`: all.
+    pub active: Option<BooleanBuffer>,
+    /// For aggregates that care about the order of rows.
+    pub stamps: RowStamps<'a>,
+}
+
+/// A row that a store's metrics could not evaluate.
+pub struct Failure {
+    /// Position of the store.
+    pub store: usize,
+    /// Position of the row in the batch.
+    pub row: usize,
+    /// Why; of several rows that failed together only the first one's reason is known.
+    pub reason: String,
+}
+
+/// Rows of one store on the way into a delta.
+struct StoreFold {
+    position: usize,
+    store: Arc<Store>,
+    table: Table,
+    /// Entries that bypassed the table, by partition.
+    direct: Vec<(PartitionId, StoreDelta)>,
+    ids: Vec<u32>,
+    bad: u64,
+}
+
+/// All stores of a plan, for one split's reader.
+pub struct StreamFold {
+    keys: Vec<SenderKeys>,
+    stores: Vec<Option<StoreFold>>,
+    cache: ExprCache,
+    key_groups: KeyGroups,
+    rows: u64,
+    rows_of_last_flush: u64,
+}
+
+impl StreamFold {
+    /// Nothing folded yet.
+    pub fn new(plan: &SharedPlan, key_groups: KeyGroups) -> StreamFold {
+        let mut fold = StreamFold {
+            keys: Vec::new(),
+            stores: Vec::new(),
+            cache: ExprCache::default(),
+            key_groups,
+            rows: 0,
+            rows_of_last_flush: 0,
+        };
+        fold.adopt(plan);
+        fold
+    }
+
+    /// Goes on under another plan. Everything folded before must have been flushed.
+    pub fn adopt(&mut self, plan: &SharedPlan) {
+        assert_eq!(self.rows, 0, "a plan changes at a barrier, which no delta spans");
+        for space in self.keys.len()..plan.key_spaces.len() {
+            self.keys.push(SenderKeys::new(space, self.key_groups));
+        }
+        self.stores.resize_with(plan.stores.len(), || None);
+        for (position, store) in plan.stores.iter().enumerate() {
+            match (store, &self.stores[position]) {
+                (Some(store), None) => self.stores[position] = Some(StoreFold::new(position, store)),
+                (None, Some(_)) => self.stores[position] = None,
+                _ => {}
+            }
+        }
+        let spaces: Vec<&[_]> = plan.key_spaces.iter().map(|space| &space.keys[..]).collect();
+        self.cache.set_keys(&spaces);
+    }
+
+    /// Rows folded since the last flush.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Folds rows into every store. Returns the rows that could not be evaluated.
+    pub fn fold(&mut self, batch: &Batch<'_>) -> Vec<Failure> {
+        assert!(self.rows + batch.rows as u64 <= FLUSH_ROWS_MAX, "the caller flushes in time");
+        self.rows += batch.rows as u64;
+        let expected = self.rows.max(self.rows_of_last_flush) as usize;
+        self.cache.clear();
+        let mut failures = Vec::new();
+        for store in self.stores.iter_mut().flatten() {
+            let keys = &mut self.keys[store.store.key_space];
+            failures.extend(store.fold(batch, &mut self.cache, keys, expected));
+        }
+        failures
+    }
+
+    /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store.
+    pub fn flush(&mut self) -> (Vec<(PartitionId, DeltaPart)>, Vec<(usize, u64)>) {
+        let mut parts: BTreeMap<PartitionId, DeltaPart> = BTreeMap::new();
+        let mut bad = Vec::new();
+        for store in self.stores.iter_mut().flatten() {
+            for (partition, entries) in store.flush(&mut self.keys[store.store.key_space]) {
+                parts.entry(partition).or_default().entries.push(entries);
+            }
+            if store.bad > 0 {
+                bad.push((store.position, std::mem::take(&mut store.bad)));
+            }
+        }
+        for keys in &mut self.keys {
+            for partition in (0..self.key_groups.partitions()).map(PartitionId) {
+                if let Some(change) = keys.take_change(partition) {
+                    parts.entry(partition).or_default().dictionaries.push(change);
+                }
+            }
+            keys.sweep();
+        }
+        self.rows_of_last_flush = std::mem::take(&mut self.rows);
+        (parts.into_iter().collect(), bad)
+    }
+}
+
+impl StoreFold {
+    fn new(position: usize, store: &Arc<Store>) -> StoreFold {
+        StoreFold {
+            position,
+            store: Arc::clone(store),
+            table: Table::new(&store.accumulators),
+            direct: Vec::new(),
+            ids: Vec::new(),
+            bad: 0,
+        }
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>, cache: &mut ExprCache, keys: &mut SenderKeys, expected_rows: usize) -> Vec<Failure> {
+        let mut inputs = Inputs::evaluate(&self.store, batch, cache);
+        if self.store.kind != StoreKind::Running && !(representable(batch.range_us.0) && representable(batch.range_us.1)) {
+            inputs.reject(batch.rows, |row| !representable(batch.event_times_us[row]));
+        }
+        let failures = std::mem::take(&mut inputs.failed);
+        self.bad += failures.len() as u64;
+        if inputs.nothing_active() {
+            return self.failures(failures);
+        }
+        keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
+        match self.store.kind {
+            StoreKind::Sessions { gap_us } => self.fold_sessions(batch, &inputs, keys, gap_us),
+            StoreKind::Running => self.fold_slices(batch, &inputs, keys, expected_rows, |_| 0),
+            StoreKind::Sliced => {
+                let (width, offset) = (self.store.tiers[0].width_us, self.store.tiers[0].offset_us);
+                self.fold_slices(batch, &inputs, keys, expected_rows, |us| slice_of(us, width, offset));
+            }
+        }
+        self.failures(failures)
+    }
+
+    fn failures(&self, failed: Vec<(usize, String)>) -> Vec<Failure> {
+        failed.into_iter().map(|(row, reason)| Failure { store: self.position, row, reason }).collect()
+    }
+
+    fn fold_slices(
+        &mut self,
+        batch: &Batch<'_>,
+        inputs: &Inputs,
+        keys: &mut SenderKeys,
+        expected_rows: usize,
+        slice: impl Fn(i64) -> i64,
+    ) {
+        let (first, last) = inputs.slice_range(batch, &slice);
+        let slots = self.table.slots_with(first, last);
+        let cells = slots.map(|slots| slots * keys.ids().next_power_of_two());
+        if cells.is_some_and(|cells| cells <= SMALL_TABLE.max(expected_rows / 2)) {
+            self.fold_into_table(batch, inputs, keys, (first, last), slice);
+        } else {
+            for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
+                self.add_direct(batch, inputs, keys, slice, &rows);
+            }
+        }
+    }
+
+    fn fold_into_table(
+        &mut self,
+        batch: &Batch<'_>,
+        inputs: &Inputs,
+        keys: &mut SenderKeys,
+        (first, last): (i64, i64),
+        slice: impl Fn(i64) -> i64,
+    ) {
+        if !self.table.reserve(keys.ids(), first, last) {
+            let flushed = self.table.take(self.position, keys);
+            self.direct.extend(flushed);
+            assert!(self.table.reserve(keys.ids(), first, last), "an empty table takes any range it was asked about");
+        }
+        self.table.place(&self.ids, inputs.active.as_ref(), (first, last), |row| slice(batch.event_times_us[row]));
+        self.table.add(&self.store.accumulators, inputs, batch);
+    }
+
+    /// Rows of one slice as entries of their own.
+    fn add_direct(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, slice: i64, rows: &[u32]) {
+        for (partition, rows) in rows_by_partition(rows, &self.ids, keys) {
+            let ids = rows.iter().map(|&row| keys.route(self.ids[row as usize]).wire).collect();
+            let columns = inputs.columns_of_rows(&self.store.accumulators, &rows, batch);
+            let entries =
+                StoreDelta { store: self.position, placement: Placement::Slice(slice), ids, rows: vec![1; rows.len()], columns };
+            self.direct.push((partition, entries));
+        }
+    }
+
+    /// Runs of rows of one key without a gap become pieces of sessions.
+    fn fold_sessions(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, gap_us: i64) {
+        let mut rows = inputs.active_rows(batch.rows);
+        for (partition, rows) in {
+            rows.sort_by_key(|&row| (self.ids[row as usize], batch.event_times_us[row as usize], row));
+            rows_by_partition(&rows, &self.ids, keys)
+        } {
+            let mut pieces = Pieces::default();
+            for &row in &rows {
+                pieces.push(self.ids[row as usize], batch.event_times_us[row as usize], gap_us);
+            }
+            let columns = self.store.accumulators.iter().enumerate().map(|(i, accumulator)| {
+                let mut column = AccumulatorColumn::identity(accumulator, pieces.ids.len());
+                fold(accumulator, inputs.of(i), inputs.filter(i), &rows, &pieces.of_row, &batch.stamps, &mut column);
+                Some(column)
+            });
+            let columns = columns.collect();
+            let ids = pieces.ids.iter().map(|&id| keys.route(id).wire).collect();
+            let placement = Placement::Sessions { first_us: pieces.first_us, last_us: pieces.last_us };
+            self.direct.push((partition, StoreDelta { store: self.position, placement, ids, rows: pieces.rows, columns }));
+        }
+    }
+
+    fn flush(&mut self, keys: &mut SenderKeys) -> Vec<(PartitionId, StoreDelta)> {
+        let mut entries = std::mem::take(&mut self.direct);
+        entries.extend(self.table.take(self.position, keys));
+        entries
+    }
+}
+
+/// Pieces of sessions, from rows sorted by key and time.
+#[derive(Default)]
+struct Pieces {
+    ids: Vec<u32>,
+    first_us: Vec<i64>,
+    last_us: Vec<i64>,
+    rows: Vec<u64>,
+    of_row: Vec<u32>,
+}
+
+impl Pieces {
+    fn push(&mut self, id: u32, event_time_us: i64, gap_us: i64) {
+        let joins = self.ids.last() == Some(&id) && event_time_us - self.last_us.last().expect("as many as ids") < gap_us;
+        if !joins {
+            self.ids.push(id);
+            self.first_us.push(event_time_us);
+            self.last_us.push(event_time_us);
+            self.rows.push(0);
+        }
+        let piece = self.ids.len() - 1;
+        self.last_us[piece] = event_time_us;
+        self.rows[piece] += 1;
+        self.of_row.push(piece as u32);
+    }
+}
+
+fn rows_by_slice(batch: &Batch<'_>, inputs: &Inputs, (first, last): (i64, i64), slice: impl Fn(i64) -> i64) -> Vec<(i64, Vec<u32>)> {
+    let rows = inputs.active_rows(batch.rows);
+    if first == last {
+        return vec![(first, rows)];
+    }
+    let mut by_slice: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for row in rows {
+        by_slice.entry(slice(batch.event_times_us[row as usize])).or_default().push(row);
+    }
+    by_slice.into_iter().collect()
+}
+
+/// Splits rows by the partition that owns their key, keeping their order, and marks the keys used.
+fn rows_by_partition(rows: &[u32], ids: &[u32], keys: &mut SenderKeys) -> Vec<(PartitionId, Vec<u32>)> {
+    let mut by_partition: Vec<Vec<u32>> = vec![Vec::new(); keys.partitions() as usize];
+    for &row in rows {
+        let id = ids[row as usize];
+        keys.mark_used(id);
+        by_partition[keys.route(id).partition as usize].push(row);
+    }
+    let numbered = by_partition.into_iter().enumerate().map(|(partition, rows)| (PartitionId(partition as u32), rows));
+    numbered.filter(|(_, rows)| !rows.is_empty()).collect()
+}

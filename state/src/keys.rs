@@ -1,0 +1,155 @@
+//! Interning: a key's canonical bytes ↔ a dense id, per replica and key space.
+//!
+//! A key has an id as long as something *holds* it: a tier of a store with rows of it, a session, or a sender's dictionary that
+//! may name it. When the last holder lets go, the key is forgotten and its id is given to the next new key, lowest first, so that
+//! pages stay dense. Readers look ids up without a lock; [`KeyReader::stable`] tells them when a key was forgotten in between, since
+//! its id may by then belong to another.
+
+use arrow::array::ArrayRef;
+use raympp_operators::keycode;
+use raympp_types::DataType;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::block::PAGE_KEYS;
+
+type Index = papaya::HashMap<Box<[u8]>, u32, foldhash::fast::RandomState>;
+
+/// What readers share.
+#[derive(Default)]
+pub struct KeyReader {
+    ids: Index,
+    forgotten: AtomicU64,
+}
+
+impl KeyReader {
+    /// The id of a key.
+    pub fn id(&self, key: &[u8]) -> Option<u32> {
+        self.ids.pin().get(key).copied()
+    }
+
+    /// Number of keys forgotten so far: an id is the key's own as long as this stays.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    /// All keys and ids, in no order.
+    pub fn all(&self) -> Vec<(Box<[u8]>, u32)> {
+        self.ids.pin().iter().map(|(key, &id)| (key.clone(), id)).collect()
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// True without keys.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// The writer's side.
+pub struct Keys {
+    reader: Arc<KeyReader>,
+    types: Vec<DataType>,
+    keys: Vec<Option<Box<[u8]>>>,
+    holders: Vec<u32>,
+    free: BinaryHeap<Reverse<u32>>,
+    /// Decoded key columns by page, until a key of the page changes.
+    columns: Vec<Option<Arc<Vec<ArrayRef>>>>,
+}
+
+impl Keys {
+    /// No keys yet; `types` are those of the key columns.
+    pub fn new(types: Vec<DataType>) -> Keys {
+        Keys {
+            reader: Arc::default(),
+            types,
+            keys: Vec::new(),
+            holders: Vec::new(),
+            free: BinaryHeap::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    /// What readers share.
+    pub fn reader(&self) -> &Arc<KeyReader> {
+        &self.reader
+    }
+
+    /// Number of ids ever in use at once; ids are below it.
+    pub fn ids(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The id of a key, given now if it had none, with one holder more.
+    pub fn hold_key(&mut self, key: &[u8]) -> u32 {
+        if let Some(id) = self.reader.id(key) {
+            self.hold(id);
+            return id;
+        }
+        let id = self.free.pop().map_or(self.keys.len() as u32, |Reverse(id)| id);
+        if id as usize == self.keys.len() {
+            self.keys.push(None);
+            self.holders.push(0);
+        }
+        self.keys[id as usize] = Some(key.into());
+        self.holders[id as usize] = 1;
+        self.forget_columns(id);
+        self.reader.ids.pin().insert(key.into(), id);
+        id
+    }
+
+    /// One holder more of a key that has an id.
+    pub fn hold(&mut self, id: u32) {
+        self.holders[id as usize] += 1;
+    }
+
+    /// One holder less; the last one forgets the key.
+    pub fn release(&mut self, id: u32) {
+        let holders = &mut self.holders[id as usize];
+        *holders -= 1;
+        if *holders == 0 {
+            let key = self.keys[id as usize].take().expect("a held key has bytes");
+            self.reader.ids.pin().remove(&key);
+            self.reader.forgotten.fetch_add(1, Ordering::Release);
+            self.free.push(Reverse(id));
+            self.forget_columns(id);
+        }
+    }
+
+    /// Canonical bytes of a key that has an id.
+    pub fn key(&self, id: u32) -> &[u8] {
+        self.keys[id as usize].as_deref().expect("the id belongs to a key")
+    }
+
+    fn forget_columns(&mut self, id: u32) {
+        let page = id as usize / PAGE_KEYS;
+        if page >= self.columns.len() {
+            self.columns.resize(page + 1, None);
+        }
+        self.columns[page] = None;
+    }
+
+    /// The key columns of a page, one row per id of the page (any value where the id is free).
+    pub fn columns_of_page(&mut self, page: usize) -> Result<Arc<Vec<ArrayRef>>, keycode::KeycodeError> {
+        if let Some(columns) = &self.columns[page] {
+            return Ok(Arc::clone(columns));
+        }
+        let from = page * PAGE_KEYS;
+        let to = (from + PAGE_KEYS).min(self.keys.len());
+        let filler = self.keys[from..to].iter().flatten().next().cloned().unwrap_or_default();
+        let keys = self.keys[from..to].iter().map(|key| key.as_deref().unwrap_or(&filler));
+        let columns = Arc::new(keycode::decode_columns(keys, &self.types)?);
+        self.columns[page] = Some(Arc::clone(&columns));
+        Ok(columns)
+    }
+
+    /// Memory held, in bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        self.keys.iter().flatten().map(|key| 2 * key.len() + 96).sum::<usize>() + self.keys.capacity() * 20
+    }
+}

@@ -1,0 +1,665 @@
+//! A replica of a partition: deltas in, closed windows out. The exactly-once rule lives here, and the proof that no row is missed.
+//!
+//! *Exactly once.* Per split the replica knows the offset it has applied. A delta `(from, to]` is applied iff `from == applied`; with
+//! `to <= applied` it is a duplicate; with `from > applied` it is held until the gap is filled; anything else is a protocol violation,
+//! which is counted and refused, never guessed at.
+//!
+//! *Closed means closed.* The frontier is the lowest watermark of the replica's splits, and windows close up to it. A delta holds
+//! only rows that were not late in their split: event time ≥ the split's watermark before them ≥ the split's watermark at any earlier
+//! stamp ≥ any frontier the replica has had. So no row meets a window that ends at or below the frontier. A split that joins does so
+//! at a barrier under a floor that is at least the frontier there, and a replica that has seen the barrier on any chain waits for it.
+//! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
+
+use crate::block::PAGE_KEYS;
+use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
+use crate::keys::Keys;
+use crate::result::{Bound, Groups, ResultDelta, Rows, no_rows, rows_of};
+use crate::sessions::SessionStore;
+use crate::sliced::{ClosedGroups, SealStep, SlicedStore};
+use crate::view::{ReplicaView, StoreView};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
+use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What became of a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was merged, and held ones behind it.
+    Yes,
+    /// The replica had it.
+    Duplicate,
+    /// It lies ahead of what the replica has; rows from this offset are missing.
+    Held(Offset),
+    /// A newer reader of the split has been seen.
+    Fenced,
+    /// It overlaps what the replica has without being covered by it: the split must be opened anew.
+    Violation,
+}
+
+/// What a replica counts; all but the last three are a function of the splits' contents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Late rows of the splits whose counts this partition owns.
+    pub late: u64,
+    /// Undecodable rows and rows too far ahead of the splits whose counts this partition owns.
+    pub bad: u64,
+    /// Windows closed, over all metrics and keys.
+    pub windows_closed: u64,
+    /// Result values that did not fit their type.
+    pub overflowed: u64,
+    /// Rows that met a closed window: must stay 0.
+    pub rows_below_frontier: u64,
+    /// Deltas merged.
+    pub deltas: u64,
+    /// Deltas dropped because they had been applied.
+    pub duplicates: u64,
+    /// Deltas that overlapped: must stay 0.
+    pub violations: u64,
+}
+
+/// What a replica knows of one split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitProgress {
+    /// Rows up to here are in.
+    pub applied: Offset,
+    /// Highest term seen.
+    pub term: SplitTerm,
+    /// As of `applied`.
+    pub watermark: RunningWatermark,
+    /// No rows will come.
+    pub ended: bool,
+    /// Last barrier seen.
+    pub barrier: Epoch,
+}
+
+enum StoreState {
+    Sliced(SlicedStore),
+    Sessions(SessionStore),
+}
+
+/// A metric that was added while rows flowed: until every split has passed its barrier, its first window is unknown.
+struct Joining {
+    epoch: Epoch,
+    waiting: BTreeSet<SplitId>,
+    seen: EventTime,
+    metrics: Vec<MetricId>,
+}
+
+/// One partition's state machine.
+pub struct Replica {
+    partition: PartitionId,
+    bound_us: i64,
+    time_type: DataType,
+    plan: Arc<SharedPlan>,
+    keys: Vec<Keys>,
+    stores: Vec<Option<StoreState>>,
+    splits: BTreeMap<SplitId, SplitProgress>,
+    held: BTreeMap<(SplitId, Offset), Arc<Delta>>,
+    /// Wire id → id, by split and key space.
+    dictionaries: HashMap<(SplitId, usize), Vec<u32>>,
+    frontier: EventTime,
+    seen: EventTime,
+    /// Windows of these metrics must start after this time to count.
+    first_after: HashMap<MetricId, EventTime>,
+    joining: Vec<Joining>,
+    /// Metrics with rows in the window that is being closed, by store.
+    unfinished: BTreeMap<usize, BTreeSet<MetricId>>,
+    bad_by_store: BTreeMap<usize, u64>,
+    late_rows: Vec<RecordBatch>,
+    counters: Counters,
+    view: Arc<ReplicaView>,
+    /// Stores whose touched ids are collected for updates.
+    tracked: BTreeMap<usize, Vec<u32>>,
+    scratch_ids: Vec<u32>,
+}
+
+impl Replica {
+    /// A replica of a partition of a stream that has read nothing. `bound_us` is the stream's bound of out-of-orderness, `time_type` the
+    /// type of window bounds.
+    pub fn new(partition: PartitionId, plan: Arc<SharedPlan>, bound_us: i64, time_type: DataType, splits: &[SplitId]) -> Replica {
+        let mut replica = Replica {
+            partition,
+            bound_us,
+            time_type,
+            plan: Arc::new(SharedPlan::empty()),
+            keys: Vec::new(),
+            stores: Vec::new(),
+            splits: BTreeMap::new(),
+            held: BTreeMap::new(),
+            dictionaries: HashMap::new(),
+            frontier: EventTime::MIN,
+            seen: EventTime::MIN,
+            first_after: HashMap::new(),
+            joining: Vec::new(),
+            unfinished: BTreeMap::new(),
+            bad_by_store: BTreeMap::new(),
+            late_rows: Vec::new(),
+            counters: Counters::default(),
+            view: Arc::new(ReplicaView::new(partition, time_type)),
+            tracked: BTreeMap::new(),
+            scratch_ids: Vec::new(),
+        };
+        for &split in splits {
+            replica.add_split(split, EventTime::MIN);
+        }
+        replica.set_plan(plan);
+        replica
+    }
+
+    /// What readers in other threads share.
+    pub fn view(&self) -> &Arc<ReplicaView> {
+        &self.view
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> &Arc<SharedPlan> {
+        &self.plan
+    }
+
+    /// Lowest watermark of all splits: windows that end at or before it have closed or are about to.
+    pub fn frontier(&self) -> EventTime {
+        self.frontier
+    }
+
+    /// What it knows of each split.
+    pub fn splits(&self) -> &BTreeMap<SplitId, SplitProgress> {
+        &self.splits
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        let below = |store: &StoreState| match store {
+            StoreState::Sliced(store) => store.rows_below_frontier(),
+            StoreState::Sessions(store) => store.rows_below_frontier(),
+        };
+        Counters { rows_below_frontier: self.stores.iter().flatten().map(below).sum(), ..self.counters }
+    }
+
+    /// Rows that could not be evaluated, by store.
+    pub fn bad_by_store(&self) -> &BTreeMap<usize, u64> {
+        &self.bad_by_store
+    }
+
+    /// Late rows since the last call, in order of (split's delta, offset).
+    pub fn take_late_rows(&mut self) -> Vec<RecordBatch> {
+        std::mem::take(&mut self.late_rows)
+    }
+
+    /// Takes over a plan that a barrier brings, before the delta with the barrier's mark is applied. Older plans change nothing.
+    pub fn adopt(&mut self, plan: Arc<SharedPlan>, epoch: Epoch) {
+        if plan.version <= self.plan.version {
+            return;
+        }
+        let known: BTreeSet<MetricId> = self.plan.metrics.iter().map(|metric| metric.id).collect();
+        let new: Vec<MetricId> = plan.metrics.iter().map(|metric| metric.id).filter(|id| !known.contains(id)).collect();
+        if !new.is_empty() {
+            new.iter().for_each(|&metric| {
+                self.first_after.insert(metric, EventTime::MAX);
+            });
+            let waiting = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
+            self.joining.push(Joining { epoch, waiting, seen: EventTime::MIN, metrics: new });
+        }
+        self.set_plan(plan);
+        self.finish_joining();
+    }
+
+    fn set_plan(&mut self, plan: Arc<SharedPlan>) {
+        for space in &plan.key_spaces[self.keys.len()..] {
+            self.keys.push(Keys::new(space.types()));
+        }
+        for (i, store) in plan.stores.iter().enumerate() {
+            if i == self.stores.len() {
+                self.stores.push(store.as_ref().map(|store| self.new_store(store, &plan, i)));
+            } else if store.is_none()
+                && let Some(mut dropped) = self.stores[i].take()
+            {
+                let space = self.plan.stores[i].as_ref().expect("it was in use").key_space;
+                match &mut dropped {
+                    StoreState::Sliced(store) => store.release_keys(&mut self.keys[space]),
+                    StoreState::Sessions(store) => store.release_keys(&mut self.keys[space]),
+                }
+                self.unfinished.remove(&i);
+            }
+        }
+        self.plan = plan;
+        self.publish_plan();
+    }
+
+    fn new_store(&self, store: &Arc<Store>, plan: &SharedPlan, position: usize) -> StoreState {
+        match store.kind {
+            StoreKind::Sliced | StoreKind::Running => StoreState::Sliced(SlicedStore::new(store, self.frontier)),
+            StoreKind::Sessions { gap_us } => {
+                let users = plan.metrics.iter().filter(|metric| metric.store == position);
+                let retention_us = users.map(|metric| metric.plan.retention_us).max().unwrap_or(0);
+                StoreState::Sessions(SessionStore::new(store, gap_us, retention_us))
+            }
+        }
+    }
+
+    fn publish_plan(&self) {
+        let stores = self.stores.iter().map(|store| match store {
+            Some(StoreState::Sliced(store)) => Some(StoreView::Sliced(Arc::clone(store.shared()))),
+            Some(StoreState::Sessions(store)) => Some(StoreView::Sessions(Arc::clone(store.shared()))),
+            None => None,
+        });
+        let keys = self.keys.iter().map(|keys| Arc::clone(keys.reader())).collect();
+        self.view.publish_plan(Arc::clone(&self.plan), stores.collect(), keys, self.first_after.clone());
+    }
+
+    fn add_split(&mut self, split: SplitId, floor: EventTime) {
+        let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
+        let progress =
+            SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
+        self.splits.entry(split).or_insert(progress);
+    }
+
+    /// Applies a delta by the exactly-once rule, and whatever was held for it.
+    pub fn apply(&mut self, delta: &Arc<Delta>) -> Applied {
+        let stamp = &delta.stamp;
+        if !self.splits.contains_key(&stamp.split) {
+            // A chain that this replica has not heard of opens with the floor it joins under.
+            self.add_split(stamp.split, self.frontier);
+        }
+        let progress = self.splits.get_mut(&stamp.split).expect("just made sure");
+        if stamp.split_term < progress.term {
+            return Applied::Fenced;
+        }
+        progress.term = stamp.split_term;
+        let applied = progress.applied;
+        if stamp.from > applied {
+            self.held.insert((stamp.split, stamp.from), Arc::clone(delta));
+            return Applied::Held(applied);
+        }
+        if stamp.from < applied {
+            return self.refuse(stamp, applied);
+        }
+        self.merge(delta);
+        while let Some(next) = self.held.remove(&(stamp.split, self.splits[&stamp.split].applied)) {
+            self.merge(&next);
+        }
+        self.advance_frontier();
+        Applied::Yes
+    }
+
+    fn refuse(&mut self, stamp: &Stamp, applied: Offset) -> Applied {
+        if stamp.to <= applied {
+            self.counters.duplicates += 1;
+            return Applied::Duplicate;
+        }
+        self.counters.violations += 1;
+        Applied::Violation
+    }
+
+    fn merge(&mut self, delta: &Delta) {
+        if let Some(part) = delta.part(self.partition) {
+            self.merge_part(delta.stamp.split, part);
+        }
+        self.counters.deltas += 1;
+        let stamp = &delta.stamp;
+        let progress = self.splits.get_mut(&stamp.split).expect("known");
+        progress.applied = stamp.to;
+        progress.watermark = stamp.watermark;
+        self.seen = self.seen.max(stamp.watermark.max_event_time);
+        for mark in &stamp.marks {
+            self.pass(stamp.split, mark);
+        }
+    }
+
+    fn pass(&mut self, split: SplitId, mark: &Mark) {
+        match mark {
+            Mark::Barrier { epoch, splits, .. } => {
+                self.splits.get_mut(&split).expect("known").barrier = *epoch;
+                for &listed in splits.iter() {
+                    self.add_split(listed, self.frontier);
+                }
+                let seen = self.splits[&split].watermark.max_event_time;
+                for joining in self.joining.iter_mut().filter(|joining| joining.epoch <= *epoch) {
+                    joining.waiting.remove(&split);
+                    joining.seen = joining.seen.max(seen);
+                }
+                self.finish_joining();
+            }
+            Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
+            Mark::End => self.end_split(split),
+        }
+    }
+
+    fn end_split(&mut self, split: SplitId) {
+        self.splits.get_mut(&split).expect("known").ended = true;
+        let seen = self.splits[&split].watermark.max_event_time;
+        for joining in &mut self.joining {
+            if joining.waiting.remove(&split) {
+                joining.seen = joining.seen.max(seen);
+            }
+        }
+        self.finish_joining();
+        for space in 0..self.keys.len() {
+            if let Some(ids) = self.dictionaries.remove(&(split, space)) {
+                ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
+            }
+        }
+    }
+
+    fn finish_joining(&mut self) {
+        let (done, waiting): (Vec<Joining>, Vec<Joining>) =
+            std::mem::take(&mut self.joining).into_iter().partition(|joining| joining.waiting.is_empty());
+        self.joining = waiting;
+        if !done.is_empty() {
+            for joining in done {
+                let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
+                let seen = ended.fold(joining.seen, EventTime::max);
+                joining.metrics.iter().for_each(|&metric| {
+                    self.first_after.insert(metric, seen);
+                });
+            }
+            self.publish_plan();
+        }
+    }
+
+    fn advance_frontier(&mut self) {
+        let watermark = |split: &SplitProgress| if split.ended { EventTime::MAX } else { split.watermark.watermark(self.bound_us) };
+        if let Some(lowest) = self.splits.values().map(watermark).min() {
+            self.frontier = self.frontier.max(lowest);
+        }
+        self.view.publish_progress(self.frontier, self.seen);
+    }
+
+    fn merge_part(&mut self, split: SplitId, part: &DeltaPart) {
+        for change in &part.dictionaries {
+            self.change_dictionary(split, change);
+        }
+        for entries in &part.entries {
+            self.merge_entries(split, entries);
+        }
+        if let Some(uncounted) = &part.uncounted {
+            self.counters.late += uncounted.late;
+            self.counters.bad += uncounted.bad;
+            for &(store, bad) in &uncounted.bad_by_store {
+                *self.bad_by_store.entry(store).or_default() += bad;
+            }
+            self.late_rows.extend(uncounted.late_rows.iter().cloned());
+        }
+    }
+
+    fn change_dictionary(&mut self, split: SplitId, change: &DictionaryChange) {
+        let keys = &mut self.keys[change.key_space];
+        let ids = self.dictionaries.entry((split, change.key_space)).or_default();
+        for &wire in &change.retired {
+            let id = std::mem::replace(&mut ids[wire as usize], NO_ID);
+            keys.release(id);
+        }
+        for (&wire, key) in change.added.iter().zip(change.keys.iter()) {
+            if wire as usize >= ids.len() {
+                ids.resize(wire as usize + 1, NO_ID);
+            }
+            ids[wire as usize] = keys.hold_key(key);
+        }
+    }
+
+    fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
+        let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
+        let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
+        let dictionary = self.dictionaries.get(&(split, store.key_space)).map_or(&[][..], Vec::as_slice);
+        self.scratch_ids.clear();
+        self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
+        let keys = &mut self.keys[store.key_space];
+        match (state, &entries.placement) {
+            (StoreState::Sliced(sliced), Placement::Slice(slice)) => sliced.apply(entries, *slice, &self.scratch_ids, keys),
+            (StoreState::Sessions(sessions), Placement::Sessions { first_us, last_us }) => {
+                sessions.apply(entries, first_us, last_us, &self.scratch_ids, keys);
+            }
+            _ => unreachable!("entries are placed as the plan says"),
+        }
+        if let Some(touched) = self.tracked.get_mut(&entries.store) {
+            touched.extend_from_slice(&self.scratch_ids);
+        }
+    }
+
+    /// Closes a little more of what the frontier allows: one page at one boundary, or some sessions, of one store. Results of metrics
+    /// that `wanted` names are appended to `results`. False when nothing was left to do.
+    pub fn close_step(&mut self, wanted: impl Fn(MetricId) -> bool, results: &mut Vec<ResultDelta>) -> bool {
+        for store in 0..self.stores.len() {
+            let Some(Some(space)) = self.plan.stores.get(store).map(|store| store.as_ref().map(|store| store.key_space)) else { continue };
+            let keys = &mut self.keys[space];
+            match self.stores[store].as_mut() {
+                Some(StoreState::Sliced(sliced)) => match sliced.seal_step(self.frontier, self.seen, keys) {
+                    SealStep::Idle => {}
+                    SealStep::Page(closed) => {
+                        for groups in &closed {
+                            self.results_of_page(store, space, groups, &wanted, results);
+                        }
+                        return true;
+                    }
+                    SealStep::Passed(at_us) => {
+                        self.finish_window(store, EventTime(at_us), results);
+                        return true;
+                    }
+                },
+                Some(StoreState::Sessions(sessions)) => {
+                    let closed = sessions.close_step(self.frontier, self.seen, keys).sessions;
+                    if !closed.is_empty() {
+                        self.results_of_sessions(store, space, &closed, &wanted, results);
+                        return true;
+                    }
+                }
+                None => {}
+            }
+        }
+        false
+    }
+
+    fn counts(&self, metric: &SharedMetric, start_us: i64) -> bool {
+        self.first_after.get(&metric.id).is_none_or(|&seen| EventTime(start_us) > seen)
+    }
+
+    fn results_of_page(
+        &mut self,
+        store: usize,
+        space: usize,
+        groups: &ClosedGroups,
+        wanted: &impl Fn(MetricId) -> bool,
+        results: &mut Vec<ResultDelta>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let users = plan.metrics.iter().filter(|m| (m.store, m.tier, m.shape) == (store, groups.tier, groups.shape));
+        let users: Vec<&Arc<SharedMetric>> = users.filter(|metric| self.counts(metric, groups.start_us)).collect();
+        self.counters.windows_closed += (users.len() * groups.ids.len()) as u64;
+        let keys = users.iter().any(|metric| wanted(metric.id)).then(|| key_columns(&mut self.keys[space], groups));
+        for metric in users.into_iter().filter(|metric| wanted(metric.id)) {
+            let keys = keys.clone().expect("made for any wanted metric");
+            let bounds_us = Some((Bound::Same(groups.start_us), Bound::Same(groups.end_us)));
+            let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
+            self.push_result(store, metric, EventTime(groups.end_us), rows, false, results);
+        }
+    }
+
+    fn push_result(&mut self, store: usize, metric: &SharedMetric, end: EventTime, rows: Rows, last: bool, results: &mut Vec<ResultDelta>) {
+        self.counters.overflowed += rows.overflowed;
+        if !last {
+            self.unfinished.entry(store).or_default().insert(metric.id);
+        }
+        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, last });
+    }
+
+    fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
+        let plan = Arc::clone(&self.plan);
+        for id in self.unfinished.remove(&store).unwrap_or_default() {
+            if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
+                let batch = no_rows(metric);
+                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, last: true });
+            }
+        }
+    }
+
+    fn results_of_sessions(
+        &mut self,
+        store: usize,
+        space: usize,
+        closed: &[(u32, Arc<crate::sessions::Session>)],
+        wanted: &impl Fn(MetricId) -> bool,
+        results: &mut Vec<ResultDelta>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let gap_us = match plan.stores[store].as_ref().expect("in use").kind {
+            StoreKind::Sessions { gap_us } => gap_us,
+            StoreKind::Sliced | StoreKind::Running => unreachable!("a session store"),
+        };
+        for metric in plan.metrics.iter().filter(|metric| metric.store == store) {
+            let counted: Vec<_> = closed.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
+            self.counters.windows_closed += counted.len() as u64;
+            if !counted.is_empty() && wanted(metric.id) && metric.plan.window.has_bounds() {
+                let rows = session_rows(metric, self.time_type, gap_us, &self.keys[space], &counted);
+                let end = EventTime(counted.last().expect("some").1.last_us + gap_us);
+                self.push_result(store, metric, end, rows, true, results);
+            }
+        }
+    }
+
+    /// The replica's contents that the rows determine, sorted: two replicas of a partition are equal iff these are. Slices that end at
+    /// or before `above` are left out.
+    pub fn export(&self, above: EventTime) -> Vec<ExportedGroup> {
+        let mut groups = Vec::new();
+        for (position, state) in self.stores.iter().enumerate() {
+            let Some(store) = self.plan.stores.get(position).and_then(Option::as_ref) else { continue };
+            let keys = &self.keys[store.key_space];
+            match state {
+                Some(StoreState::Sliced(sliced)) => export_sliced(position, sliced, keys, above, &mut groups),
+                Some(StoreState::Sessions(sessions)) => export_sessions(position, sessions, keys, above, &mut groups),
+                None => {}
+            }
+        }
+        groups.sort();
+        groups
+    }
+
+    /// Keys interned, base slices kept, bytes of state.
+    pub fn size(&self) -> (usize, usize, usize) {
+        let keys = self.keys.iter().map(|keys| keys.reader().len()).sum();
+        let key_bytes: usize = self.keys.iter().map(Keys::bytes).sum();
+        let mut slices = 0;
+        let mut bytes = key_bytes;
+        for store in self.stores.iter().flatten() {
+            match store {
+                StoreState::Sliced(store) => {
+                    let (s, b) = store.size();
+                    slices += s;
+                    bytes += b;
+                }
+                StoreState::Sessions(store) => slices += store.len(),
+            }
+        }
+        (keys, slices, bytes)
+    }
+
+    /// Starts collecting which keys of a metric's store change, for [`Replica::take_touched`].
+    pub fn track(&mut self, store: usize) {
+        self.tracked.entry(store).or_default();
+    }
+
+    /// Ids of the keys of a tracked store that changed since the last call; may repeat.
+    pub fn take_touched(&mut self, store: usize) -> Vec<u32> {
+        self.tracked.get_mut(&store).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Version of the plan in force.
+    pub fn plan_version(&self) -> PlanVersion {
+        self.plan.version
+    }
+}
+
+/// A wire id without a key.
+const NO_ID: u32 = u32::MAX;
+
+/// One group of one slice or session, in canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExportedGroup {
+    /// Position of the store.
+    pub store: usize,
+    /// Slice number, or first and last event time of a session.
+    pub placement: (i64, i64),
+    /// Canonical bytes of the key.
+    pub key: Vec<u8>,
+    /// Number of rows.
+    pub rows: u64,
+    /// Canonical bytes of each accumulator.
+    pub cells: Vec<Vec<u8>>,
+}
+
+fn export_sliced(position: usize, sliced: &SlicedStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
+    let store = &sliced.shared().store;
+    let over = |slice: i64| {
+        let end = store.tiers.first().map(|tier| raympp_operators::window::slice_start(slice + 1, tier.width_us, tier.offset_us));
+        end.is_some_and(|end| EventTime(end) <= above)
+    };
+    for (number, page) in sliced.shared().pages.load().iter().enumerate() {
+        for (slice, block) in page.tiers()[0].slices.range(i64::MIN, i64::MAX) {
+            if over(slice) {
+                continue;
+            }
+            let ids = block.occupied();
+            let columns: Vec<_> = (0..store.accumulators.len()).map(|column| block.gather(column, &ids)).collect();
+            for (i, &id) in ids.iter().enumerate() {
+                groups.push(ExportedGroup {
+                    store: position,
+                    placement: (slice, slice),
+                    key: keys.key((number * PAGE_KEYS) as u32 + id).to_vec(),
+                    rows: block.rows_of(id),
+                    cells: columns.iter().map(|column| cell_bytes(column, i)).collect(),
+                });
+            }
+        }
+    }
+}
+
+fn export_sessions(position: usize, sessions: &SessionStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
+    let gap_us = sessions.shared().gap_us;
+    for (id, session) in sessions.all() {
+        if EventTime(session.last_us + gap_us) > above {
+            groups.push(ExportedGroup {
+                store: position,
+                placement: (session.first_us, session.last_us),
+                key: keys.key(id).to_vec(),
+                rows: session.rows,
+                cells: session.columns.iter().map(|column| cell_bytes(column, 0)).collect(),
+            });
+        }
+    }
+}
+
+fn cell_bytes(column: &raympp_operators::accumulator::AccumulatorColumn, cell: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    column.encode_cell(cell, &mut bytes);
+    bytes
+}
+
+/// Key columns of a page's groups: strings as codes into the page's own column, others taken.
+fn key_columns(keys: &mut Keys, groups: &ClosedGroups) -> Vec<ArrayRef> {
+    let columns = keys.columns_of_page(groups.page).expect("keys are canonical: this replica decodes only what it encoded");
+    let ids = UInt32Array::from(groups.ids.clone());
+    columns.iter().map(|column| pick(column, &ids)).collect()
+}
+
+fn pick(column: &ArrayRef, ids: &UInt32Array) -> ArrayRef {
+    use arrow::array::{Array, DictionaryArray, Int32Array};
+    if *column.data_type() == arrow::datatypes::DataType::Utf8 && column.null_count() == 0 {
+        let codes = Int32Array::from_iter_values(ids.values().iter().map(|&id| id as i32));
+        return Arc::new(DictionaryArray::try_new(codes, Arc::clone(column)).expect("ids are below the page's keys"));
+    }
+    arrow::compute::take(column, ids, None).expect("ids are below the page's keys")
+}
+
+/// Result rows of sessions of one metric.
+fn session_rows(
+    metric: &SharedMetric,
+    time_type: DataType,
+    gap_us: i64,
+    keys: &Keys,
+    sessions: &[(u32, Arc<crate::sessions::Session>)],
+) -> Rows {
+    let plan_types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
+    let columns = raympp_operators::keycode::decode_columns(sessions.iter().map(|(id, _)| keys.key(*id)), &plan_types)
+        .expect("keys are canonical: this replica decodes only what it encoded");
+    crate::view::rows_of_sessions(metric, time_type, gap_us, columns, sessions.iter().map(|(_, session)| &**session))
+}

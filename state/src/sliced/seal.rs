@@ -1,0 +1,370 @@
+//! Sealing: what happens on a page when the frontier passes a boundary. See the module above for the idea.
+
+use super::page::TierPage;
+use super::{ClosedGroups, NEVER, Page, SlicedStore, hold, take_spare};
+use crate::block::{Block, PAGE_KEYS};
+use crate::keys::Keys;
+use crate::slices::Slices;
+use raympp_operators::accumulator::AccumulatorColumn;
+use raympp_operators::sharing::{Shape, Tier};
+use raympp_operators::window::{Window, slice_of, slice_start};
+use raympp_types::EventTime;
+use std::sync::Arc;
+
+/// What one step of sealing did.
+#[derive(Debug)]
+pub enum SealStep {
+    /// Nothing is left to seal under this frontier.
+    Idle,
+    /// One page passed a boundary; these windows closed on it.
+    Page(Vec<ClosedGroups>),
+    /// All pages have passed the boundary at this event time.
+    Passed(i64),
+}
+
+impl SlicedStore {
+    /// Does the next step towards a frontier: at most one page. `seen` is the highest event time of the stream: retention counts
+    /// back from it once the stream is complete (frontier [`EventTime::MAX`]).
+    pub fn seal_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys) -> SealStep {
+        let Some(target) = self.boundary_of(frontier) else { return SealStep::Idle };
+        let (boundary, from) = match self.cursor {
+            Some(cursor) => cursor,
+            None => match self.progress.iter().map(|page| page.due).min() {
+                Some(due) if due <= target && due < i64::MAX => (due, 0),
+                _ => {
+                    self.nothing_due(target, seen, keys);
+                    return SealStep::Idle;
+                }
+            },
+        };
+        let Some(page) = (from..self.progress.len()).find(|&page| self.progress[page].due <= boundary) else {
+            self.sealed = self.sealed.max(boundary);
+            self.cursor = None;
+            return SealStep::Passed(self.boundary_us(boundary));
+        };
+        self.cursor = Some((boundary, page + 1));
+        SealStep::Page(self.seal_page(page, boundary, seen, target == i64::MAX, keys))
+    }
+
+    fn nothing_due(&mut self, target: i64, seen: EventTime, keys: &mut Keys) {
+        if target < i64::MAX {
+            self.sealed = self.sealed.max(target);
+            return;
+        }
+        let pages = self.shared.pages.load_full();
+        for (number, page) in pages.iter().enumerate() {
+            self.retire(number, page, seen.0, keys);
+        }
+    }
+
+    fn seal_page(&mut self, number: usize, boundary: i64, seen: EventTime, complete: bool, keys: &mut Keys) -> Vec<ClosedGroups> {
+        let page = Arc::clone(&self.shared.pages.load()[number]);
+        let at_us = self.boundary_us(boundary);
+        let first_id = (number * PAGE_KEYS) as u32;
+        page.version().write(|| {
+            self.roll_up(&page, number, boundary, first_id, keys);
+            self.advance_running(&page, number, at_us);
+            page.set_sealed(boundary);
+        });
+        let closed = self.closed_windows(&page, number, at_us);
+        page.version().write(|| self.drop_finished_running(&page, number, at_us));
+        self.retire(number, &page, at_us.min(seen.0), keys);
+        self.progress[number].due = self.next_due(&page, number, boundary, complete);
+        closed
+    }
+
+    /// Merges the base slice that ends at the boundary into the wider slices, and finished slices into nodes.
+    fn roll_up(&mut self, page: &Page, number: usize, boundary: i64, first_id: u32, keys: &mut Keys) {
+        let store = Arc::clone(&self.shared.store);
+        let base_start_us = self.boundary_us(boundary - 1);
+        if let Some(block) = page.tiers()[0].slices.get(boundary - 1) {
+            self.progress[number].last_sealed[0] = boundary - 1;
+            let occupied = if store.tiers.len() > 1 { block.occupied() } else { Vec::new() };
+            for (t, tier) in store.tiers.iter().enumerate().skip(1) {
+                let slice = slice_of(base_start_us, tier.width_us, tier.offset_us);
+                let capacity = block.capacity();
+                let wide = page.tiers()[t].block_for(slice, capacity - 1, || take_spare(&mut self.spare, &self.kinds, capacity));
+                wide.combine(&block, |_| true, false);
+                self.progress[number].last_sealed[t] = slice;
+                for &id in &occupied {
+                    hold(&mut self.last_slice[t][(first_id + id) as usize], slice, keys, first_id + id);
+                }
+            }
+        }
+        for (tier, tier_page) in store.tiers.iter().zip(page.tiers()) {
+            if let Some(ended) = boundary_in(tier, self.boundary_us(boundary)) {
+                self.build_nodes(tier_page, ended);
+            }
+        }
+    }
+
+    /// Merges pairs of slices, pairs of pairs and so on that end with slice `ended − 1`.
+    fn build_nodes(&self, tier: &TierPage, ended: i64) {
+        let store = &self.shared.store;
+        for level in 1..=tier.nodes.len() {
+            if ended.rem_euclid(1 << level) != 0 {
+                break;
+            }
+            let node = (ended >> level) - 1;
+            let children = if level == 1 { &tier.slices } else { &tier.nodes[level - 2] };
+            let merged = merge(children, [2 * node, 2 * node + 1], &self.kinds, |i| !store.accumulators[i].invertible());
+            if let Some(block) = merged {
+                tier.nodes[level - 1].set(node, Arc::new(block));
+            }
+        }
+    }
+
+    /// Moves the running blocks of hops and cumulates to the windows that end at `at_us`.
+    fn advance_running(&self, page: &Page, number: usize, at_us: i64) {
+        let store = &self.shared.store;
+        for (t, (tier, tier_page)) in store.tiers.iter().zip(page.tiers()).enumerate() {
+            let Some(ended) = boundary_in(tier, at_us) else { continue };
+            for (shape, running) in tier.shapes.iter().zip(&tier_page.running) {
+                if !keeps_running(&shape.window) || ended > last_window(tier, shape, self.progress[number].last_sealed[t]) {
+                    continue;
+                }
+                let entering = tier_page.slices.get(ended - 1);
+                let leaving = match shape.window {
+                    Window::Hop { size_us, .. } => tier_page.slices.get(ended - 1 - size_us / tier.width_us),
+                    _ => None,
+                };
+                let mut block = running.load_full();
+                for (other, negative) in [(leaving.filter(|_| block.is_some()), true), (entering, false)] {
+                    let Some(other) = other else { continue };
+                    let room = |mine: Arc<Block>| {
+                        if mine.capacity() >= other.capacity() { mine } else { Arc::new(mine.grown(other.capacity())) }
+                    };
+                    let mine = room(block.take().unwrap_or_else(|| Arc::new(Block::new(&self.kinds, other.capacity()))));
+                    let hop = matches!(shape.window, Window::Hop { .. });
+                    mine.combine(&other, |i| shape.accumulators.contains(&i) && (!hop || store.accumulators[i].invertible()), negative);
+                    block = Some(mine);
+                }
+                running.store(block);
+            }
+        }
+    }
+
+    /// The groups of every window that ends at `at_us`.
+    fn closed_windows(&self, page: &Page, number: usize, at_us: i64) -> Vec<ClosedGroups> {
+        let mut closed = Vec::new();
+        for (t, (tier, tier_page)) in self.shared.store.tiers.iter().zip(page.tiers()).enumerate() {
+            let Some(ended) = boundary_in(tier, at_us) else { continue };
+            for (s, shape) in tier.shapes.iter().enumerate() {
+                let block = if keeps_running(&shape.window) { tier_page.running[s].load_full() } else { tier_page.slices.get(ended - 1) };
+                if let Some(block) = block
+                    && ended <= last_window(tier, shape, self.progress[number].last_sealed[t])
+                {
+                    closed.extend(self.window_groups(tier, tier_page, (t, s), number, &block, at_us));
+                }
+            }
+        }
+        closed
+    }
+
+    fn window_groups(
+        &self,
+        tier: &Tier,
+        tier_page: &TierPage,
+        (t, s): (usize, usize),
+        page: usize,
+        block: &Block,
+        end_us: i64,
+    ) -> Option<ClosedGroups> {
+        let shape = &tier.shapes[s];
+        let start_us = shape.window.start_of_window_ending(end_us);
+        let ids = block.occupied();
+        if ids.is_empty() {
+            return None;
+        }
+        let store = &self.shared.store;
+        let from_nodes = |i: usize| matches!(shape.window, Window::Hop { .. }) && keeps_running(&shape.window) && !store.accumulators[i].invertible();
+        let nodes = shape.accumulators.iter().any(|&i| from_nodes(i)).then(|| {
+            let ended = slice_of(end_us, tier.width_us, tier.offset_us);
+            let first = ended - shape.window.size_us() / tier.width_us;
+            self.merge_nodes(tier_page, first, ended, block.capacity(), |i| shape.accumulators.contains(&i) && from_nodes(i))
+        });
+        let column = |i: usize| -> Option<AccumulatorColumn> {
+            shape.accumulators.contains(&i).then(|| match &nodes {
+                Some(nodes) if from_nodes(i) => nodes.gather(i, &ids),
+                _ => block.gather(i, &ids),
+            })
+        };
+        let columns = (0..store.accumulators.len()).map(column).collect();
+        Some(ClosedGroups { tier: t, shape: s, start_us, end_us, page, rows: block.gather_rows(&ids), ids, columns })
+    }
+
+    /// Slices `from..to`, all sealed, as the fewest nodes, merged.
+    fn merge_nodes(&self, tier: &TierPage, from: i64, to: i64, capacity: usize, which: impl Fn(usize) -> bool + Copy) -> Block {
+        let mut merged = Block::new(&self.kinds, capacity);
+        for (level, node) in cover(from, to, tier.nodes.len()) {
+            let blocks = if level == 0 { &tier.slices } else { &tier.nodes[level - 1] };
+            if let Some(block) = blocks.get(node) {
+                if merged.capacity() < block.capacity() {
+                    merged = merged.grown(block.capacity());
+                }
+                merged.combine(&block, which, false);
+            }
+        }
+        merged
+    }
+
+    /// Lets go of running blocks whose next window would be empty, or starts anew.
+    fn drop_finished_running(&self, page: &Page, number: usize, at_us: i64) {
+        for (t, (tier, tier_page)) in self.shared.store.tiers.iter().zip(page.tiers()).enumerate() {
+            let Some(ended) = boundary_in(tier, at_us) else { continue };
+            for (shape, running) in tier.shapes.iter().zip(&tier_page.running) {
+                let starts_anew = matches!(shape.window, Window::Cumulate { size_us, .. }
+                    if shape.window.start_of_window_ending(at_us) + size_us == at_us);
+                if starts_anew || ended >= last_window(tier, shape, self.progress[number].last_sealed[t]) {
+                    running.store(None);
+                }
+            }
+        }
+    }
+
+    /// Drops slices that no window ending after `frontier_us − retention` needs, and the keys that nothing else holds.
+    fn retire(&mut self, number: usize, page: &Page, frontier_us: i64, keys: &mut Keys) {
+        let store = Arc::clone(&self.shared.store);
+        for (t, (tier, tier_page)) in store.tiers.iter().zip(page.tiers()).enumerate() {
+            while let Some(slice) = tier_page.slices.first_from(i64::MIN)
+                && slice_start(slice + 1, tier.width_us, tier.offset_us).saturating_add(horizon_us(tier)) <= frontier_us
+            {
+                let block = page.version().write(|| {
+                    for (level, nodes) in tier_page.nodes.iter().enumerate() {
+                        if (slice + 1).rem_euclid(2 << level) == 0 {
+                            nodes.remove(slice >> (level + 1));
+                        }
+                    }
+                    tier_page.slices.remove(slice).expect("just found")
+                });
+                self.release_keys_of(t, number, slice, &block, keys);
+                self.recycle(block);
+            }
+        }
+    }
+
+    fn release_keys_of(&mut self, tier: usize, page: usize, slice: i64, block: &Block, keys: &mut Keys) {
+        for id in block.occupied() {
+            let id = (page * PAGE_KEYS) as u32 + id;
+            let last = &mut self.last_slice[tier][id as usize];
+            if *last == slice {
+                *last = NEVER;
+                keys.release(id);
+            }
+        }
+    }
+
+    /// Keeps a dropped slice's memory for the next one, unless a reader still looks at it.
+    fn recycle(&mut self, mut block: Arc<Block>) {
+        if self.spare.len() <= 2 * self.progress.len() && block.capacity() == PAGE_KEYS && Arc::get_mut(&mut block).is_some() {
+            block.clear();
+            self.spare.push(block);
+        }
+    }
+
+    /// The next base boundary at which the page has something to do: a slice to seal, a window to close, a slice to drop.
+    fn next_due(&self, page: &Page, number: usize, boundary: i64, complete: bool) -> i64 {
+        let next_slice = page.tiers()[0].slices.first_from(boundary).map_or(i64::MAX, |slice| slice + 1);
+        let at_us = self.boundary_us(boundary);
+        let mut due = next_slice;
+        for (t, (tier, tier_page)) in self.shared.store.tiers.iter().zip(page.tiers()).enumerate() {
+            let next = slice_of(at_us, tier.width_us, tier.offset_us) + 1;
+            let last_sealed = self.progress[number].last_sealed[t];
+            if tier.shapes.iter().any(|shape| next <= last_window(tier, shape, last_sealed)) {
+                due = due.min(self.base_boundary(slice_start(next, tier.width_us, tier.offset_us)));
+            }
+            if !complete && let Some(slice) = tier_page.slices.first_from(i64::MIN) {
+                let over_us = slice_start(slice + 1, tier.width_us, tier.offset_us).saturating_add(horizon_us(tier));
+                due = due.min(self.base_boundary(over_us)).max(boundary + 1);
+            }
+        }
+        due
+    }
+
+    /// The first base boundary at or after an event time.
+    fn base_boundary(&self, time_us: i64) -> i64 {
+        let base = &self.shared.store.tiers[0];
+        slice_of(time_us - 1, base.width_us, base.offset_us) + 1
+    }
+}
+
+/// The tier's slice number that starts at `at_us`, if one does.
+fn boundary_in(tier: &Tier, at_us: i64) -> Option<i64> {
+    let slice = slice_of(at_us, tier.width_us, tier.offset_us);
+    (slice_start(slice, tier.width_us, tier.offset_us) == at_us).then_some(slice)
+}
+
+/// A window of one slice is that slice; others keep a running block.
+fn keeps_running(window: &Window) -> bool {
+    match *window {
+        Window::Hop { slide_us, size_us, .. } => size_us > slide_us,
+        Window::Cumulate { step_us, size_us, .. } => size_us > step_us,
+        _ => false,
+    }
+}
+
+/// Number of the last boundary of the tier at which a window holds slice `slice`; [`NEVER`] for no slice.
+fn last_window(tier: &Tier, shape: &Shape, slice: i64) -> i64 {
+    if slice == NEVER {
+        return NEVER;
+    }
+    match shape.window {
+        Window::Cumulate { size_us, .. } => {
+            let end_us = slice_start(slice + 1, tier.width_us, tier.offset_us);
+            slice_of(shape.window.start_of_window_ending(end_us) + size_us, tier.width_us, tier.offset_us)
+        }
+        window => slice + window.size_us() / tier.width_us,
+    }
+}
+
+/// How long after its end a slice is still needed: by the last window that holds it, then by retention, and to be subtracted.
+fn horizon_us(tier: &Tier) -> i64 {
+    let of = |shape: &Shape| shape.window.size_us() - tier.width_us + shape.retention_us.max(tier.width_us);
+    tier.shapes.iter().map(of).max().unwrap_or(0)
+}
+
+/// The fewest nodes `(level, number)` that cover slices `from..to` exactly, with levels up to `levels`.
+pub(crate) fn cover(from: i64, to: i64, levels: usize) -> Vec<(usize, i64)> {
+    let mut nodes = Vec::new();
+    let mut at = from;
+    while at < to {
+        let fits = |level: &usize| at.rem_euclid(1 << level) == 0 && at + (1 << level) <= to;
+        let level = (0..=levels).rev().find(fits).expect("level 0 fits always");
+        nodes.push((level, at >> level));
+        at += 1 << level;
+    }
+    nodes
+}
+
+fn merge(
+    blocks: &Slices,
+    numbers: [i64; 2],
+    kinds: &[raympp_operators::accumulator::CellKind],
+    which: impl Fn(usize) -> bool + Copy,
+) -> Option<Block> {
+    let children: Vec<Arc<Block>> = numbers.iter().filter_map(|&number| blocks.get(number)).collect();
+    let capacity = children.iter().map(|child| child.capacity()).max()?;
+    let merged = Block::new(kinds, capacity);
+    children.iter().for_each(|child| merged.combine(child, which, false));
+    Some(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cover;
+
+    #[test]
+    fn a_cover_is_exact_and_short() {
+        for (from, to, levels) in [(0, 60, 5), (-7, 53, 5), (13, 73, 5), (1, 2, 0), (-4, 4, 2), (5, 3605, 11)] {
+            let nodes = cover(from, to, levels);
+            let mut at = from;
+            for &(level, node) in &nodes {
+                assert_eq!(node << level, at);
+                at += 1 << level;
+            }
+            assert_eq!(at, to);
+            let bound = 2 * (to - from).ilog2() as usize + 1;
+            assert!(nodes.len() <= bound.max(1), "{} nodes for {from}..{to}", nodes.len());
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Reading a replica from any thread: the live window of a key, or all windows kept, without stopping the writer.
+//!
+//! Every key is read at one instant (its page's version covers cells and progress); different pages may be read at different
+//! instants. Nothing here takes a lock or goes through the partition's actor.
+
+mod assemble;
+
+use crate::block::PAGE_KEYS;
+use crate::keys::KeyReader;
+use crate::result::{Bound, Groups, Rows, rows_of};
+use crate::sessions::{Session, SessionPages};
+use crate::sliced::SlicedPages;
+use arc_swap::ArcSwap;
+use arrow::array::ArrayRef;
+use assemble::WindowReader;
+use raympp_operators::accumulator::AccumulatorColumn;
+use raympp_operators::keycode;
+use raympp_operators::sharing::{SharedMetric, SharedPlan};
+use raympp_types::{DataType, EventTime, MetricId, PartitionId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// One store, as readers see it.
+#[derive(Clone)]
+pub enum StoreView {
+    /// Sliced windows and running totals.
+    Sliced(Arc<SlicedPages>),
+    /// Sessions.
+    Sessions(Arc<SessionPages>),
+}
+
+struct Contents {
+    plan: Arc<SharedPlan>,
+    stores: Vec<Option<StoreView>>,
+    keys: Vec<Arc<KeyReader>>,
+    first_after: HashMap<MetricId, EventTime>,
+}
+
+/// What readers share of a replica.
+pub struct ReplicaView {
+    partition: PartitionId,
+    time_type: DataType,
+    contents: ArcSwap<Contents>,
+    frontier: AtomicI64,
+    seen: AtomicI64,
+    as_of_us: AtomicU64,
+}
+
+/// Rows of a scan with the two pseudo-columns of a metric.
+#[derive(Debug)]
+pub struct ScannedRows {
+    /// Output columns of the metric, HAVING applied.
+    pub rows: Rows,
+    /// True for windows that are over.
+    pub closed: bool,
+    /// True for the live window, row by row.
+    pub live: Vec<bool>,
+}
+
+impl ReplicaView {
+    pub(crate) fn new(partition: PartitionId, time_type: DataType) -> ReplicaView {
+        let contents =
+            Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
+        ReplicaView {
+            partition,
+            time_type,
+            contents: ArcSwap::from_pointee(contents),
+            frontier: AtomicI64::new(i64::MIN),
+            seen: AtomicI64::new(i64::MIN),
+            as_of_us: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn publish_plan(
+        &self,
+        plan: Arc<SharedPlan>,
+        stores: Vec<Option<StoreView>>,
+        keys: Vec<Arc<KeyReader>>,
+        first_after: HashMap<MetricId, EventTime>,
+    ) {
+        self.contents.store(Arc::new(Contents { plan, stores, keys, first_after }));
+    }
+
+    pub(crate) fn publish_progress(&self, frontier: EventTime, seen: EventTime) {
+        self.seen.store(seen.0, Ordering::Release);
+        self.frontier.store(frontier.0, Ordering::Release);
+    }
+
+    /// Notes that at this wall-clock time (microseconds) everything its ingest tasks had sent was applied.
+    pub fn publish_as_of(&self, now_us: u64) {
+        self.as_of_us.store(now_us, Ordering::Release);
+    }
+
+    /// When the replica last had everything it had been sent, in microseconds of the wall clock.
+    pub fn as_of_us(&self) -> u64 {
+        self.as_of_us.load(Ordering::Acquire)
+    }
+
+    /// Which partition this is.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// Windows that end at or before it are closed.
+    pub fn frontier(&self) -> EventTime {
+        EventTime(self.frontier.load(Ordering::Acquire))
+    }
+
+    /// Highest event time of the stream that has reached this replica.
+    pub fn seen(&self) -> EventTime {
+        EventTime(self.seen.load(Ordering::Acquire))
+    }
+
+    /// The plan that readers see.
+    pub fn plan(&self) -> Arc<SharedPlan> {
+        Arc::clone(&self.contents.load().plan)
+    }
+
+    /// The live window's row of a key, given by canonical bytes; `None` if the key has no rows in it or HAVING refuses it.
+    pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<Rows> {
+        let contents = self.contents.load();
+        let store = contents.stores.get(metric.store)?.as_ref()?;
+        let space = contents.plan.stores[metric.store].as_ref()?.key_space;
+        let group = self.live_group(store, &contents.keys[space], metric, key)?;
+        let first_after = contents.first_after.get(&metric.id);
+        if first_after.is_some_and(|&seen| metric.plan.window.has_bounds() && EventTime(group.start_us) <= seen) {
+            return None;
+        }
+        let types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
+        let keys = keycode::decode_columns(std::iter::once(key), &types).ok()?;
+        let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(group.start_us), Bound::Same(group.end_us)));
+        let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &[group.rows], columns: &group.columns });
+        (rows.batch.num_rows() == 1).then_some(rows)
+    }
+
+    fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8]) -> Option<LiveGroup> {
+        loop {
+            let forgotten = keys.forgotten();
+            let group = keys.id(key).and_then(|id| match store {
+                StoreView::Sliced(pages) => self.live_sliced(pages, metric, id),
+                StoreView::Sessions(pages) => self.live_session(pages, id),
+            });
+            if keys.forgotten() == forgotten {
+                return group;
+            }
+        }
+    }
+
+    fn live_sliced(&self, pages: &SlicedPages, metric: &SharedMetric, id: u32) -> Option<LiveGroup> {
+        let page = Arc::clone(pages.pages.load().get(id as usize / PAGE_KEYS)?);
+        let in_page = [id % PAGE_KEYS as u32];
+        let seen = self.seen();
+        let (start_us, end_us) = live_bounds(metric, seen)?;
+        let reader = WindowReader::new(&pages.store, metric);
+        let groups = page.version().read(|| reader.read(&page, start_us, end_us, &in_page));
+        (groups.rows[0] > 0).then(|| LiveGroup { start_us, end_us, rows: groups.rows[0], columns: groups.columns })
+    }
+
+    fn live_session(&self, pages: &SessionPages, id: u32) -> Option<LiveGroup> {
+        let list = pages.of(id)?;
+        let latest = list.last()?;
+        (self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup {
+            start_us: latest.first_us,
+            end_us: latest.last_us + pages.gap_us,
+            rows: latest.rows,
+            columns: latest.columns.iter().cloned().map(Some).collect(),
+        })
+    }
+
+    /// All windows kept of a metric, open and closed ones that retention covers; `live_only`: just each key's live window.
+    pub fn scan(&self, metric: &SharedMetric, live_only: bool) -> Vec<ScannedRows> {
+        let contents = self.contents.load();
+        let Some(Some(store)) = contents.stores.get(metric.store) else { return Vec::new() };
+        let Some(space) = contents.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return Vec::new() };
+        let keys = &contents.keys[space];
+        let first_after = contents.first_after.get(&metric.id).copied();
+        loop {
+            let forgotten = keys.forgotten();
+            let scanned = match store {
+                StoreView::Sliced(pages) => self.scan_sliced(pages, keys, metric, first_after, live_only),
+                StoreView::Sessions(pages) => self.scan_sessions(pages, keys, metric, first_after, live_only),
+            };
+            if keys.forgotten() == forgotten {
+                return scanned;
+            }
+        }
+    }
+
+    fn scan_sliced(
+        &self,
+        pages: &SlicedPages,
+        keys: &KeyReader,
+        metric: &SharedMetric,
+        first_after: Option<EventTime>,
+        live_only: bool,
+    ) -> Vec<ScannedRows> {
+        let (frontier, seen) = (self.frontier(), self.seen());
+        let live = live_bounds(metric, seen);
+        let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
+        let reader = WindowReader::new(&pages.store, metric);
+        let mut scanned = Vec::new();
+        let by_page = keys_by_page(keys);
+        for (number, page) in pages.pages.load().iter().enumerate() {
+            let Some(keys) = by_page.get(&number) else { continue };
+            let ids: Vec<u32> = keys.iter().map(|(_, id)| *id).collect();
+            let windows = page.version().read(|| reader.windows(page, retained_us));
+            for (start_us, end_us) in windows {
+                let is_live = live == Some((start_us, end_us));
+                let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(start_us) <= seen);
+                if foreign || (live_only && !is_live) {
+                    continue;
+                }
+                let groups = page.version().read(|| reader.read(page, start_us, end_us, &ids));
+                let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
+                scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, is_live));
+            }
+        }
+        scanned
+    }
+
+    fn scanned(
+        &self,
+        metric: &SharedMetric,
+        keys: &[(Box<[u8]>, u32)],
+        groups: assemble::WindowGroups,
+        bounds: (i64, i64),
+        closed: bool,
+        live: bool,
+    ) -> Option<ScannedRows> {
+        let groups = groups.occupied();
+        if groups.rows.is_empty() {
+            return None;
+        }
+        let keys = self.key_columns(metric, groups.positions.iter().map(|&i| &*keys[i as usize].0));
+        let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(bounds.0), Bound::Same(bounds.1)));
+        let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
+        let live = vec![live; rows.batch.num_rows()];
+        Some(ScannedRows { rows, closed, live })
+    }
+
+    fn key_columns<'a>(&self, metric: &SharedMetric, keys: impl Iterator<Item = &'a [u8]>) -> Vec<ArrayRef> {
+        let types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
+        keycode::decode_columns(keys, &types).expect("keys are canonical: this replica decodes only what it encoded")
+    }
+
+    fn scan_sessions(
+        &self,
+        pages: &SessionPages,
+        keys: &KeyReader,
+        metric: &SharedMetric,
+        first_after: Option<EventTime>,
+        live_only: bool,
+    ) -> Vec<ScannedRows> {
+        let (frontier, seen) = (self.frontier(), self.seen());
+        let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
+        let mut found: [Vec<(Box<[u8]>, Arc<Session>, bool)>; 2] = Default::default();
+        for (key, id) in keys.all() {
+            let list = pages.of(id).unwrap_or_default();
+            for (i, session) in list.iter().enumerate() {
+                let end_us = session.last_us + pages.gap_us;
+                let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
+                let closed = EventTime(end_us) <= frontier;
+                let foreign = first_after.is_some_and(|seen| EventTime(session.first_us) <= seen);
+                if !foreign && (live || !live_only) && (!closed || end_us > retained_us || live) {
+                    found[usize::from(closed)].push((key.clone(), Arc::clone(session), live));
+                }
+            }
+        }
+        let rows = |(closed, sessions): (usize, Vec<(Box<[u8]>, Arc<Session>, bool)>)| {
+            let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
+            let rows = rows_of_sessions(metric, self.time_type, pages.gap_us, keys, sessions.iter().map(|(_, session, _)| &**session));
+            let live = match &rows.groups {
+                Some(groups) => groups.iter().map(|&i| sessions[i as usize].2).collect(),
+                None => sessions.iter().map(|(.., live)| *live).collect(),
+            };
+            ScannedRows { rows, closed: closed == 1, live }
+        };
+        found.into_iter().enumerate().filter(|(_, sessions)| !sessions.is_empty()).map(rows).collect()
+    }
+}
+
+/// A live window of one key.
+struct LiveGroup {
+    start_us: i64,
+    end_us: i64,
+    rows: u64,
+    columns: Vec<Option<AccumulatorColumn>>,
+}
+
+/// Bounds of the live window of a metric that is not made of sessions; `None` before the first row.
+fn live_bounds(metric: &SharedMetric, seen: EventTime) -> Option<(i64, i64)> {
+    if !metric.plan.window.is_sliced() {
+        return Some((0, 0));
+    }
+    if seen == EventTime::MIN || !raympp_operators::window::representable(seen.0) {
+        return None;
+    }
+    let end_us = metric.plan.window.live_end(seen.0);
+    Some((metric.plan.window.start_of_window_ending(end_us), end_us))
+}
+
+/// Keys of each page with their ids within the page.
+fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<(Box<[u8]>, u32)>> {
+    let mut pages: HashMap<usize, Vec<(Box<[u8]>, u32)>> = HashMap::new();
+    for (key, id) in keys.all() {
+        pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
+    }
+    pages.values_mut().for_each(|keys| keys.sort_by_key(|(_, id)| *id));
+    pages
+}
+
+/// Result rows of sessions.
+pub(crate) fn rows_of_sessions<'a>(
+    metric: &SharedMetric,
+    time_type: DataType,
+    gap_us: i64,
+    keys: Vec<ArrayRef>,
+    sessions: impl Iterator<Item = &'a Session> + Clone,
+) -> Rows {
+    let starts: Vec<i64> = sessions.clone().map(|session| session.first_us).collect();
+    let ends: Vec<i64> = sessions.clone().map(|session| session.last_us + gap_us).collect();
+    let counts: Vec<u64> = sessions.clone().map(|session| session.rows).collect();
+    let width = sessions.clone().next().map_or(0, |session| session.columns.len());
+    let columns: Vec<Option<AccumulatorColumn>> = (0..width)
+        .map(|column| {
+            let mut cells = sessions.clone().map(|session| &session.columns[column]);
+            let mut all = cells.next()?.clone();
+            cells.for_each(|cell| all.append(cell));
+            Some(all)
+        })
+        .collect();
+    let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Each(&starts), Bound::Each(&ends)));
+    rows_of(metric, time_type, Groups { keys, bounds_us, rows: &counts, columns: &columns })
+}

@@ -1,6 +1,6 @@
 //! Results: the cells of an aggregate's accumulators become a column, one row per group.
 //!
-//! Everything up to here is exact; what SQL wants as a double is rounded once, here ([`super::rounding`]). A result that does not fit its
+//! Everything up to here is exact; what SQL wants as a double is rounded once, here (`rounding`). A result that does not fit its
 //! type becomes NULL and is counted, for the metric's `bad` counter.
 
 use super::aggregate::{Aggregate, AggregateFunction as F, Parameter};

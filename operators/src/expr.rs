@@ -13,29 +13,31 @@
 //! can be compared; [`coerce`], [`build`] and [`call()`] give types; [`analyse`] and [`display`] look at the tree; [`evaluate`] and
 //! the kernels behind it compute.
 
-mod analyse;
-mod arithmetic;
 pub mod arrow_types;
+pub mod error;
+mod literal;
+mod node;
+mod coerce;
 pub mod build;
 mod call;
+mod analyse;
+mod display;
+pub mod evaluate;
+mod vector;
+mod logic;
+mod compare;
+mod arithmetic;
+mod decimal;
 mod cast;
 mod cast_text;
-mod coerce;
-mod compare;
-mod decimal;
-mod display;
-pub mod error;
-pub mod evaluate;
-mod hash;
-mod interval;
-mod literal;
-mod logic;
+mod functions;
 mod math;
-mod node;
-mod pattern;
 mod string;
+mod pattern;
+mod hash;
 mod temporal;
-mod vector;
+mod truncate;
+mod interval;
 
 pub use build::{
     BinaryOp, between, binary, case, cast, coalesce, greatest, implicit_cast, in_list, is_distinct_from, is_false, is_null, is_true,
@@ -99,7 +101,7 @@ impl Expr {
     }
 
     fn constant(data_type: DataType, value: Value, untyped: bool) -> Expr {
-        let node = Arc::new(Node::Literal { value: Literal(value), untyped });
+        let node = Arc::new(Node::Literal { value: Literal::new(value, data_type), untyped });
         Expr { data_type, fallible: false, reads: Reads::Nothing, node }
     }
 
@@ -145,7 +147,7 @@ impl Expr {
     /// The value, if this is a literal.
     pub fn as_literal(&self) -> Option<&Value> {
         match &*self.node {
-            Node::Literal { value, .. } => Some(&value.0),
+            Node::Literal { value, .. } => Some(&value.value),
             _ => None,
         }
     }

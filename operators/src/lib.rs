@@ -4,10 +4,10 @@
 //! columns, [`window`] holds all window arithmetic, [`keycode`] writes values as order-preserving bytes, [`accumulator`] holds what
 //! is kept per group, [`plan`] puts them together, [`sharing`] says what metrics of a stream have in common, [`sql`] makes plans from text.
 
-pub mod accumulator;
 pub mod expr;
+pub mod window;
 pub mod keycode;
+pub mod accumulator;
 pub mod plan;
 pub mod sharing;
 pub mod sql;
-pub mod window;

@@ -30,3 +30,9 @@ impl Interval {
         (self.months == 0).then(|| i64::from(self.days).checked_mul(DAY_US)?.checked_add(self.micros)).flatten()
     }
 }
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        crate::text::write_interval(f, self)
+    }
+}

@@ -4,15 +4,15 @@
 //! Modules in reading order: [`ids`] name things, [`time`] and [`watermark`] say when a row is late, [`key_group`] says who
 //! owns a key, [`data_type`], [`value`] and [`text`] are the SQL type system, [`schema`] puts names to it.
 
-pub mod data_type;
 pub mod ids;
-pub mod interval;
-pub mod key_group;
-pub mod schema;
-pub mod text;
 pub mod time;
-pub mod value;
 pub mod watermark;
+pub mod key_group;
+pub mod data_type;
+pub mod interval;
+pub mod value;
+pub mod text;
+pub mod schema;
 
 pub use data_type::DataType;
 pub use ids::{Epoch, MetricId, Offset, PartitionId, PlanVersion, SplitId, SplitTerm, StreamId, Term};

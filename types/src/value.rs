@@ -2,6 +2,7 @@
 
 use crate::{data_type::DataType, interval::Interval};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// A value with its type. `Display` writes it as files and terminals show it (see [`crate::text`]).
@@ -88,8 +89,8 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::text::write_value(f, self)
     }
 }

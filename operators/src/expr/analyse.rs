@@ -14,7 +14,7 @@ impl Expr {
             return true;
         }
         match &*self.node {
-            Node::Literal { value, .. } => !matches!(value.0, Value::Boolean(true)),
+            Node::Literal { value, .. } => !matches!(value.value, Value::Boolean(true)),
             Node::And(left, right) => left.rejects_null_of(column) || right.rejects_null_of(column),
             Node::Or(left, right) => left.rejects_null_of(column) && right.rejects_null_of(column),
             Node::Not(operand) => operand.holds_on_null_of(column),
@@ -33,10 +33,10 @@ impl Expr {
     }
 
     /// A NULL in the column certainly makes the value NULL.
-    fn is_strict_in(&self, column: usize) -> bool {
+    pub(super) fn is_strict_in(&self, column: usize) -> bool {
         match &*self.node {
             Node::Column { index, .. } => *index == column,
-            Node::Literal { value, .. } => value.0.is_null(),
+            Node::Literal { value, .. } => value.value.is_null(),
             Node::And(left, right) | Node::Or(left, right) => left.is_strict_in(column) && right.is_strict_in(column),
             Node::IsNull { .. } | Node::IsTruth { .. } | Node::Distinct { .. } | Node::Case { .. } => false,
             Node::Call { function: Function::Concat, .. } => false,
@@ -54,7 +54,7 @@ impl Expr {
     /// A NULL in the column certainly makes the predicate true.
     fn holds_on_null_of(&self, column: usize) -> bool {
         match &*self.node {
-            Node::Literal { value, .. } => matches!(value.0, Value::Boolean(true)),
+            Node::Literal { value, .. } => matches!(value.value, Value::Boolean(true)),
             Node::And(left, right) => left.holds_on_null_of(column) && right.holds_on_null_of(column),
             Node::Or(left, right) => left.holds_on_null_of(column) || right.holds_on_null_of(column),
             Node::IsNull { operand, negated: false } => operand.is_strict_in(column),

@@ -68,8 +68,8 @@ pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Built {
         BinaryOp::LtEq => compare(Comparison::LtEq, left, right),
         BinaryOp::Gt => compare(Comparison::Gt, left, right),
         BinaryOp::GtEq => compare(Comparison::GtEq, left, right),
-        BinaryOp::And => Expr::new(DataType::Boolean, Node::And(boolean(left, "AND")?, boolean(right, "AND")?)),
-        BinaryOp::Or => Expr::new(DataType::Boolean, Node::Or(boolean(left, "OR")?, boolean(right, "OR")?)),
+        BinaryOp::And => connect(false, boolean(left, "AND")?, boolean(right, "AND")?),
+        BinaryOp::Or => connect(true, boolean(left, "OR")?, boolean(right, "OR")?),
         BinaryOp::Concat => concat(left, right),
         BinaryOp::Regex => regex(left, right, false, false),
         BinaryOp::RegexInsensitive => regex(left, right, true, false),
@@ -80,6 +80,16 @@ pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Built {
 
 fn boolean(expr: Expr, what: &str) -> Built {
     coerce::argument(expr, DataType::Boolean, what)
+}
+
+/// AND, or OR with `decisive`: the literal that settles the result. The other literal is left out.
+fn connect(decisive: bool, left: Expr, right: Expr) -> Built {
+    for (literal, other) in [(&left, &right), (&right, &left)] {
+        if let Some(Value::Boolean(value)) = literal.as_literal() {
+            return Ok(if *value == decisive { literal.clone() } else { other.clone() });
+        }
+    }
+    Expr::new(DataType::Boolean, if decisive { Node::Or(left, right) } else { Node::And(left, right) })
 }
 
 fn compare(op: Comparison, left: Expr, right: Expr) -> Built {

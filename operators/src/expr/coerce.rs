@@ -3,10 +3,9 @@
 //! Widening order: SMALLINT, INTEGER, BIGINT, DECIMAL, REAL, DOUBLE PRECISION; DATE, TIMESTAMP, TIMESTAMPTZ. Two DECIMALs meet at
 //! the larger scale and enough digits for both, at most 38.
 
+use super::Expr;
 use super::error::{TypeError, TypeErrorKind};
-use super::literal::Literal;
 use super::node::Node;
-use super::{Expr, cast};
 use raympp_types::data_type::DECIMAL_PRECISION_MAX;
 use raympp_types::{DataType, Value, text};
 
@@ -93,7 +92,7 @@ pub(super) fn coerce(expr: Expr, target: DataType) -> Result<Expr, TypeError> {
 fn read_literal(expr: &Expr, target: DataType) -> Result<Expr, TypeError> {
     match expr.as_literal() {
         Some(Value::Varchar(string)) => {
-            let value = cast::parse_value(string, target).map_err(|error| invalid_literal(string, target, &error))?;
+            let value = text::parse_value(string, target).map_err(|error| invalid_literal(string, target, &error))?;
             Ok(Expr::typed_literal(target, value))
         }
         _ => Ok(Expr::typed_literal(target, Value::Null)),
@@ -194,7 +193,7 @@ pub(super) fn argument(expr: Expr, target: DataType, function: &str) -> Result<E
 /// A literal whose type nothing decided is VARCHAR.
 pub(super) fn settle(expr: Expr) -> Expr {
     match &*expr.node {
-        Node::Literal { value: Literal(value), untyped: true } => Expr::typed_literal(DataType::Varchar, value.clone()),
+        Node::Literal { value, untyped: true } => Expr::typed_literal(DataType::Varchar, value.value.clone()),
         _ => expr,
     }
 }

@@ -36,7 +36,7 @@ fn precedence(node: &Node) -> u8 {
         Node::Arithmetic { op: Arithmetic::Add | Arithmetic::Subtract, .. } => SUM,
         Node::Arithmetic { .. } => PRODUCT,
         Node::Negate(_) => SIGN,
-        Node::Literal { value, .. } if is_negative(&value.0) => SIGN,
+        Node::Literal { value, .. } if is_negative(&value.value) => SIGN,
         _ => ATOM,
     }
 }
@@ -74,7 +74,7 @@ fn write_node(f: &mut Formatter<'_>, expr: &Expr, node: &Node) -> fmt::Result {
     let word = |negated: bool| if negated { "NOT " } else { "" };
     match node {
         Node::Column { name, .. } => identifier(f, name),
-        Node::Literal { value, .. } => literal(f, &value.0),
+        Node::Literal { value, .. } => literal(f, &value.value),
         Node::Arithmetic { op, left, right } => infix(f, left, op.symbol(), right, precedence(node)),
         Node::Compare { op, left, right } => {
             operand(f, left, COMPARISON + 1)?;

@@ -126,14 +126,6 @@ impl Errors {
         }
     }
 
-    pub(super) fn is_failed(&self, row: usize) -> bool {
-        self.failed.get(row).copied().unwrap_or(false)
-    }
-
-    pub(super) fn any(&self) -> bool {
-        self.first.is_some()
-    }
-
     pub(super) fn finish(self) -> Option<RowErrors> {
         let (first_row, reason) = self.first?;
         Some(RowErrors { failed: BooleanBuffer::from(self.failed), first_row, reason })

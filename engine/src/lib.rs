@@ -1,1 +1,4 @@
 //! Placeholder.
+pub mod decode;
+pub mod sink;
+pub mod source;

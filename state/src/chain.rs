@@ -141,7 +141,8 @@ impl Chain {
         if judged.active.as_ref().is_some_and(|active| active.count_set_bits() == 0) {
             return rejected;
         }
-        let offsets = RowOffsets { first: rows.from.0, relative: rows.row_offsets };
+        let absolute: Option<Vec<u64>> = rows.row_offsets.map(|offsets| offsets.iter().map(|&o| rows.from.0 + u64::from(o)).collect());
+        let offsets = absolute.as_deref().map_or(RowOffsets::From(rows.from), RowOffsets::Each);
         let batch = Batch {
             columns: rows.batch.columns(),
             rows: rows.batch.num_rows(),

@@ -3,7 +3,7 @@
 //! Closed windows leave a replica as deltas in window-end time. The pieces of one window may come in any order of keys; the last
 //! one is flagged, and a receiver hands on whole windows only.
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 use raympp_operators::accumulator::AccumulatorColumn;

@@ -122,6 +122,23 @@ impl Metric {
         now_us().saturating_sub(oldest)
     }
 
+    /// Highest event time of the stream that look-ups can see, in microseconds since 1970; `i64::MIN` before the first row.
+    pub fn highest_event_time_us(&self) -> i64 {
+        self.stream.views().iter().map(|view| view.seen().0).max().unwrap_or(i64::MIN)
+    }
+
+    /// The live window's rows of all keys that have one.
+    pub fn live_rows(&self) -> Vec<Row> {
+        let views = self.stream.views();
+        let batches = views.iter().flat_map(|view| view.scan(&self.shared, true)).map(|scanned| scanned.rows.batch);
+        let schema = Arc::new(self.schema());
+        let rows_of = |batch: RecordBatch| -> Vec<Row> {
+            let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
+            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row) }).collect()
+        };
+        batches.flat_map(rows_of).collect()
+    }
+
     /// All windows kept, with two more columns `closed` and `live`; for `point`, the live window of one key only.
     pub(crate) fn readable(&self, point: Option<&[Value]>) -> Vec<RecordBatch> {
         let views = match point.and_then(|key| self.key_bytes(key).ok()) {

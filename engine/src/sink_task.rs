@@ -2,9 +2,8 @@
 
 use crate::consumer::{Consumer, Item, WindowAssembler};
 use crate::error::{Error, Result};
-use crate::sink::{self, RowSink};
+use crate::sink::{self, Sink, SinkError};
 use crate::stream::Stream;
-use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use raympp_operators::plan::SinkPlan;
 use raympp_types::Schema;
@@ -30,7 +29,7 @@ impl SinkTask {
         schema: Schema,
         finished: impl Fn(Result<()>) + Send + 'static,
     ) -> Result<SinkTask> {
-        let output = sink::open(plan, &schema).map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
+        let output = sink::create(plan, &schema).map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
         let done = Arc::new(AtomicBool::new(false));
         let name = plan.name.clone();
         let (partitions, queue, is_done) = (stream.partitions.len(), Arc::clone(&consumer), Arc::clone(&done));
@@ -74,23 +73,19 @@ impl SinkTask {
 }
 
 /// Writes until the stream is complete or the queue is finished, then publishes.
-fn write_all(consumer: &Consumer, partitions: usize, mut output: Box<dyn RowSink>) -> std::result::Result<(), sink::SinkError> {
+fn write_all(consumer: &Consumer, partitions: usize, mut output: Box<dyn Sink>) -> std::result::Result<(), SinkError> {
     let mut assembler = WindowAssembler::default();
     let mut complete = 0;
     while complete < partitions {
         let Some(item) = consumer.queue.pop() else { break };
         match item {
             Item::Closed(piece) => assembler.add(piece),
-            Item::Changes(batch) | Item::Late(batch) => write(output.as_mut(), &batch)?,
+            Item::Changes(batch) | Item::Late(batch) => output.append(&batch)?,
             Item::Complete(_) => complete += 1,
         }
         while let Some(whole) = assembler.next() {
-            write(output.as_mut(), &whole.rows)?;
+            output.append(&whole.rows)?;
         }
     }
-    output.publish()
-}
-
-fn write(output: &mut dyn RowSink, batch: &RecordBatch) -> std::result::Result<(), sink::SinkError> {
-    output.append(batch)
+    output.finish()
 }

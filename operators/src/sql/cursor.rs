@@ -66,8 +66,8 @@ fn lower_first(message: &str) -> String {
 fn shown(token: &Token) -> String {
     match token {
         Token::EOF => "the end of the statement".to_owned(),
-        Token::Word(Word { value, quote_style: None, .. }) => format!("\"{value}\""),
-        token => token.to_string(),
+        Token::Word(Word { quote_style: Some(_), .. }) | Token::SingleQuotedString(_) | Token::Number(..) => token.to_string(),
+        token => format!("\"{token}\""),
     }
 }
 

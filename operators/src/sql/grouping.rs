@@ -96,7 +96,7 @@ pub(crate) fn aliased<'a>(name: &Name, items: &'a [SelectItem]) -> SqlResult<Opt
     Ok(found)
 }
 
-fn aliases(items: &[SelectItem]) -> Vec<&str> {
+pub(crate) fn aliases(items: &[SelectItem]) -> Vec<&str> {
     let alias = |item| if let &SelectItem::Expr { alias: Some(ref alias), .. } = item { Some(alias.value.as_str()) } else { None };
     items.iter().filter_map(alias).collect()
 }
@@ -135,6 +135,8 @@ pub(crate) struct GroupScope<'a> {
     pub(crate) keys: &'a [Key],
     /// The type of window_start and window_end, if groups have them.
     pub(crate) bounds: Option<DataType>,
+    /// Aliases of SELECT, which HAVING and other SELECT items cannot name.
+    pub(crate) aliases: Vec<&'a str>,
     /// All aggregates met so far.
     pub(crate) aggregates: Vec<Aggregate>,
 }
@@ -171,7 +173,10 @@ impl Scope for GroupScope<'_> {
         if let (Some(bound), Some(time)) = (self.rows.window_bound(&name)?, self.bounds) {
             return Ok(Expr::column(self.keys.len() + bound, &name.value, time));
         }
-        let column = self.rows.in_clause("SELECT").column(path)?;
+        let column = self.rows.in_clause("SELECT").column(path).map_err(|error| match self.aliases.contains(&name.value.as_str()) {
+            true => error.hint("an alias of SELECT has no meaning here; write the expression"),
+            false => error,
+        })?;
         self.key_column(&column).ok_or_else(|| {
             let message = format!("column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", name.value);
             SqlError::new(SqlErrorKind::Grouping, name.span, message)

@@ -76,6 +76,9 @@ impl Random {
 /// One change at a random place.
 fn mutate(script: &str, random: &mut Random) -> String {
     let mut words: Vec<&str> = script.split_inclusive([' ', '(', ',', ')']).collect();
+    if words.is_empty() {
+        return WORDS[random.below(WORDS.len())].to_owned();
+    }
     let place = random.below(words.len());
     match random.below(6) {
         0 => drop(words.remove(place)),

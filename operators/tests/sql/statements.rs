@@ -25,7 +25,7 @@ CREATE STREAM files ( /* another /* nested */ one */
             "CREATE STREAM g (k VARCHAR, ts TIMESTAMPTZ, WATERMARK FOR TS AS (Ts - INTERVAL '5' SECOND))
 WITH (connector = 'payments', rows = 1000000, rate = 50000, keys = 100, skew = 1.1, out_of_orderness = '500ms', seed = 42, splits = 4)",
             "CREATE STREAM bids (auction BIGINT, price BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '4 seconds')
-WITH (connector = 'nexmark', table = 'bid', rows = 1000, splits = 2, bad_rows = 'fail')",
+WITH (connector = 'nexmark', table = 'bid', rows = 1000, splits = 2, start = '2024-01-01 00:00:00', event_rate = 10, bad_rows = 'fail')",
         ],
         expect_file!["../snapshots/create_stream.txt"],
     );

@@ -44,6 +44,7 @@ pub(crate) fn group_keys(group_by: &[ast::Expr], items: &[SelectItem], rows: &Ro
 
 /// What an item of GROUP BY stands for, and the alias it has in SELECT. A column of the rows comes before an alias.
 fn resolve<'a>(written: &'a ast::Expr, items: &'a [SelectItem], rows: &RowScope) -> SqlResult<(&'a ast::Expr, Option<String>)> {
+    let written = unparenthesised(written);
     let span = written.span();
     if let ast::Expr::Value(value) = written {
         let ast::Value::Number(digits, _) = &value.value else {
@@ -60,6 +61,14 @@ fn resolve<'a>(written: &'a ast::Expr, items: &'a [SelectItem], rows: &RowScope)
         Some(expr) => Ok((expr, Some(name.value))),
         None => Err(rows.no_column(&name, &aliases(items))),
     }
+}
+
+/// Parentheses mean nothing around a position or an alias.
+pub(crate) fn unparenthesised(mut node: &ast::Expr) -> &ast::Expr {
+    while let ast::Expr::Nested(inner) = node {
+        node = inner;
+    }
+    node
 }
 
 /// The SELECT item of that number, from 1.

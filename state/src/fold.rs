@@ -129,8 +129,12 @@ impl StreamFold {
         failures
     }
 
-    /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store.
+    /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store. Without rows
+    /// there is nothing: a delta that holds only marks may be applied again.
     pub fn flush(&mut self) -> (Vec<(PartitionId, DeltaPart)>, Vec<(usize, u64)>) {
+        if self.rows == 0 {
+            return (Vec::new(), Vec::new());
+        }
         let mut parts: BTreeMap<PartitionId, DeltaPart> = BTreeMap::new();
         let mut bad = Vec::new();
         for store in self.stores.iter_mut().flatten() {

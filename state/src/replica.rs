@@ -2,7 +2,9 @@
 //!
 //! *Exactly once.* Per split the replica knows the offset it has applied. A delta `(from, to]` is applied iff `from == applied`; with
 //! `to <= applied` it is a duplicate; with `from > applied` it is held until the gap is filled; anything else is a protocol violation,
-//! which is counted and refused, never guessed at.
+//! which is counted and refused, never guessed at. Wire ids mean what the chain's earlier deltas said, so within a split term the replica
+//! also follows the chain without a gap: a duplicate it hears for the first time still teaches it the sender's dictionary. A new term
+//! starts a new dictionary, and what was held for the old one is dropped.
 //!
 //! *Closed means closed.* The frontier is the lowest watermark of the replica's splits, and windows close up to it. A delta holds
 //! only rows that were not late in their split: event time ≥ the split's watermark before them ≥ the split's watermark at any earlier
@@ -14,13 +16,13 @@ use crate::block::PAGE_KEYS;
 use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
 use crate::keys::Keys;
 use crate::result::{Bound, Groups, ResultDelta, Rows, no_rows, rows_of};
-use crate::sessions::SessionStore;
+use crate::sessions::{ClosedSessions, SessionStore};
 use crate::sliced::{ClosedGroups, SealStep, SlicedStore};
 use crate::view::{ReplicaView, StoreView};
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What the caller of [`Replica::close_step`] wants of a metric's closed windows.
@@ -98,6 +100,15 @@ struct Joining {
     metrics: Vec<MetricId>,
 }
 
+/// What the replica knows of the task that reads a split, under its current term.
+#[derive(Default)]
+struct Sender {
+    /// The chain has been heard up to here; `None` before its first delta.
+    heard: Option<Offset>,
+    /// Wire id → id, by key space.
+    dictionaries: HashMap<usize, Vec<u32>>,
+}
+
 /// One partition's state machine.
 pub struct Replica {
     partition: PartitionId,
@@ -107,9 +118,9 @@ pub struct Replica {
     keys: Vec<Keys>,
     stores: Vec<Option<StoreState>>,
     splits: BTreeMap<SplitId, SplitProgress>,
-    held: BTreeMap<(SplitId, Offset), Arc<Delta>>,
-    /// Wire id → id, by split and key space.
-    dictionaries: HashMap<(SplitId, usize), Vec<u32>>,
+    /// Deltas ahead of what has been heard, by where they start, in order of arrival: marks may share an offset.
+    held: BTreeMap<(SplitId, Offset), VecDeque<Arc<Delta>>>,
+    senders: HashMap<SplitId, Sender>,
     frontier: EventTime,
     seen: EventTime,
     /// Windows of these metrics must start after this time to count.
@@ -139,7 +150,7 @@ impl Replica {
             stores: Vec::new(),
             splits: BTreeMap::new(),
             held: BTreeMap::new(),
-            dictionaries: HashMap::new(),
+            senders: HashMap::new(),
             frontier: EventTime::MIN,
             seen: EventTime::MIN,
             first_after: HashMap::new(),
@@ -277,22 +288,74 @@ impl Replica {
         if stamp.split_term < progress.term {
             return Applied::Fenced;
         }
-        progress.term = stamp.split_term;
-        let applied = progress.applied;
-        if stamp.from > applied {
-            self.held.insert((stamp.split, stamp.from), Arc::clone(delta));
-            return Applied::Held(applied);
+        if stamp.split_term > progress.term {
+            progress.term = stamp.split_term;
+            self.forget_sender(stamp.split);
         }
-        if stamp.from < applied {
-            return self.refuse(stamp, applied);
+        let applied = self.splits[&stamp.split].applied;
+        let next = self.senders.entry(stamp.split).or_default().heard.unwrap_or(stamp.from.min(applied));
+        if stamp.from > next {
+            self.hold(delta);
+            return Applied::Held(next);
+        }
+        if stamp.from < next {
+            return self.refuse(stamp, next);
         }
         self.tracked.values_mut().for_each(Vec::clear);
-        self.merge(delta);
-        while let Some(next) = self.held.remove(&(stamp.split, self.splits[&stamp.split].applied)) {
-            self.merge(&next);
+        let verdict = self.accept(delta);
+        while let Some(next) = self.take_held(stamp.split) {
+            self.accept(&next);
         }
         self.advance_frontier();
-        Applied::Yes
+        verdict
+    }
+
+    /// Takes the next delta of a chain.
+    fn accept(&mut self, delta: &Delta) -> Applied {
+        let stamp = &delta.stamp;
+        let applied = self.splits[&stamp.split].applied;
+        if stamp.from == applied {
+            self.merge(delta);
+            return Applied::Yes;
+        }
+        let verdict = self.refuse(stamp, applied);
+        if verdict == Applied::Duplicate {
+            let part = delta.part(self.partition);
+            part.iter().flat_map(|part| &part.dictionaries).for_each(|change| self.change_dictionary(stamp.split, change));
+            self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
+        }
+        verdict
+    }
+
+    fn hold(&mut self, delta: &Arc<Delta>) {
+        let waiting = self.held.entry((delta.stamp.split, delta.stamp.from)).or_default();
+        if waiting.iter().all(|other| other.stamp != delta.stamp) {
+            waiting.push_back(Arc::clone(delta));
+        }
+    }
+
+    /// The held delta that comes next in a chain. Those that lie before it were heard otherwise and are dropped.
+    fn take_held(&mut self, split: SplitId) -> Option<Arc<Delta>> {
+        let heard = self.senders.get(&split)?.heard?;
+        while let Some((&key, waiting)) = self.held.range_mut((split, Offset(0))..=(split, heard)).next() {
+            match waiting.pop_front() {
+                Some(delta) if key.1 == heard => return Some(delta),
+                Some(_) => {}
+                None => {
+                    self.held.remove(&key);
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets go of the keys that a sender's wire ids named and of what was held for it.
+    fn forget_sender(&mut self, split: SplitId) {
+        let sender = self.senders.remove(&split).unwrap_or_default();
+        for (space, ids) in sender.dictionaries {
+            ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
+        }
+        self.held.retain(|&(held, _), _| held != split);
     }
 
     fn refuse(&mut self, stamp: &Stamp, applied: Offset) -> Applied {
@@ -313,6 +376,7 @@ impl Replica {
         let progress = self.splits.get_mut(&stamp.split).expect("known");
         progress.applied = stamp.to;
         progress.watermark = stamp.watermark;
+        self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
         self.seen = self.seen.max(stamp.watermark.max_event_time);
         for mark in &stamp.marks {
             self.pass(stamp.split, mark);
@@ -347,11 +411,7 @@ impl Replica {
             }
         }
         self.finish_joining();
-        for space in 0..self.keys.len() {
-            if let Some(ids) = self.dictionaries.remove(&(split, space)) {
-                ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
-            }
-        }
+        self.forget_sender(split);
     }
 
     fn finish_joining(&mut self) {
@@ -397,7 +457,7 @@ impl Replica {
 
     fn change_dictionary(&mut self, split: SplitId, change: &DictionaryChange) {
         let keys = &mut self.keys[change.key_space];
-        let ids = self.dictionaries.entry((split, change.key_space)).or_default();
+        let ids = self.senders.entry(split).or_default().dictionaries.entry(change.key_space).or_default();
         for &wire in &change.retired {
             let id = std::mem::replace(&mut ids[wire as usize], NO_ID);
             keys.release(id);
@@ -413,7 +473,7 @@ impl Replica {
     fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
         let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
         let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
-        let dictionary = self.dictionaries.get(&(split, store.key_space)).map_or(&[][..], Vec::as_slice);
+        let dictionary = self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
         self.scratch_ids.clear();
         self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
         let keys = &mut self.keys[store.key_space];
@@ -450,8 +510,8 @@ impl Replica {
                     }
                 },
                 Some(StoreState::Sessions(sessions)) => {
-                    let closed = sessions.close_step(self.frontier, self.seen, keys).sessions;
-                    if !closed.is_empty() {
+                    let closed = sessions.close_step(self.frontier, self.seen, keys);
+                    if !closed.sessions.is_empty() {
                         self.results_of_sessions(store, space, &closed, &wanted, results);
                         return true;
                     }
@@ -488,11 +548,10 @@ impl Replica {
                 let named = |&id: &u32| (Box::from(self.keys[space].key(first_id + id)), groups.start_us, groups.end_us);
                 kept(&rows, groups.ids.len()).map(|i| named(&groups.ids[i])).collect()
             });
-            self.push_result(store, metric, EventTime(groups.end_us), rows, named, false, results);
+            self.push_result(store, metric, EventTime(groups.end_us), rows, named, results);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one result delta")]
     fn push_result(
         &mut self,
         store: usize,
@@ -500,15 +559,12 @@ impl Replica {
         end: EventTime,
         rows: Rows,
         groups: Option<Vec<(Box<[u8]>, i64, i64)>>,
-        last: bool,
         results: &mut Vec<ResultDelta>,
     ) {
         self.counters.overflowed += rows.overflowed;
-        if !last {
-            self.unfinished.entry(store).or_default().insert(metric.id);
-        }
+        self.unfinished.entry(store).or_default().insert(metric.id);
         let groups = groups.unwrap_or_default();
-        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, groups, last });
+        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, groups, last: false });
     }
 
     fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
@@ -525,7 +581,7 @@ impl Replica {
         &mut self,
         store: usize,
         space: usize,
-        closed: &[(u32, Arc<crate::sessions::Session>)],
+        closed: &ClosedSessions,
         wanted: &impl Fn(MetricId) -> Want,
         results: &mut Vec<ResultDelta>,
     ) {
@@ -534,10 +590,11 @@ impl Replica {
             StoreKind::Sessions { gap_us } => gap_us,
             StoreKind::Sliced | StoreKind::Running => unreachable!("a session store"),
         };
-        for metric in plan.metrics.iter().filter(|metric| metric.store == store) {
-            let counted: Vec<_> = closed.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
+        let end = EventTime(closed.sessions.last().expect("some closed").1.last_us + gap_us);
+        for metric in plan.metrics.iter().filter(|metric| metric.store == store && metric.plan.window.has_bounds()) {
+            let counted: Vec<_> = closed.sessions.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
             self.counters.windows_closed += counted.len() as u64;
-            if !counted.is_empty() && wanted(metric.id) != Want::Nothing && metric.plan.window.has_bounds() {
+            if !counted.is_empty() && wanted(metric.id) != Want::Nothing {
                 let rows = session_rows(metric, self.time_type, gap_us, &self.keys[space], &counted);
                 let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| {
                     let named = |(id, session): &(u32, Arc<crate::sessions::Session>)| {
@@ -545,9 +602,11 @@ impl Replica {
                     };
                     kept(&rows, counted.len()).map(|i| named(&counted[i])).collect()
                 });
-                let end = EventTime(counted.last().expect("some").1.last_us + gap_us);
-                self.push_result(store, metric, end, rows, named, true, results);
+                self.push_result(store, metric, end, rows, named, results);
             }
+        }
+        if closed.whole {
+            self.finish_window(store, end, results);
         }
     }
 

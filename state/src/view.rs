@@ -266,7 +266,7 @@ impl ReplicaView {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
                 let closed = EventTime(end_us) <= frontier;
-                let foreign = first_after.is_some_and(|seen| EventTime(session.first_us) <= seen);
+                let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
                 if !foreign && (live || !live_only) && (!closed || end_us > retained_us || live) {
                     found[usize::from(closed)].push((key.clone(), Arc::clone(session), live));
                 }

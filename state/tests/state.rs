@@ -1,0 +1,7 @@
+//! Chains and replicas against the reference: whatever the batches, flushes, partitions and the order in which deltas of different
+//! splits arrive, what comes out is what the dialect says.
+
+#[path = "state/harness.rs"]
+mod harness;
+#[path = "state/random_streams.rs"]
+mod random_streams;

@@ -31,7 +31,7 @@ MOMENTS = ("avg", "var_pop", "var_samp", "stddev_pop", "stddev_samp")
 
 def flight_cases(flight_log):
     log = Stream("flights", FLIGHTS, "3 hours", "event_time")
-    head_table, origins = flight_tables(flight_log, 40_000)
+    head_table, origins = flight_tables(flight_log, 30_000)
     head = Stream("flights_head", head_table, "1 hour", "event_time")
     by_origin = Stream("flights_by_origin", origins, "90 minutes", "event_time")
     carrier, origin, dest, status = (("carrier", "carrier"), ("origin", "origin"), ("dest", "dest"), ("status", "status"))

@@ -106,7 +106,7 @@ class Oracle:
         """SQL whose rows are keys, window, then one or three columns per result column."""
         bounds = [] if case.window.kind == "none" else [{"window_start": "ws", "window_end": "we"}[bound] for bound in case.bounds]
         grouping = key_names(case) + (["ws", "we"] if bounds else [])
-        times = [f"make_timestamp({bound})" for bound in bounds]
+        times = [time_text(f"make_timestamp({bound})", case.stream.time_type()) for bound in bounds]
         outputs = [output.replace("{time}", "us") for column in case.columns for output in raw_columns(column)]
         sql = f"{self.windowed(case)} SELECT {', '.join(key_names(case) + times + outputs)} FROM windowed"
         sql += f" GROUP BY {', '.join(grouping)}" if grouping else ""
@@ -126,13 +126,10 @@ class Oracle:
             return self.late_rows(case.stream)
         relation = self.connection.execute(self.query(case))
         types = [str(column[1]) for column in relation.description]
-        zoned = case.stream.time_type() == "TIMESTAMPTZ"
-        key_count, identity = len(case.keys), case.identity()
+        identity = case.identity()
         rows = []
         for raw in relation.fetchall():
-            row = [cell(value, type_name) for value, type_name in zip(raw[:key_count], types)]
-            for value, type_name in zip(raw[key_count:identity], types[key_count:]):
-                row.append(cell(value, type_name) + ("+00" if zoned else ""))
+            row = [cell(value, type_name) for value, type_name in zip(raw[:identity], types)]
             position = identity
             for column in case.columns:
                 width = len(raw_columns(column))
@@ -152,10 +149,13 @@ def key_names(case):
     return [f"key_{i}" for i in range(len(case.keys))]
 
 
+def time_text(time, type_name):
+    """SQL that writes a time as the engine does."""
+    return f"strftime({time}, '%Y-%m-%d %H:%M:%S.%f{'+00' if type_name == 'TIMESTAMPTZ' else ''}')"
+
+
 def in_text(name, type_name):
-    if type_name == "TIMESTAMPTZ":
-        return f"strftime({name}, '%Y-%m-%d %H:%M:%S.%f') || '+00' AS {name}"
-    return name
+    return time_text(name, type_name) if type_name.startswith("TIMESTAMP") else name
 
 
 def windows(window, source, keys):

@@ -70,12 +70,10 @@ def timestamp_text(micros):
 
 def cell(value, type_name):
     """A value as it comes from DuckDB or a generator; `type_name` as DuckDB or a stream's declaration writes it."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return value
     if isinstance(value, (bytes, bytearray)):
         return "\\x" + bytes(value).hex()
     if isinstance(value, int):

@@ -3,7 +3,7 @@
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
 use raympp_state::delta::{Delta, Mark};
-use raympp_state::replica::{Applied, Replica};
+use raympp_state::replica::{Applied, Replica, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
@@ -100,7 +100,7 @@ impl Harness {
 
     pub(crate) fn close_all(&mut self) {
         for copy in self.copies.iter_mut().flatten() {
-            while copy.replica.close_step(|_| true, &mut copy.results) {}
+            while copy.replica.close_step(|_| Want::Rows, &mut copy.results) {}
         }
     }
 
@@ -116,7 +116,7 @@ impl Harness {
         let number = random.index(self.run.replicas);
         let copy = &mut self.copies[partition][number];
         if random.once_in(3) {
-            copy.replica.close_step(|_| true, &mut copy.results);
+            copy.replica.close_step(|_| Want::Rows, &mut copy.results);
             return false;
         }
         let waiting: Vec<usize> = (0..copy.inbox.len()).filter(|&split| !copy.inbox[split].is_empty()).collect();

@@ -27,7 +27,8 @@ fn main() {
     report("payments, uniform", &plan(&payments, &[], "payments"), 20_000_000);
     let skewed = [("skew", "1.1"), ("out_of_orderness", "2s")];
     report("payments, skewed and jittered", &plan(&payments, &skewed, "payments"), 20_000_000);
-    let bids = [("auction", DataType::BigInt), ("price", DataType::BigInt), ("channel", DataType::Varchar), ("date_time", DataType::Timestamp)];
+    let bids =
+        [("auction", DataType::BigInt), ("price", DataType::BigInt), ("channel", DataType::Varchar), ("date_time", DataType::Timestamp)];
     report("nexmark bids", &plan(&bids, &[("table", "bid")], "nexmark"), 5_000_000);
 }
 

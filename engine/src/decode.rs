@@ -6,7 +6,6 @@
 //! order: [`number`] turns bytes into values, [`dictionary`] shares repeated strings, [`column`] builds one column, [`rows`] puts columns
 //! together and takes bad rows out, [`csv`], [`json`] and [`parquet`] are the formats.
 
-pub mod arrow_types;
 mod cell;
 mod column;
 pub mod csv;

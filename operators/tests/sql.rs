@@ -6,6 +6,8 @@
 mod aggregates;
 #[path = "sql/errors.rs"]
 mod errors;
+#[path = "sql/execute.rs"]
+mod execute;
 #[path = "sql/mutations.rs"]
 mod mutations;
 #[path = "sql/scripts.rs"]

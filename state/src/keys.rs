@@ -126,6 +126,11 @@ impl Keys {
         self.keys[id as usize].as_deref().expect("the id belongs to a key")
     }
 
+    /// Canonical bytes of the key that an id belongs to, if it belongs to one.
+    pub fn get(&self, id: u32) -> Option<&[u8]> {
+        self.keys.get(id as usize)?.as_deref()
+    }
+
     fn forget_columns(&mut self, id: u32) {
         let page = id as usize / PAGE_KEYS;
         if page >= self.columns.len() {

@@ -25,6 +25,17 @@ use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, Pl
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+/// What the caller of [`Replica::close_step`] wants of a metric's closed windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// They are counted only.
+    Nothing,
+    /// Result rows.
+    Rows,
+    /// Result rows, and of each the key and the window.
+    RowsWithKeys,
+}
+
 /// What became of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -85,6 +96,7 @@ enum StoreState {
 struct Joining {
     epoch: Epoch,
     waiting: BTreeSet<SplitId>,
+    /// Highest event time before the barrier, in the splits that have passed it or had ended before it.
     seen: EventTime,
     metrics: Vec<MetricId>,
 }
@@ -210,7 +222,9 @@ impl Replica {
                 self.first_after.insert(metric, EventTime::MAX);
             });
             let waiting = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
-            self.joining.push(Joining { epoch, waiting, seen: EventTime::MIN, metrics: new });
+            let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
+            let seen = ended.max().unwrap_or(EventTime::MIN);
+            self.joining.push(Joining { epoch, waiting, seen, metrics: new });
         }
         self.set_plan(plan);
         self.finish_joining();
@@ -290,6 +304,7 @@ impl Replica {
         if stamp.from < next {
             return self.refuse(stamp, next);
         }
+        self.tracked.values_mut().for_each(Vec::clear);
         let verdict = self.accept(delta);
         while let Some(next) = self.take_held(stamp.split) {
             self.accept(&next);
@@ -408,10 +423,8 @@ impl Replica {
         self.joining = waiting;
         if !done.is_empty() {
             for joining in done {
-                let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
-                let seen = ended.fold(joining.seen, EventTime::max);
                 joining.metrics.iter().for_each(|&metric| {
-                    self.first_after.insert(metric, seen);
+                    self.first_after.insert(metric, joining.seen);
                 });
             }
             self.publish_plan();
@@ -479,7 +492,7 @@ impl Replica {
 
     /// Closes a little more of what the frontier allows: one page at one boundary, or some sessions, of one store. Results of metrics
     /// that `wanted` names are appended to `results`. False when nothing was left to do.
-    pub fn close_step(&mut self, wanted: impl Fn(MetricId) -> bool, results: &mut Vec<ResultDelta>) -> bool {
+    pub fn close_step(&mut self, wanted: impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         for store in 0..self.stores.len() {
             let Some(Some(space)) = self.plan.stores.get(store).map(|store| store.as_ref().map(|store| store.key_space)) else { continue };
             let keys = &mut self.keys[space];
@@ -519,26 +532,40 @@ impl Replica {
         store: usize,
         space: usize,
         groups: &ClosedGroups,
-        wanted: &impl Fn(MetricId) -> bool,
+        wanted: &impl Fn(MetricId) -> Want,
         results: &mut Vec<ResultDelta>,
     ) {
         let plan = Arc::clone(&self.plan);
         let users = plan.metrics.iter().filter(|m| (m.store, m.tier, m.shape) == (store, groups.tier, groups.shape));
         let users: Vec<&Arc<SharedMetric>> = users.filter(|metric| self.counts(metric, groups.start_us)).collect();
         self.counters.windows_closed += (users.len() * groups.ids.len()) as u64;
-        let keys = users.iter().any(|metric| wanted(metric.id)).then(|| key_columns(&mut self.keys[space], groups));
-        for metric in users.into_iter().filter(|metric| wanted(metric.id)) {
+        let keys = users.iter().any(|metric| wanted(metric.id) != Want::Nothing).then(|| key_columns(&mut self.keys[space], groups));
+        for metric in users.into_iter().filter(|metric| wanted(metric.id) != Want::Nothing) {
             let keys = keys.clone().expect("made for any wanted metric");
             let bounds_us = Some((Bound::Same(groups.start_us), Bound::Same(groups.end_us)));
             let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
-            self.push_result(store, metric, EventTime(groups.end_us), rows, results);
+            let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| {
+                let first_id = (groups.page * PAGE_KEYS) as u32;
+                let named = |&id: &u32| (Box::from(self.keys[space].key(first_id + id)), groups.start_us, groups.end_us);
+                kept(&rows, groups.ids.len()).map(|i| named(&groups.ids[i])).collect()
+            });
+            self.push_result(store, metric, EventTime(groups.end_us), rows, named, results);
         }
     }
 
-    fn push_result(&mut self, store: usize, metric: &SharedMetric, end: EventTime, rows: Rows, results: &mut Vec<ResultDelta>) {
+    fn push_result(
+        &mut self,
+        store: usize,
+        metric: &SharedMetric,
+        end: EventTime,
+        rows: Rows,
+        groups: Option<Vec<(Box<[u8]>, i64, i64)>>,
+        results: &mut Vec<ResultDelta>,
+    ) {
         self.counters.overflowed += rows.overflowed;
         self.unfinished.entry(store).or_default().insert(metric.id);
-        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, last: false });
+        let groups = groups.unwrap_or_default();
+        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, groups, last: false });
     }
 
     fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
@@ -546,7 +573,7 @@ impl Replica {
         for id in self.unfinished.remove(&store).unwrap_or_default() {
             if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
                 let batch = no_rows(metric);
-                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, last: true });
+                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, groups: Vec::new(), last: true });
             }
         }
     }
@@ -556,7 +583,7 @@ impl Replica {
         store: usize,
         space: usize,
         closed: &ClosedSessions,
-        wanted: &impl Fn(MetricId) -> bool,
+        wanted: &impl Fn(MetricId) -> Want,
         results: &mut Vec<ResultDelta>,
     ) {
         let plan = Arc::clone(&self.plan);
@@ -568,9 +595,15 @@ impl Replica {
         for metric in plan.metrics.iter().filter(|metric| metric.store == store && metric.plan.window.has_bounds()) {
             let counted: Vec<_> = closed.sessions.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
             self.counters.windows_closed += counted.len() as u64;
-            if !counted.is_empty() && wanted(metric.id) {
+            if !counted.is_empty() && wanted(metric.id) != Want::Nothing {
                 let rows = session_rows(metric, self.time_type, gap_us, &self.keys[space], &counted);
-                self.push_result(store, metric, end, rows, results);
+                let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| {
+                    let named = |(id, session): &(u32, Arc<crate::sessions::Session>)| {
+                        (Box::from(self.keys[space].key(*id)), session.first_us, session.last_us + gap_us)
+                    };
+                    kept(&rows, counted.len()).map(|i| named(&counted[i])).collect()
+                });
+                self.push_result(store, metric, end, rows, named, results);
             }
         }
         if closed.whole {
@@ -614,14 +647,29 @@ impl Replica {
         (keys, slices, bytes)
     }
 
-    /// Starts collecting which keys of a metric's store change, for [`Replica::take_touched`].
+    /// Starts collecting which keys of a store change, for [`Replica::touched`].
     pub fn track(&mut self, store: usize) {
         self.tracked.entry(store).or_default();
     }
 
-    /// Ids of the keys of a tracked store that changed since the last call; may repeat.
-    pub fn take_touched(&mut self, store: usize) -> Vec<u32> {
-        self.tracked.get_mut(&store).map(std::mem::take).unwrap_or_default()
+    /// Ids of the keys of a tracked store that the last applied delta changed; may repeat.
+    pub fn touched(&self, store: usize) -> &[u32] {
+        self.tracked.get(&store).map_or(&[], Vec::as_slice)
+    }
+
+    /// Canonical bytes of a key of a store, unless it has been forgotten.
+    pub fn key(&self, store: usize, id: u32) -> Option<&[u8]> {
+        let space = self.plan.stores.get(store)?.as_ref()?.key_space;
+        self.keys[space].get(id)
+    }
+
+    /// True if the key has a session with exactly these bounds.
+    pub fn has_session(&self, metric: &SharedMetric, key: &[u8], bounds: (i64, i64)) -> bool {
+        let Some(Some(StoreState::Sessions(store))) = self.stores.get(metric.store) else { return false };
+        let Some(space) = self.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return false };
+        let gap_us = store.shared().gap_us;
+        let list = self.keys[space].reader().id(key).and_then(|id| store.shared().of(id));
+        list.is_some_and(|list| list.iter().any(|session| (session.first_us, session.last_us + gap_us) == bounds))
     }
 
     /// Version of the plan in force.
@@ -709,6 +757,12 @@ fn pick(column: &ArrayRef, ids: &UInt32Array) -> ArrayRef {
         return Arc::new(DictionaryArray::try_new(codes, Arc::clone(column)).expect("ids are below the page's keys"));
     }
     arrow::compute::take(column, ids, None).expect("ids are below the page's keys")
+}
+
+/// Positions of the groups that result rows are of.
+fn kept(rows: &Rows, groups: usize) -> impl Iterator<Item = usize> {
+    let positions = rows.groups.clone().unwrap_or_else(|| (0..groups as u32).collect());
+    positions.into_iter().map(|position| position as usize)
 }
 
 /// Result rows of sessions of one metric.

@@ -22,6 +22,8 @@ pub struct ResultDelta {
     pub partition: PartitionId,
     /// End of the windows in here; for sessions the highest.
     pub window_end: EventTime,
+    /// Canonical key, window start and window end of each row in microseconds, if the caller asked for them.
+    pub groups: Vec<(Box<[u8]>, i64, i64)>,
     /// Output columns of the metric. May have no rows: then only the frontier moves.
     pub batch: RecordBatch,
     /// No further rows of windows that end at or before `window_end` will come.

@@ -11,7 +11,7 @@ use crate::result::{Bound, Groups, Rows, rows_of};
 use crate::sessions::{Session, SessionPages};
 use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use assemble::WindowReader;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::keycode;
@@ -118,7 +118,12 @@ impl ReplicaView {
     }
 
     /// The live window's row of a key, given by canonical bytes; `None` if the key has no rows in it or HAVING refuses it.
-    pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<Rows> {
+    pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<RecordBatch> {
+        self.live_window(metric, key)?.1
+    }
+
+    /// Bounds of the live window of a key that has rows in it, and its result row unless HAVING refuses it.
+    pub fn live_window(&self, metric: &SharedMetric, key: &[u8]) -> Option<((i64, i64), Option<RecordBatch>)> {
         let contents = self.contents.load();
         let store = contents.stores.get(metric.store)?.as_ref()?;
         let space = contents.plan.stores[metric.store].as_ref()?.key_space;
@@ -131,7 +136,7 @@ impl ReplicaView {
         let keys = keycode::decode_columns(std::iter::once(key), &types).ok()?;
         let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(group.start_us), Bound::Same(group.end_us)));
         let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &[group.rows], columns: &group.columns });
-        (rows.batch.num_rows() == 1).then_some(rows)
+        Some(((group.start_us, group.end_us), (rows.batch.num_rows() == 1).then_some(rows.batch)))
     }
 
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8]) -> Option<LiveGroup> {

@@ -5,7 +5,7 @@
 //! time zone since all are instants in UTC. A value that leaves its type's range on the way makes a bad row. Strings become shared
 //! dictionaries as in text files.
 
-use super::arrow_types::{arrow_schema, arrow_type};
+use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};
 use super::rows::{BadRecord, DecodedRows, assemble};

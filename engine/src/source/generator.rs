@@ -32,19 +32,18 @@ pub(super) struct Shape {
     pub(super) seed: u64,
     pub(super) splits: u64,
     pub(super) rows: Option<u64>,
-    /// Rows a second of wall time, over all splits.
-    rate: Option<u64>,
-    /// Rows a second of event time, over all splits.
-    pub(super) event_rate: u64,
-    /// What `event_rate` is to be divided by.
-    pub(super) event_rate_divisor: u64,
+    /// Rows in 1,000 seconds of wall time, over all splits.
+    rate_per_1000s: Option<u64>,
+    /// Rows of the stream (or events, of which its rows are a part) in this many seconds of event time.
+    pub(super) event_rate: (u64, u64),
     pub(super) start: Start,
 }
 
 impl Shape {
     /// Reads `seed`, `splits`, `rows`, `rate`, `event_rate`, `start`.
     pub(super) fn read(options: &mut OptionReader<'_>, event_rate: u64) -> Result<Shape, SourceError> {
-        let rate = options.whole("rate", 1..=1_000_000_000)?;
+        let rate = options.number("rate", 0.001..=1e12)?;
+        let rate_per_1000s = rate.map(|rate| (rate * 1_000.0).round() as u64);
         let start = match options.text("start") {
             None => Start::At(START_US),
             Some("now") => Start::FirstPoll(Arc::default()),
@@ -56,9 +55,12 @@ impl Shape {
             seed: options.whole("seed", 0..=u64::MAX)?.unwrap_or(42),
             splits: options.whole("splits", 1..=65_536)?.unwrap_or(1),
             rows: options.whole("rows", 0..=u64::MAX)?,
-            rate,
-            event_rate: options.whole("event_rate", 1..=1_000_000_000_000)?.unwrap_or(rate.unwrap_or(event_rate)),
-            event_rate_divisor: 1,
+            event_rate: match (options.whole("event_rate", 1..=1_000_000_000_000)?, rate_per_1000s) {
+                (Some(rate), _) => (rate, 1),
+                (None, Some(rate)) => (rate, 1_000),
+                (None, None) => (event_rate, 1),
+            },
+            rate_per_1000s,
             start,
         })
     }
@@ -66,10 +68,10 @@ impl Shape {
     /// For rows that are but a part of all events, `events` to `rows` of them: makes event time follow a `rate` of rows, unless an
     /// event rate is set.
     pub(super) fn follow_rate(&mut self, options: &Options, (events, rows): (u64, u64)) {
-        if let Some(rate) = self.rate
+        if let Some(rate) = self.rate_per_1000s
             && !options.contains_key("event_rate")
         {
-            (self.event_rate, self.event_rate_divisor) = (rate * events, rows);
+            self.event_rate = (rate * events, 1_000 * rows);
         }
     }
 
@@ -131,15 +133,16 @@ pub(super) struct EventClock {
 }
 
 impl EventClock {
-    /// A clock that shows `start + g / rate` for rows `first`, `first + stride`, ….
-    pub(super) fn new(start_us: i64, first: u64, stride: u64, rate: u64) -> EventClock {
-        let rate = u128::from(rate);
-        let us = |rows: u64| i64::try_from(u128::from(rows) * SECOND_US / rate).unwrap_or(i64::MAX / 2);
+    /// A clock that shows `start + g · seconds / rows` for rows `first`, `first + stride`, ….
+    pub(super) fn new(start_us: i64, first: u64, stride: u64, (rows, seconds): (u64, u64)) -> EventClock {
+        let rate = u128::from(rows);
+        let scaled = |rows: u64| u128::from(rows) * SECOND_US * u128::from(seconds);
+        let us = |rows: u64| i64::try_from(scaled(rows) / rate).unwrap_or(i64::MAX / 2);
         EventClock {
             next_us: start_us.saturating_add(us(first)),
-            remainder: u128::from(first) * SECOND_US % rate,
+            remainder: scaled(first) % rate,
             step_us: us(stride),
-            step_remainder: u128::from(stride) * SECOND_US % rate,
+            step_remainder: scaled(stride) % rate,
             rate,
         }
     }
@@ -185,15 +188,15 @@ impl<M: RowMaker> GeneratorReader<M> {
             Start::FirstPoll(first) => Some(*first.get_or_init(|| now_us as i64)),
             Start::At(_) => None,
         };
-        let Some(rate) = self.shape.rate else { return Ok(u64::MAX) };
+        let Some(rate) = self.shape.rate_per_1000s.map(u128::from) else { return Ok(u64::MAX) };
         let next = u128::from(self.shape.global(self.split, self.next));
-        let span_us = |row: u128| (row * SECOND_US).div_ceil(u128::from(rate)) as i128;
+        let span_us = |row: u128| (row * 1_000 * SECOND_US).div_ceil(rate) as i128;
         let epoch = *self.epoch_us.get_or_insert_with(|| start.map_or_else(|| i128::from(now_us) - span_us(next), i128::from));
         let due_at = epoch + span_us(next);
         if i128::from(now_us) < due_at {
             return Err(due_at as u64);
         }
-        let last = (i128::from(now_us) - epoch) as u128 * u128::from(rate) / SECOND_US;
+        let last = (i128::from(now_us) - epoch) as u128 * rate / (1_000 * SECOND_US);
         Ok(u64::try_from((last - next) / u128::from(self.shape.splits) + 1).unwrap_or(u64::MAX))
     }
 }
@@ -227,10 +230,11 @@ mod tests {
 
     #[test]
     fn the_clock_agrees_with_division() {
-        for (rate, stride, first) in [(3, 1, 0), (7, 4, 5), (1_000_000, 1, 9), (999_983, 13, 1_000_000_007), (1, 2, 3)] {
-            let mut clock = EventClock::new(-5, first, stride, rate);
+        for (rate, seconds, stride, first) in [(3, 1, 1, 0), (7, 2, 4, 5), (1_000_000, 1, 1, 9), (999_983, 3, 13, 1_000_000_007), (1, 1, 2, 3)] {
+            let mut clock = EventClock::new(-5, first, stride, (rate, seconds));
             for row in (0..1_000u64).map(|i| first + i * stride) {
-                assert_eq!(i128::from(clock.next()), -5 + i128::from(row) * 1_000_000 / i128::from(rate), "{rate} {stride} {first}");
+                let expected = -5 + i128::from(row) * 1_000_000 * i128::from(seconds) / i128::from(rate);
+                assert_eq!(i128::from(clock.next()), expected, "{rate} {seconds} {stride} {first}");
             }
         }
     }

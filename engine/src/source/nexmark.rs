@@ -4,7 +4,7 @@
 //! is a person, three are auctions, 46 are bids; half of the bids go to the newest hot auction, and so on (see [`events`]). It is written
 //! anew here because rows must be reachable by offset, differ by seed, and have exact timestamps however many there are.
 //!
-//! Options: `table` = person, auction or bid (required), and, all optional, `rows` of that table (endless), `rate` rows a second (as fast as
+//! Options: all optional: `table` = person, auction or bid (bid), `rows` of that table (endless), `rate` rows a second (as fast as
 //! they are asked for), `splits` (1), `seed` (42), `start` ('2024-01-01', or 'now'), `event_rate` events of all three tables per
 //! second of event time (10,000). Offsets count rows of the table. Three streams with equal options fit together.
 
@@ -15,7 +15,7 @@ use super::error::{SourceError, SourceErrorKind};
 use super::generator::{GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
 use super::options::{OptionReader, bad_value};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
-use crate::decode::arrow_types::arrow_schema;
+use raympp_operators::expr::arrow_types::arrow_schema;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema, SchemaRef};
 use events::{Event, Table, Vocabulary};
@@ -69,7 +69,7 @@ pub(super) struct NexmarkSource {
 impl NexmarkSource {
     pub(super) fn create(stream: &StreamPlan) -> Result<NexmarkSource, SourceError> {
         let mut options = OptionReader::new("nexmark", stream);
-        let name = options.required("table")?;
+        let name = options.text("table").unwrap_or("bid");
         let table = Table::named(name).ok_or_else(|| bad_value("table", name, "person, auction or bid"))?;
         let mut shape = Shape::read(&mut options, EVENT_RATE)?;
         shape.follow_rate(&stream.options, table.events_per_row());
@@ -163,7 +163,7 @@ impl Nexmark {
         match kind {
             Kind::Number => Arc::new(Int64Array::from_iter_values(rows.iter().map(|&row| self.event(row).number(name)))),
             Kind::Time => {
-                let (start, rate) = (self.shape.start_us(), (self.shape.event_rate, self.shape.event_rate_divisor));
+                let (start, rate) = (self.shape.start_us(), self.shape.event_rate);
                 let times = rows.iter().map(|&row| start.saturating_add(self.event(row).time(name, rate)));
                 let array = TimestampMicrosecondArray::from_iter_values(times);
                 Arc::new(if data_type == DataType::TimestampTz { array.with_timezone("UTC") } else { array })

@@ -50,10 +50,10 @@ impl<'a> OptionReader<'a> {
     }
 
     /// A finite number in a range.
-    pub(super) fn number(&mut self, name: &'static str, default: f64, range: std::ops::RangeInclusive<f64>) -> Result<f64, SourceError> {
-        let Some(value) = self.text(name) else { return Ok(default) };
+    pub(super) fn number(&mut self, name: &'static str, range: std::ops::RangeInclusive<f64>) -> Result<Option<f64>, SourceError> {
+        let Some(value) = self.text(name) else { return Ok(None) };
         match value.parse::<f64>() {
-            Ok(number) if range.contains(&number) => Ok(number),
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
             _ => Err(bad_value(name, value, &format!("a number from {} to {}", range.start(), range.end()))),
         }
     }

@@ -16,7 +16,7 @@ use super::generator::{EventClock, GeneratorReader, RowMaker, Shape, check_finge
 use super::options::OptionReader;
 use super::random::{self, AliasTable};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
-use crate::decode::arrow_types::{arrow_schema, arrow_type};
+use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use arrow::array::{
     ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
@@ -104,7 +104,7 @@ impl PaymentsSource {
         let mut options = OptionReader::new("payments", stream);
         let shape = Shape::read(&mut options, 1_000_000)?;
         let keys = options.whole("keys", 1..=10_000_000)?.unwrap_or(100);
-        let skew = options.number("skew", 0.0, 0.0..=10.0)?;
+        let skew = options.number("skew", 0.0..=100.0)?.unwrap_or(0.0);
         let out_of_orderness_us = options.span_us("out_of_orderness", 0, 0)? as u64;
         let degrade = options.boolean("degrade", true)?;
         let degrade_every_us = options.span_us("degrade_every", 60_000_000, 3)?;

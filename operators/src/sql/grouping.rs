@@ -10,7 +10,7 @@ use super::scalar::calls::CallArguments;
 use super::scalar::{bind, bind_condition};
 use super::scope::{RowScope, Scope, WINDOW_BOUNDS, split_path};
 use super::syntax::{Name, SelectItem};
-use crate::accumulator::Aggregate;
+use crate::accumulator::{Aggregate, AggregateErrorKind, AggregateFunction};
 use crate::expr::Expr;
 use crate::plan::{Key, Output};
 use raympp_types::DataType;
@@ -209,8 +209,20 @@ fn bind_aggregate(name: &str, call: &ast::Function, span: Span, rows: &RowScope)
     let arguments = written.arguments.iter().map(|argument| bind(argument, &mut scope)).collect::<SqlResult<Vec<_>>>()?;
     let mut scope = AggregateScope { rows: rows.in_clause("FILTER"), what: "FILTER" };
     let filter = call.filter.as_deref().map(|filter| bind_condition(filter, &mut scope, "FILTER")).transpose()?;
-    Aggregate::new(name, written.distinct, arguments, filter)
-        .map_err(|error| SqlError::new(SqlErrorKind::UndefinedFunction, span, error.to_string()))
+    Aggregate::new(name, written.distinct, arguments, filter).map_err(|error| {
+        let kind = match error.kind {
+            AggregateErrorKind::UnknownName | AggregateErrorKind::ArgumentCount => SqlErrorKind::UndefinedFunction,
+            AggregateErrorKind::TypeMismatch => SqlErrorKind::Type,
+            AggregateErrorKind::InvalidParameter => SqlErrorKind::Value,
+            AggregateErrorKind::DistinctUnsupported => SqlErrorKind::Unsupported,
+        };
+        SqlError::new(kind, span, error.message)
+    })
+}
+
+/// True for aggregates that order rows by event time.
+pub(crate) fn needs_event_time(function: AggregateFunction) -> bool {
+    matches!(function, AggregateFunction::FirstValue | AggregateFunction::LastValue)
 }
 
 /// What an aggregate is made of: columns of the rows, no further aggregate.

@@ -40,7 +40,7 @@ pub(crate) fn bind(script: &str) -> Result<BoundScript, SqlError> {
 pub(crate) fn check(scripts: &[&str], snapshot: ExpectFile) {
     let mut text = String::new();
     for script in scripts {
-        let result = match bind(script) {
+        let result: String = match bind(script) {
             Ok(script) => script.statements.iter().map(|statement| shown(statement, &script.catalog)).collect(),
             Err(error) => panic!("{script}\n{error}"),
         };

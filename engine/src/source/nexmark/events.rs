@@ -219,11 +219,11 @@ impl Event<'_> {
         oldest + random.below(newest - oldest + 1 + LEAD)
     }
 
-    /// A time field, in microseconds after the first event, at `rate / divisor` events a second.
-    pub(super) fn time(&self, column: &str, (rate, divisor): (u64, u64)) -> i64 {
+    /// A time field, in microseconds after the first event, at `events` of all tables in `seconds`.
+    pub(super) fn time(&self, column: &str, (events, seconds): (u64, u64)) -> i64 {
         let number = self.table.event_number(self.row);
-        let us = |events: u64| {
-            let us = u128::from(events) * 1_000_000 * u128::from(divisor) / u128::from(rate);
+        let us = |number: u64| {
+            let us = u128::from(number) * 1_000_000 * u128::from(seconds) / u128::from(events);
             i64::try_from(us).unwrap_or(i64::MAX)
         };
         if column != "expires" {

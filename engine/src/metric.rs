@@ -110,8 +110,7 @@ impl Metric {
         }
         let widened: Vec<Value> = key.iter().zip(self.key_types.iter()).map(|(value, &to)| widen(value, to)).collect();
         let mut bytes = Vec::new();
-        encode_values(&widened, &self.key_types, &mut bytes)
-            .map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
+        encode_values(&widened, &self.key_types, &mut bytes).map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
         Ok(bytes)
     }
 

@@ -8,9 +8,15 @@ pub(crate) fn print(stats: &Stats, elapsed: Duration) {
     for stream in &stats.streams {
         let per_second = stream.rows as f64 / elapsed.as_secs_f64().max(1e-9);
         eprintln!("stream {}: {} rows in {:.2} s ({per_second:.0} rows/s)", stream.name, stream.rows, elapsed.as_secs_f64());
-        eprintln!("  late {}   bad {}   windows closed {}   result rows {}", stream.late, stream.bad, stream.windows_closed, stream.results);
+        eprintln!(
+            "  late {}   bad {}   windows closed {}   result rows {}",
+            stream.late, stream.bad, stream.windows_closed, stream.results
+        );
         for split in &stream.splits {
-            eprintln!("  split {}: {} rows, {} late, {} rejected, {:.1} rows per delta entry", split.name, split.rows, split.late, split.rejected, split.fold_ratio);
+            eprintln!(
+                "  split {}: {} rows, {} late, {} rejected, {:.1} rows per delta entry",
+                split.name, split.rows, split.late, split.rejected, split.fold_ratio
+            );
         }
         for metric in &stream.metrics {
             eprintln!("  metric {}: {} bad rows", metric.name, metric.bad);

@@ -96,6 +96,7 @@ enum StoreState {
 struct Joining {
     epoch: Epoch,
     waiting: BTreeSet<SplitId>,
+    /// Highest event time before the barrier, in the splits that have passed it or had ended before it.
     seen: EventTime,
     metrics: Vec<MetricId>,
 }
@@ -221,7 +222,9 @@ impl Replica {
                 self.first_after.insert(metric, EventTime::MAX);
             });
             let waiting = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
-            self.joining.push(Joining { epoch, waiting, seen: EventTime::MIN, metrics: new });
+            let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
+            let seen = ended.max().unwrap_or(EventTime::MIN);
+            self.joining.push(Joining { epoch, waiting, seen, metrics: new });
         }
         self.set_plan(plan);
         self.finish_joining();
@@ -272,8 +275,7 @@ impl Replica {
 
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        let progress =
-            SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
+        let progress = SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
         self.splits.entry(split).or_insert(progress);
     }
 
@@ -420,10 +422,8 @@ impl Replica {
         self.joining = waiting;
         if !done.is_empty() {
             for joining in done {
-                let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
-                let seen = ended.fold(joining.seen, EventTime::max);
                 joining.metrics.iter().for_each(|&metric| {
-                    self.first_after.insert(metric, seen);
+                    self.first_after.insert(metric, joining.seen);
                 });
             }
             self.publish_plan();
@@ -473,7 +473,8 @@ impl Replica {
     fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
         let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
         let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
-        let dictionary = self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
+        let dictionary =
+            self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
         self.scratch_ids.clear();
         self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
         let keys = &mut self.keys[store.key_space];

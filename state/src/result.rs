@@ -92,8 +92,7 @@ pub fn rows_of(metric: &SharedMetric, time_type: DataType, groups: Groups<'_>) -
     }
     let kept = metric.plan.having.as_ref().and_then(|having| keep(having, &mut columns, count, &mut overflowed));
     let count = kept.as_ref().map_or(count, Vec::len);
-    let output: Vec<ArrayRef> =
-        metric.plan.output.iter().map(|column| compute(&column.expr, &columns, count, &mut overflowed)).collect();
+    let output: Vec<ArrayRef> = metric.plan.output.iter().map(|column| compute(&column.expr, &columns, count, &mut overflowed)).collect();
     Rows { batch: batch_of(metric, output, count), groups: kept, overflowed }
 }
 

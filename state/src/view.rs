@@ -60,8 +60,7 @@ pub struct ScannedRows {
 
 impl ReplicaView {
     pub(crate) fn new(partition: PartitionId, time_type: DataType) -> ReplicaView {
-        let contents =
-            Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
+        let contents = Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
         ReplicaView {
             partition,
             time_type,

@@ -1,7 +1,13 @@
 //! Chains and replicas against the reference: whatever the batches, flushes, partitions and the order in which deltas of different
 //! splits arrive, what comes out is what the dialect says.
 
+#[path = "state/exactly_once.rs"]
+mod exactly_once;
 #[path = "state/harness.rs"]
 mod harness;
+#[path = "state/memory.rs"]
+mod memory;
 #[path = "state/random_streams.rs"]
 mod random_streams;
+#[path = "state/small.rs"]
+mod small;

@@ -1,7 +1,7 @@
 //! SQL statements carried out: a script takes effect as a whole or not at all.
 
-use super::start::{open_writer, start_stream};
 use super::options::EngineBuilder;
+use super::start::{open_writer, start_stream};
 use super::{Engine, Shared, State};
 use crate::consumer::Wants;
 use crate::core_loop::Control;
@@ -139,7 +139,9 @@ impl Engine {
             return Err(Error::ShutDown);
         }
         if let Some(connector) = &found.plan.load().connector {
-            return Err(Error::Refused(format!("stream {stream} is read from connector '{connector}'; only a stream without one takes writers")));
+            return Err(Error::Refused(format!(
+                "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
+            )));
         }
         if found.started.load(Ordering::Acquire) && found.is_complete() {
             return Err(Error::Refused(format!("stream {stream} is complete: all its writers have finished, so its windows are closed")));
@@ -355,7 +357,9 @@ fn refuse_endless(script: &BoundScript, select: &SelectPlan) -> Result<()> {
     let stream = &script.catalog.streams[&script.catalog.metrics[&select.metric].stream];
     let endless = match &stream.connector {
         None => true,
-        Some(_) => crate::source::create(stream).map_err(|error| Error::Source { stream: stream.name.clone(), error: Arc::new(error) })?.endless(),
+        Some(_) => {
+            crate::source::create(stream).map_err(|error| Error::Source { stream: stream.name.clone(), error: Arc::new(error) })?.endless()
+        }
     };
     if endless {
         return Err(Error::Refused(format!(

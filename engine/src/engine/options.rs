@@ -100,7 +100,9 @@ impl EngineBuilder {
             return refuse("threads must be 1 to 1,024");
         }
         if KeyGroups::new(key_groups, partitions).is_none() {
-            return refuse("there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups");
+            return refuse(
+                "there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups",
+            );
         }
         if !(1..=2).contains(&replicas) {
             return refuse("replicas must be 1 or 2");

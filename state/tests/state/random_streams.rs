@@ -1,6 +1,6 @@
 //! Random scripts over random splits, run in random order. A failure prints the seed and the script.
 
-use crate::harness::{Harness, Run};
+use crate::harness::{Changes, Harness, Run};
 use raympp_testkit::generate::splits::{SplitsShape, TextEncoding};
 use raympp_testkit::generate::{ScriptShape, script, splits};
 use raympp_testkit::random::Random;
@@ -26,6 +26,7 @@ fn run_of(random: &mut Random) -> Run {
         flush_rows: random.pick(&[1, 7, 64, 4096]),
         push_rows: random.pick(&[1, 5, 100, 4096]),
         look_once_in: random.pick(&[0, 40]),
+        floor_once_in: random.pick(&[0, 0, 4]),
     }
 }
 

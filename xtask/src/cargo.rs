@@ -10,7 +10,7 @@ pub(crate) fn format(workspace: &Workspace) -> Outcome<()> {
 
 /// Fails where `./x fmt` would change something.
 pub(crate) fn check_format(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    workspace.cargo(&["fmt", "--all", "--check"]).run().map_err(|error| format!("{error}; ./x fmt mends it"))
+    workspace.cargo(&["fmt", "--all", "--", "--check", "-l"]).run().map_err(|error| format!("{error}; ./x fmt mends it"))
 }
 
 /// Lints of all targets, warnings denied.

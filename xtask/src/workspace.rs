@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names of directories that are not the project's.
-const LEFT_BEHIND: [&str; 6] = ["target", "out", ".git", ".venv", "__pycache__", "corpus"];
+const LEFT_BEHIND: [&str; 8] = ["target", "out", ".git", ".venv", "__pycache__", "corpus", "artifacts", "coverage"];
 
 /// The workspace that this program was started in.
 #[derive(Debug)]

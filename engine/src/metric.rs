@@ -1,7 +1,7 @@
 //! A handle on a metric: point look-ups, scans, subscriptions.
 
 use crate::clock::now_us;
-use crate::consumer::{ClosedWindows, Consumer, Item, Wants, WindowAssembler};
+use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -209,7 +209,7 @@ impl Subscription {
         match item {
             Item::Closed(piece) => self.assembler.add(piece),
             Item::Changes(batch) | Item::Late(batch) => return Some(batch),
-            Item::Complete(_) => {
+            Item::Complete => {
                 self.complete += 1;
                 if self.complete == self.stream.partitions.len() {
                     self.consumer.queue.finish();
@@ -220,7 +220,7 @@ impl Subscription {
     }
 
     fn assembled(&mut self) -> Option<RecordBatch> {
-        self.assembler.next().map(|ClosedWindows { rows, .. }| rows)
+        self.assembler.next()
     }
 
     /// The next rows if there are any now.

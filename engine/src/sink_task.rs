@@ -81,10 +81,10 @@ fn write_all(consumer: &Consumer, partitions: usize, mut output: Box<dyn Sink>) 
         match item {
             Item::Closed(piece) => assembler.add(piece),
             Item::Changes(batch) | Item::Late(batch) => output.append(&batch)?,
-            Item::Complete(_) => complete += 1,
+            Item::Complete => complete += 1,
         }
         while let Some(whole) = assembler.next() {
-            output.append(&whole.rows)?;
+            output.append(&whole)?;
         }
     }
     output.finish()

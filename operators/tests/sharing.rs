@@ -1,4 +1,5 @@
 //! What metrics share. Scripts go in; which metric lives where comes out as text.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use expect_test::{Expect, expect};
 use raympp_operators::plan::MetricPlan;

@@ -1,4 +1,5 @@
 //! Window arithmetic: what holds for every shape, offset and event time. The reference is the definition, in 128 bits.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use proptest::prelude::*;
 use raympp_operators::window::{WINDOW_SIZE_MAX_US, Window, representable, slice_of, slice_start};

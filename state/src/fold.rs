@@ -67,6 +67,11 @@ struct StoreFold {
     bad: u64,
 }
 
+/// What each partition gets, by ascending partition.
+pub type Parts = Vec<(PartitionId, DeltaPart)>;
+/// Rows that could not be evaluated, by store.
+pub type BadByStore = Vec<(usize, u64)>;
+
 /// All stores of a plan, for one split's reader.
 pub struct StreamFold {
     keys: Vec<SenderKeys>,
@@ -125,7 +130,7 @@ impl StreamFold {
 
     /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store. Without rows
     /// there is nothing: a delta that holds only marks may be applied again.
-    pub fn flush(&mut self) -> (Vec<(PartitionId, DeltaPart)>, Vec<(usize, u64)>) {
+    pub fn flush(&mut self) -> (Parts, BadByStore) {
         if self.rows == 0 {
             return (Vec::new(), Vec::new());
         }

@@ -15,7 +15,7 @@
 use crate::block::PAGE_KEYS;
 use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
 use crate::keys::Keys;
-use crate::result::{Bound, Groups, ResultDelta, Rows, no_rows, rows_of};
+use crate::result::{Bound, Groups, NamedGroup, ResultDelta, Rows, no_rows, rows_of};
 use crate::sessions::{ClosedSessions, SessionStore};
 use crate::sliced::{ClosedGroups, SealStep, SlicedStore};
 use crate::view::{ReplicaView, StoreView};
@@ -559,7 +559,7 @@ impl Replica {
         metric: &SharedMetric,
         end: EventTime,
         rows: Rows,
-        groups: Option<Vec<(Box<[u8]>, i64, i64)>>,
+        groups: Option<Vec<NamedGroup>>,
         results: &mut Vec<ResultDelta>,
     ) {
         self.counters.overflowed += rows.overflowed;

@@ -1,5 +1,6 @@
 //! Loom model of the page version: in every interleaving, and with every value that the memory model lets a load return, what a reader
 //! keeps was in the page at one instant. Run by `./x ci`, which compiles this file alone with `--cfg loom`.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 #![cfg(loom)]
 
 #[path = "../src/version.rs"]

@@ -2,6 +2,7 @@
 //!
 //! The seed is the test's own; a failure names the round, and the same round makes the same bytes again. `RAYMPP_SOAK` makes the loops a hundred
 //! times as long.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use raympp_tests::fuzz;
 use std::panic::catch_unwind;

@@ -160,7 +160,11 @@ impl Harness {
         }
         if !reading.is_empty() && random.once_in(2) {
             let split = random.pick(&reading);
-            if self.change.is_some() && random.once_in(3) { self.place_barrier(split) } else { self.read(split, random) }
+            if self.change.is_some() && random.once_in(3) {
+                self.place_barrier(split)
+            } else {
+                self.read(split, random)
+            }
             self.finish_change();
             return false;
         }

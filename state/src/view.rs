@@ -264,10 +264,11 @@ impl ReplicaView {
             for (i, session) in list.iter().enumerate() {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
-                let closed = EventTime(end_us) <= frontier;
+                let over = EventTime(end_us) <= frontier;
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
-                if !foreign && (live || !live_only) && (!closed || end_us > retained_us || live) {
-                    found[usize::from(closed)].push((key.clone(), Arc::clone(session), live));
+                if !foreign && (live || !live_only) && (!over || end_us > retained_us || live) {
+                    // A running total never closes, even if its time to live is over.
+                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.clone(), Arc::clone(session), live));
                 }
             }
         }

@@ -14,6 +14,7 @@ use judge::{JudgedSplit, Verdict};
 use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::window::Window;
 use raympp_types::{DataType, EventTime, Offset, SplitId};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,6 +93,7 @@ pub struct KeyWindow {
     rows: Vec<(usize, usize)>,
     /// Highest event time of its rows.
     last_us: i64,
+    result: OnceCell<WindowResult>,
 }
 
 impl KeyWindow {
@@ -113,6 +115,15 @@ pub struct MetricWindows {
     pub bad: u64,
     /// All windows with rows, by key, start and end.
     pub windows: Vec<KeyWindow>,
+}
+
+impl MetricWindows {
+    /// The windows of one key.
+    pub fn of_key(&self, key: &[u8]) -> &[KeyWindow] {
+        let from = self.windows.partition_point(|window| &window.key[..] < key);
+        let count = self.windows[from..].partition_point(|window| window.key == key);
+        &self.windows[from..from + count]
+    }
 }
 
 /// A window's result.
@@ -158,14 +169,14 @@ impl Reference {
     }
 
     /// The result of a window.
-    pub fn result(&self, metric: usize, window: &KeyWindow) -> WindowResult {
-        finish::finish(&self.metrics[metric].0.plan, self.time_type, &self.splits, window)
+    pub fn result<'a>(&self, metric: usize, window: &'a KeyWindow) -> &'a WindowResult {
+        window.result.get_or_init(|| finish::finish(&self.metrics[metric].0.plan, self.time_type, &self.splits, window))
     }
 
     /// Sorted result rows of the windows that `which` picks.
     pub fn rows(&self, metric: usize, which: impl Fn(&KeyWindow) -> bool) -> Vec<String> {
         let picked = self.windows(metric).windows.iter().filter(|window| which(window));
-        let mut rows: Vec<String> = picked.filter_map(|window| self.result(metric, window).row).collect();
+        let mut rows: Vec<String> = picked.filter_map(|window| self.result(metric, window).row.clone()).collect();
         rows.sort_unstable();
         rows
     }
@@ -185,8 +196,7 @@ impl Reference {
         match self.metrics[metric].0.plan.window {
             Window::Global { ttl_us: None } => true,
             Window::Session { gap_us } | Window::Global { ttl_us: Some(gap_us) } => {
-                let later = |other: &KeyWindow| other.key == window.key && other.last_us > window.last_us;
-                let latest = !self.windows(metric).windows.iter().any(later);
+                let latest = !self.windows(metric).of_key(&window.key).iter().any(|other| other.last_us > window.last_us);
                 latest && i128::from(self.seen.0) - i128::from(window.last_us) < i128::from(gap_us)
             }
             shape => self.seen != EventTime::MIN && windows::live_window(&shape, self.seen.0) == (window.start_us, window.end_us),

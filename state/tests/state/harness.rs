@@ -140,7 +140,8 @@ impl Harness {
     pub(crate) fn run_to_end(&mut self, random: &mut Random) {
         while !self.step(random) {
             if self.run.look_once_in > 0 && random.once_in(self.run.look_once_in) {
-                self.check_views();
+                let (partition, number) = (random.index(self.copies.len()), random.index(self.run.replicas));
+                self.check_views_of(&self.copies[partition][number..=number]);
             }
         }
         self.close_all();
@@ -327,7 +328,7 @@ impl Harness {
         }
         self.check_late_rows(&reference);
         self.check_copies_equal();
-        self.check_views();
+        self.check_views_of(self.copies.iter().flatten());
     }
 
     fn check_late_rows(&self, reference: &Reference) {
@@ -374,15 +375,17 @@ impl Harness {
         }
     }
 
-    /// Compares what readers see with the reference's view of the rows that each replica has applied.
-    pub(crate) fn check_views(&self) {
-        for copy in self.copies.iter().flatten() {
-            let splits: Vec<SplitRows> = self.feeders.iter().filter_map(|feeder| feeder.applied_at(&copy.replica)).collect();
-            let reference = Reference::new(&self.script.stream, &self.reference_metrics(), &splits);
+    /// Compares what readers see with the reference's view of the rows that the replicas, which are equally far, have applied.
+    fn check_views_of<'a>(&self, copies: impl IntoIterator<Item = &'a Copy>) {
+        let mut reference = None;
+        for copy in copies {
+            let splits = || self.feeders.iter().filter_map(|feeder| feeder.applied_at(&copy.replica)).collect::<Vec<SplitRows>>();
+            let reference =
+                reference.get_or_insert_with(|| Reference::new(&self.script.stream, &self.reference_metrics(), &splits()));
             let view = copy.replica.view();
             assert_eq!((view.frontier(), view.seen()), (reference.frontier, reference.seen));
             for position in 0..self.metrics.len() {
-                self.check_view_of(&reference, copy, position);
+                self.check_view_of(reference, copy, position);
             }
         }
     }
@@ -403,10 +406,10 @@ impl Harness {
         let hidden = metric.plan.window.has_bounds() && !self.is_joined(copy, &self.metrics[position]);
         let mine = |window: &KeyWindow| self.key_groups.partition(KeyHash::of(&window.key)) == view.partition();
         let text = |window: &KeyWindow| {
-            let row = reference.result(position, window).row?;
+            let row = reference.result(position, window).row.as_ref()?;
             Some(format!("closed={} live={} {row}", reference.is_closed(position, window), reference.is_live(position, window)))
         };
-        let windows = if hidden { &Vec::new() } else { &reference.windows(position).windows };
+        let windows = if hidden { &[][..] } else { &reference.windows(position).windows };
         for live_only in [false, true] {
             let shown = |window: &&KeyWindow| {
                 mine(window) && reference.is_readable(position, window) && (!live_only || reference.is_live(position, window))
@@ -418,11 +421,11 @@ impl Harness {
                 panic!("scan of {} (live only: {live_only}): {difference}\n{}", metric.plan.name, metric.plan.definition);
             }
         }
-        for window in windows.iter().filter(|window| mine(window)) {
-            let live = windows.iter().find(|other| other.key == window.key && reference.is_live(position, other));
-            let expected = live.and_then(|live| reference.result(position, live).row);
-            let found = view.live(metric, &window.key).map(|batch| rows_sorted([&batch]).remove(0));
-            assert_eq!(found, expected, "live window of {:?} of {}", window.key, metric.plan.definition);
+        for windows in windows.chunk_by(|one, other| one.key == other.key).filter(|windows| mine(&windows[0])) {
+            let live = windows.iter().find(|window| reference.is_live(position, window));
+            let expected = live.and_then(|live| reference.result(position, live).row.clone());
+            let found = view.live(metric, &windows[0].key).map(|batch| rows_sorted([&batch]).remove(0));
+            assert_eq!(found, expected, "live window of {:?} of {}", windows[0].key, metric.plan.definition);
         }
         assert!(view.live(metric, b"\x01no such key\x00").is_none());
     }

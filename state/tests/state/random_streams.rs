@@ -8,6 +8,8 @@ use raympp_testkit::script::bind;
 
 const PLAIN: ScriptShape = ScriptShape { metrics: 3, all_windows: false, heavy_aggregates: false, fallible: false };
 
+const ALL: ScriptShape = ScriptShape { metrics: 6, all_windows: true, heavy_aggregates: true, fallible: true };
+
 /// Prints what is needed to see a failure again.
 struct Story(String);
 
@@ -47,21 +49,60 @@ fn splits_of(random: &mut Random, bound_us: i64) -> SplitsShape {
     }
 }
 
-fn check(seed: u64, shape: ScriptShape) {
-    let mut random = Random::new(seed);
-    let bound_us = random.pick(&[0, 500_000, 2_000_000]);
-    let options = random.pick(&["", "", "max_jump = '1 day'"]);
-    let sql = script(&mut random, shape, bound_us, options);
-    let (rows, run) = (splits_of(&mut random, bound_us), run_of(&mut random));
-    let _story = Story(format!("seed {seed}\n{sql}{rows:?}\n{run:?}"));
-    let script = bind(&sql);
-    let splits = splits(&mut random, rows);
-    let mut harness = Harness::new(&script, &splits, run);
-    harness.run_to_end(&mut random);
-    harness.check_results();
+/// Runs random streams of these seeds; with `changes` metrics and splits come and go.
+fn check(seeds: std::ops::Range<u64>, shape: ScriptShape, changes: bool) {
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let bound_us = random.pick(&[0, 500_000, 2_000_000]);
+        let options = random.pick(&["", "", "max_jump = '1 day'"]);
+        let sql = script(&mut random, shape, bound_us, options);
+        let (rows, run) = (splits_of(&mut random, bound_us), run_of(&mut random));
+        let _story = Story(format!("seed {seed}\n{sql}{rows:?}\n{run:?}"));
+        let script = bind(&sql);
+        let splits = splits(&mut random, rows);
+        let mut harness = match changes {
+            false => Harness::new(&script, &splits, run),
+            true => {
+                let (first, joining) = splits.split_at(1 + random.index(splits.len()));
+                let changes = Changes {
+                    first_metrics: 1 + random.index(script.metrics.len()),
+                    drops: random.index(3),
+                    joining: joining.to_vec(),
+                };
+                Harness::with_changes(&script, first, run, changes)
+            }
+        };
+        harness.run_to_end(&mut random);
+        harness.check_results();
+    }
 }
 
 #[test]
 fn tumbles_and_hops_of_numbers_agree_with_the_reference() {
-    (0..200).for_each(|seed| check(seed, PLAIN));
+    check(0..60, PLAIN, false);
+}
+
+#[test]
+fn all_windows_of_numbers_agree_with_the_reference() {
+    check(1_000..1_060, ScriptShape { metrics: 4, all_windows: true, ..PLAIN }, false);
+}
+
+#[test]
+fn all_aggregates_agree_with_the_reference() {
+    check(2_000..2_060, ScriptShape { metrics: 2, heavy_aggregates: true, ..PLAIN }, false);
+}
+
+#[test]
+fn rows_that_cannot_be_evaluated_agree_with_the_reference() {
+    check(3_000..3_060, ScriptShape { metrics: 3, fallible: true, ..PLAIN }, false);
+}
+
+#[test]
+fn everything_together_agrees_with_the_reference() {
+    check(4_000..4_060, ALL, false);
+}
+
+#[test]
+fn metrics_and_splits_that_come_and_go_agree_with_the_reference() {
+    check(5_000..5_060, ALL, true);
 }

@@ -8,6 +8,7 @@ use raympp_operators::keycode::encode_row;
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::window::{Window, representable};
 use raympp_types::EventTime;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// A row that counts: event time, position of the split, row of the split.
@@ -98,7 +99,8 @@ fn sessions(key: &[u8], rows: &[Row], gap_us: i64) -> Vec<KeyWindow> {
 
 fn key_window(key: &[u8], (start_us, end_us): (i64, i64), rows: &[Row]) -> KeyWindow {
     let last_us = rows.iter().map(|row| row.0).max().unwrap_or(i64::MIN);
-    KeyWindow { key: key.to_vec(), start_us, end_us, last_us, rows: rows.iter().map(|&(_, split, row)| (split, row)).collect() }
+    let rows = rows.iter().map(|&(_, split, row)| (split, row)).collect();
+    KeyWindow { key: key.to_vec(), start_us, end_us, last_us, rows, result: OnceCell::new() }
 }
 
 /// All windows `[start, end)` that hold an event time.

@@ -380,8 +380,7 @@ impl Harness {
         let mut reference = None;
         for copy in copies {
             let splits = || self.feeders.iter().filter_map(|feeder| feeder.applied_at(&copy.replica)).collect::<Vec<SplitRows>>();
-            let reference =
-                reference.get_or_insert_with(|| Reference::new(&self.script.stream, &self.reference_metrics(), &splits()));
+            let reference = reference.get_or_insert_with(|| Reference::new(&self.script.stream, &self.reference_metrics(), &splits()));
             let view = copy.replica.view();
             assert_eq!((view.frontier(), view.seen()), (reference.frontier, reference.seen));
             for position in 0..self.metrics.len() {

@@ -160,8 +160,8 @@ def aggregate_cases(streams):
         plain("sum_g", "SUM(DISTINCT g)"),
         plain("sum_s", "SUM(DISTINCT s)"),
     )
-    yield Case("distinct", new, tumble("1 minute"), (FLAG,), distinct)
-    yield Case("distinct_sliding", epoch, wide, (FLAG,), distinct)
+    yield Case("distincts", new, tumble("1 minute"), (FLAG,), distinct)
+    yield Case("distincts_sliding", epoch, wide, (FLAG,), distinct)
     filters = (
         plain("up", "COUNT(*) FILTER (WHERE n > 0)"),
         plain("null_is_false", "COUNT(*) FILTER (WHERE flag)"),
@@ -221,7 +221,7 @@ def condition_cases(streams):
     yield Case("having_other_aggregate", streams["old"], session("20 seconds"), (G,), (COUNT,), having="MAX(d) > 0 AND COUNT(DISTINCT k) > 1")
     # Division by zero in a value that is needed takes the row out of the metric.
     divided = plain("divided", "SUM(100 / g)", "sum(100 // g)")
-    yield Case("bad_rows_of_metric", streams["epoch"], tumble("30 seconds"), (FLAG,), (COUNT, divided), where=Both("id >= 0", "g IS NULL OR g <> 0"))
+    yield Case("bad_rows_of_metric", streams["epoch"], tumble("30 seconds"), (FLAG,), (COUNT, divided), where=Both("", "g IS NULL OR g <> 0"), bad="g = 0")
     guarded = plain("divided", "SUM(100 / g) FILTER (WHERE g <> 0)", "sum(100 // g) FILTER (WHERE g <> 0)")
     yield Case("guarded_by_filter", streams["epoch"], tumble("30 seconds"), (FLAG,), (COUNT, guarded))
 
@@ -246,12 +246,12 @@ def function_cases(streams):
         "concat_operator": "k || ':' || g::VARCHAR",
         "md5": "MD5(k)",
         "abs": "ABS(g)",
-        "sign": Both("SIGN(x)", "sign(x)::DOUBLE"),
-        "round": "ROUND(x / 1e5)",
-        "round_half": Both("ROUND(s / 2.0::DOUBLE PRECISION)", "round(s / 2.0::DOUBLE)"),
+        "sign": Both("SIGN(x)", "CASE WHEN isnan(x) THEN x ELSE sign(x)::DOUBLE END"),
+        "round": Both("ROUND(x / 1e5)", "round(x / 1e5) + 0.0::DOUBLE"),
+        "round_half": Both("ROUND(s / 2.0::DOUBLE PRECISION)", "round(s / 2.0::DOUBLE) + 0.0::DOUBLE"),
         "round_decimal": "ROUND(d, 0)",
-        "floor": "FLOOR(x / 1e5)",
-        "ceil": "CEIL(x / 1e5)",
+        "floor": Both("FLOOR(x / 1e5)", "floor(x / 1e5) + 0.0::DOUBLE"),
+        "ceil": Both("CEIL(x / 1e5)", "ceil(x / 1e5) + 0.0::DOUBLE"),
         "power": Both("POWER(g, 2)", "power(g, 2)::DOUBLE"),
         "sqrt": "SQRT(ABS(g))",
         "mod": "MOD(s, 7)",

@@ -3,7 +3,7 @@
 A case says each thing once, and twice where the dialects differ: `sql` is what the engine is given and `duck` what DuckDB is.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
 MICROS = {"microsecond": 1, "millisecond": 1000, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6, "day": 86400 * 10**6}
@@ -162,6 +162,7 @@ class Case:
     changelog: bool = False
     is_sorted: bool = False
     late_rows: bool = False  # the case is the stream's late side output
+    bad: str = ""  # condition of the rows that can't be evaluated for the metric
 
     def identity(self):
         """Number of leading columns that tell result rows apart."""

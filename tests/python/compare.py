@@ -1,7 +1,8 @@
 """Compares the engine with DuckDB, row by row: python compare.py [--seeds N] [--oracle-only] [NAME …]
 
-RAYMPP_BIN is the engine's binary, RAYMPP_SCRATCH a directory for inputs and results. Every case runs twice: alone, on one thread and
-one partition, and together with all other cases of its stream, on two threads and three partitions; both must give the oracle's rows.
+RAYMPP_BIN is the engine's binary, RAYMPP_SCRATCH a directory for inputs and results. Every case runs three times: alone, on one thread
+and one partition; together with all other cases of its stream, on two threads and three partitions; and so again with more
+threads than cores, many partitions, two replicas and small deltas. All must give the oracle's rows, and its numbers of late and bad rows.
 With --oracle-only the engine is left out and the oracle checks itself. The last line is `N passed, N failed`.
 """
 
@@ -22,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FLIGHT_LOG = os.path.join(ROOT, "examples", "data", "flights-2013.csv.gz")
 ALONE = ("--threads", "1", "--partitions", "1")
 TOGETHER = ("--threads", "2", "--partitions", "3")
+SHAKEN = ("--threads", "4", "--partitions", "16", "--replicas", "2", "--flush-rows", "509")
 
 
 class Score:
@@ -55,29 +57,54 @@ def sort_key(cells):
     return [int(cell) for cell in cells]
 
 
-def run_cases(binary, cases, files, directory, arguments, expected, connection, score, label):
+def judge_counters(of_stream, oracle, directory):
+    """None, or which counter is wrong: rows, late and bad rows of the stream, bad rows of its metrics, and those that must stay 0."""
     try:
-        engine.run(binary, cases, files, directory, arguments)
-    except engine.Refused as error:
+        counted = engine.counters(directory)
+    except (ValueError, KeyError, OSError) as error:
+        return f"counters: {error!r}"
+    expected = oracle.counters(of_stream[0].stream)
+    found = {name: counted.get(name) for name in expected}
+    if found != expected:
+        return f"counters are {found}, not {expected}"
+    bad = {metric["name"]: metric["bad"] for metric in counted["metrics"]}
+    bad_expected = {case.name: oracle.bad_of_metric(case) for case in of_stream if not case.late_rows}
+    if bad != bad_expected:
+        wrong = [name for name in bad_expected if bad.get(name) != bad_expected[name]]
+        return f"bad rows of metrics {wrong} are {[bad.get(name) for name in wrong]}, not {[bad_expected[name] for name in wrong]}"
+    broken = [partition for partition in counted["partitions"] if partition["rows_below_frontier"] or partition["violations"]]
+    return f"a partition counts breaches of its invariants: {broken}" if broken else None
+
+
+class Runs:
+    """Runs the cases of one stream after the other and scores them."""
+
+    def __init__(self, binary, oracle, files, scratch, score):
+        self.binary, self.oracle, self.files, self.scratch, self.score = binary, oracle, files, scratch, score
+
+    def compare(self, cases):
+        streams = {}
         for case in cases:
-            score.note(f"{case.name} ({label})", error)
-        return
-    for case in cases:
-        score.note(f"{case.name} ({label})", judge(case, expected[case.name], directory, connection))
+            streams.setdefault(case.stream, []).append(case)
+        for stream, of_stream in streams.items():
+            expected = {case.name: self.oracle.expected(case) for case in of_stream}
+            for case in of_stream:
+                self.run([case], ALONE, expected, "alone")
+            self.run(of_stream, TOGETHER, expected, "together")
+            self.run(of_stream, SHAKEN, expected, "shaken")
+            print(f"{stream.name}: {len(of_stream)} cases, {sum(map(len, expected.values()))} rows", flush=True)
 
-
-def compare(binary, cases, oracle, files, scratch, score):
-    streams = {}
-    for case in cases:
-        streams.setdefault(case.stream, []).append(case)
-    for stream, of_stream in streams.items():
-        expected = {case.name: oracle.expected(case) for case in of_stream}
-        for case in of_stream:
-            directory = os.path.join(scratch, "alone")
-            run_cases(binary, [case], files, directory, ALONE, expected, oracle.connection, score, "alone")
-        directory = os.path.join(scratch, "together")
-        run_cases(binary, of_stream, files, directory, TOGETHER, expected, oracle.connection, score, "together")
-        print(f"{stream.name}: {len(of_stream)} cases, {sum(map(len, expected.values()))} rows", flush=True)
+    def run(self, cases, how, expected, label):
+        directory = os.path.join(self.scratch, label)
+        try:
+            engine.run(self.binary, cases, self.files, directory, how)
+        except engine.Refused as error:
+            for case in cases:
+                self.score.note(f"{case.name} ({label})", error)
+            return
+        for case in cases:
+            self.score.note(f"{case.name} ({label})", judge(case, expected[case.name], directory, self.oracle.connection))
+        self.score.note(f"counters of {cases[0].stream.name} ({label}: {cases[0].name})", judge_counters(cases, self.oracle, directory))
 
 
 def check_oracle(cases, oracle, files, score):
@@ -142,7 +169,7 @@ def main():
     if chosen.oracle_only:
         check_oracle(cases, oracle, files, score)
     else:
-        compare(os.path.abspath(binary), cases, oracle, files, scratch, score)
+        Runs(os.path.abspath(binary), oracle, files, scratch, score).compare(cases)
     print(f"{score.passed} passed, {score.failed} failed")
     sys.exit(1 if score.failed else 0)
 

@@ -1,5 +1,6 @@
 """Runs `raympp` on a script made from cases and reads what its sinks have written."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from cases import both
 from results import last_of_changelog, read_result
 
 SECONDS_MAX = 300
+COUNTERS = "counters.json"
 
 
 class Refused(Exception):
@@ -67,13 +69,20 @@ def run(binary, cases, files, directory, arguments):
     path = os.path.join(directory, "script.sql")
     with open(path, "w", encoding="utf-8") as file:
         file.write(script(cases, files, directory))
-    command = [binary, "run", path, "--plain", *arguments]
+    command = [binary, "run", path, "--plain", "--metrics-file", os.path.join(directory, COUNTERS), *arguments]
     try:
         done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired as error:
         raise Refused(f"still running after {SECONDS_MAX} s") from error
     if done.returncode != 0:
         raise Refused(f"exit code {done.returncode}\n{done.stderr.strip()[-2000:]}")
+
+
+def counters(directory):
+    """What the engine has counted for the one stream of a script."""
+    with open(os.path.join(directory, COUNTERS), encoding="utf-8") as file:
+        [stream] = json.load(file)["streams"]
+    return stream
 
 
 def result(case, directory, connection):

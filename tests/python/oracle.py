@@ -115,6 +115,20 @@ class Oracle:
         conditions = ([] if grouping else ["count(*) > 0"]) + ([f"({having})"] if having else [])
         return sql + (f" HAVING {' AND '.join(conditions)}" if conditions else "")
 
+    def counters(self, stream):
+        """Rows, late rows and bad rows of a stream."""
+        judged, malformed = self.judge(stream), len(stream.table.raw_lines)
+        [(rows,)] = self.connection.execute(f"SELECT count(*) FROM {stream.table.name}").fetchall()
+        [(timed, late)] = self.connection.execute(f"SELECT count(*), count(*) FILTER (WHERE late) FROM {judged}").fetchall()
+        return {"rows": rows + malformed, "late": late, "bad": rows - timed + malformed}
+
+    def bad_of_metric(self, case):
+        """Rows that can't be evaluated for the metric."""
+        if not case.bad:
+            return 0
+        [(count,)] = self.connection.execute(f"SELECT count(*) FROM {self.judge(case.stream)} WHERE NOT late AND ({case.bad})").fetchall()
+        return count
+
     def pairs(self, case):
         """How many rows `windowed` has."""
         [(count,)] = self.connection.execute(f"{self.windowed(case)} SELECT count(*) FROM windowed").fetchall()

@@ -144,8 +144,8 @@ impl Column {
 
     fn retract_heavy(&self, id: usize, capacity: usize, other: &Heavy) {
         self.change_heavy(id, capacity, |value| {
-            let mine = value.as_mut().expect("what is retracted was merged before");
-            Arc::make_mut(mine).retract(other);
+            // Sums of floats may have cancelled out, so that nothing is there although this was merged.
+            Arc::make_mut(value.get_or_insert_with(|| Arc::new(other.empty()))).retract(other);
         });
     }
 

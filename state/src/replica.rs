@@ -387,8 +387,10 @@ impl Replica {
                 }
                 let seen = self.splits[&split].watermark.max_event_time;
                 for joining in self.joining.iter_mut().filter(|joining| joining.epoch <= *epoch) {
-                    joining.waiting.remove(&split);
-                    joining.seen = joining.seen.max(seen);
+                    // A split that has passed the metric's barrier may pass later ones before the others pass the first.
+                    if joining.waiting.remove(&split) {
+                        joining.seen = joining.seen.max(seen);
+                    }
                 }
                 self.finish_joining();
             }

@@ -1,7 +1,7 @@
 //! Generators: rows by number, pace, and the shape of the data.
 
 use super::support::{check_cuts_and_resumption, plan, read, read_from};
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use raympp_engine::source::{Fingerprint, Source, SourceErrorKind, SourcePoll, create};
 use raympp_types::Offset;

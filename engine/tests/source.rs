@@ -1,4 +1,5 @@
 //! What sources promise: rows and offsets that depend on the contents alone, resumption anywhere, bad rows that are named, clear errors.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 #[path = "source/csv.rs"]
 mod csv;

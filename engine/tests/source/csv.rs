@@ -34,12 +34,7 @@ fn quotes_line_breaks_and_byte_order_mark() {
     check(
         "a VARCHAR, b BIGINT",
         text,
-        &[
-            Ok(r#"{"a":"x,\"y\"","b":1}"#),
-            Ok(r#"{"a":"line\r\nbreak","b":2}"#),
-            Ok(r#"{"a":"","b":3}"#),
-            Ok(r#"{"a":"last","b":4}"#),
-        ],
+        &[Ok(r#"{"a":"x,\"y\"","b":1}"#), Ok(r#"{"a":"line\r\nbreak","b":2}"#), Ok(r#"{"a":"","b":3}"#), Ok(r#"{"a":"last","b":4}"#)],
     );
 }
 
@@ -104,10 +99,13 @@ fn invalid_utf8_is_found_where_strings_do_not_repeat() {
 #[test]
 fn extremes_of_every_type() {
     let header = "s,i,b,d,f,r,t,day,y,flag,span";
-    let columns = "s SMALLINT, i INTEGER, b BIGINT, d DECIMAL(38,2), f DOUBLE, r REAL, t TIMESTAMP, day DATE, y BYTEA, flag BOOLEAN, span INTERVAL";
+    let columns =
+        "s SMALLINT, i INTEGER, b BIGINT, d DECIMAL(38,2), f DOUBLE, r REAL, t TIMESTAMP, day DATE, y BYTEA, flag BOOLEAN, span INTERVAL";
     let nines = "9".repeat(36);
     let rows = [
-        format!("-32768,-2147483648,-9223372036854775808,-{nines}.99,1.7976931348623157e308,3.4028235e38,0001-01-01 00:00:00,0001-01-01,\\x00ff,t,1 day"),
+        format!(
+            "-32768,-2147483648,-9223372036854775808,-{nines}.99,1.7976931348623157e308,3.4028235e38,0001-01-01 00:00:00,0001-01-01,\\x00ff,t,1 day"
+        ),
         "32767,2147483647,9223372036854775807,0.005,-5e-324,1e-45,290000-12-31 23:59:59.999999,9999-12-31,\\x,FALSE,-00:00:01".to_owned(),
         "32768,,,,,,,,,,".to_owned(),
         ",2147483648,,,,,,,,,".to_owned(),
@@ -125,10 +123,17 @@ fn extremes_of_every_type() {
     let good: Vec<usize> = (0..rows.len()).filter(|&row| read[row].is_ok()).collect();
     assert_eq!(good, [0, 1, 7], "{read:#?}");
     let text = |row: usize| read[row].as_deref().expect("good");
-    for part in [r#""s":-32768"#, r#""b":-9223372036854775808"#, &format!(r#""d":-{nines}.99"#), r#""t":"0001-01-01 00:00:00.000000""#, r#""y":"\\x00ff""#] {
+    for part in [
+        r#""s":-32768"#,
+        r#""b":-9223372036854775808"#,
+        &format!(r#""d":-{nines}.99"#),
+        r#""t":"0001-01-01 00:00:00.000000""#,
+        r#""y":"\\x00ff""#,
+    ] {
         assert!(text(0).contains(part), "{part} in {}", text(0));
     }
-    for part in [r#""b":9223372036854775807"#, r#""d":0.01"#, r#""t":"290000-12-31 23:59:59.999999""#, r#""f":-5e-324"#, r#""flag":false"#] {
+    for part in [r#""b":9223372036854775807"#, r#""d":0.01"#, r#""t":"290000-12-31 23:59:59.999999""#, r#""f":-5e-324"#, r#""flag":false"#]
+    {
         assert!(text(1).contains(part), "{part} in {}", text(1));
     }
     assert!(text(7).contains(r#""f":"NaN","r":"-Infinity""#), "{}", text(7));
@@ -224,9 +229,12 @@ fn decode_in_pieces(columns: &str, text: &[u8], pieces: &[usize], rows_max: usiz
             assert!(result.rows <= rows_max);
             let mut lines = Vec::new();
             encode_jsonl(&result.batch, &mut lines).expect("text");
-            let mut good = String::from_utf8(lines).expect("text").lines().map(|line| Ok(line.to_owned())).collect::<Vec<Row>>().into_iter();
+            let mut good =
+                String::from_utf8(lines).expect("text").lines().map(|line| Ok(line.to_owned())).collect::<Vec<Row>>().into_iter();
             let bad: Vec<u64> = result.bad_at(Offset(0)).iter().map(|bad| bad.offset.0).collect();
-            rows.extend((0..result.rows as u64).map(|row| if bad.contains(&row) { Err("bad".to_owned()) } else { good.next().expect("a row") }));
+            rows.extend(
+                (0..result.rows as u64).map(|row| if bad.contains(&row) { Err("bad".to_owned()) } else { good.next().expect("a row") }),
+            );
             start += consumed;
             if consumed == 0 {
                 break;

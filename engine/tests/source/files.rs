@@ -95,7 +95,10 @@ fn truncated_gzip_delivers_the_rows_before_and_names_the_place() {
     let error = error.expect("half a file");
     assert!(rows.len() > 5_000 && rows.len() < 15_000, "{}", rows.len());
     assert!(rows.iter().all(|(offset, row)| row.as_deref() == Ok(&format!("{{\"a\":{offset}}}"))));
-    assert_eq!((error.kind, error.offset, error.line), (SourceErrorKind::Truncated, Some(Offset(rows.len() as u64)), Some(rows.len() as u64 + 2)));
+    assert_eq!(
+        (error.kind, error.offset, error.line),
+        (SourceErrorKind::Truncated, Some(Offset(rows.len() as u64)), Some(rows.len() as u64 + 2))
+    );
     assert!(error.to_string().contains("data.csv.gz") && !error.retryable(), "{error}");
     let mut damaged = packed.clone();
     let middle = damaged.len() / 2;

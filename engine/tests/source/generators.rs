@@ -119,7 +119,10 @@ fn a_rate_paces_rows_by_the_clock_given() {
                 SourcePoll::Rows(run) => {
                     *rows += run.batch.num_rows();
                     let times = run.batch.column(1).as_primitive::<TimestampMicrosecondType>();
-                    assert!(times.values().iter().all(|&time| time as u64 <= now && time as u64 + 2_000 > now - 250), "event time follows the clock");
+                    assert!(
+                        times.values().iter().all(|&time| time as u64 <= now && time as u64 + 2_000 > now - 250),
+                        "event time follows the clock"
+                    );
                 }
                 SourcePoll::Pending { retry_at_us } => assert!(retry_at_us.is_some_and(|retry| retry > now && retry <= now + 2_000)),
                 SourcePoll::End => panic!("endless"),
@@ -200,5 +203,9 @@ fn nexmark_tables_fit_together() {
     assert!((2_100..2_600).contains(&hot), "half of the bids go to hot auctions: {hot}");
     assert!(bids.iter().all(|bid| bid["auction"].as_u64().is_some_and(|id| (1_000..1_310).contains(&id))));
     assert!(bids.iter().all(|bid| bid["price"].as_u64().is_some_and(|price| (100..=100_000_000).contains(&price))));
-    assert!(auctions.iter().all(|row| row["expires"].as_str() > row["date_time"].as_str() && row["reserve"].as_u64() > row["initial_bid"].as_u64()));
+    assert!(
+        auctions
+            .iter()
+            .all(|row| row["expires"].as_str() > row["date_time"].as_str() && row["reserve"].as_u64() > row["initial_bid"].as_u64())
+    );
 }

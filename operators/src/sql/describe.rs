@@ -1,5 +1,6 @@
 //! Plans as text, for DESCRIBE, EXPLAIN and snapshots: one fact a line, a label before it.
 
+use crate::accumulator::{Accumulator, Aggregate};
 use crate::expr::Expr;
 use crate::plan::{BadRows, Emit, MetricPlan, Options, Output, SelectPlan, SinkInput, SinkPlan, StreamPlan};
 use raympp_types::{Field, Interval, Schema, Value, text};
@@ -80,11 +81,25 @@ pub fn metric(plan: &MetricPlan, stream: &StreamPlan) -> String {
     for (index, aggregate) in plan.aggregates.iter().enumerate() {
         lines.add("aggregate", format_args!("agg{index} {} = {aggregate}", aggregate.data_type()));
     }
+    for accumulator in accumulators(&plan.aggregates) {
+        lines.add("keeps", accumulator);
+    }
     lines.add_if("having", plan.having.as_ref());
     outputs(&mut lines, &plan.output);
     lines.add("retention", length(plan.retention_us));
     lines.add_if("backfill", plan.backfill.then_some("from offset 0"));
     lines.0
+}
+
+/// What the aggregates share, each once, beside the number of rows that every group has.
+fn accumulators(aggregates: &[Aggregate]) -> Vec<Accumulator> {
+    let mut all: Vec<Accumulator> = vec![];
+    for accumulator in aggregates.iter().flat_map(|aggregate| aggregate.lower().accumulators) {
+        if !all.contains(&accumulator) {
+            all.push(accumulator);
+        }
+    }
+    all
 }
 
 fn outputs(lines: &mut Lines, outputs: &[Output]) {

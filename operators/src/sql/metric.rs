@@ -2,7 +2,7 @@
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, group_keys, output};
+use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, needs_event_time, output};
 use super::options::{CheckedOptions, RUNNING_METRIC_OPTIONS, WINDOWED_METRIC_OPTIONS};
 use super::scalar::bind_condition;
 use super::scope::RowScope;
@@ -26,6 +26,9 @@ pub(crate) fn bind_metric(statement: CreateMetric, catalog: &Catalog) -> SqlResu
         None => (RUNNING_METRIC_OPTIONS, "a metric without a window"),
     };
     let mut options = CheckedOptions::check(options, known, of_what, name.span)?;
+    if let (None, Some(span)) = (stream.event_time.or(event_time), options.span("ttl")) {
+        return Err(no_event_time("ttl", stream, span));
+    }
     let window = if event_time.is_some() { window } else { Window::Global { ttl_us: options.duration_us("ttl") } };
     let stream = settle_event_time(stream, event_time);
     let plan = bind_query(name.value, &select, &stream, window, event_time)?;
@@ -43,13 +46,17 @@ fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window
         return Err(no_window_in_group_by(select));
     }
     let bounds = event_time.map(|column| stream.schema.fields[column].data_type);
-    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aggregates: vec![] };
+    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![] };
     let outputs = outputs(&select.items, &mut scope)?;
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
     let aggregates = scope.aggregates;
     if select.group_by.is_none() && aggregates.is_empty() {
         let message = "a metric has GROUP BY or an aggregate";
         return Err(SqlError::new(SqlErrorKind::Grouping, select.span, message).hint("rows by themselves are no metric; add GROUP BY"));
+    }
+    let by_time = aggregates.iter().find(|aggregate| stream.event_time.is_none() && needs_event_time(aggregate.function));
+    if let Some(aggregate) = by_time {
+        return Err(no_event_time(aggregate.function.name(), stream, select.span));
     }
     Ok(MetricPlan {
         name,
@@ -112,6 +119,11 @@ fn settle_event_time(stream: &Arc<StreamPlan>, event_time: Option<usize>) -> Arc
         (None, Some(_)) => Arc::new(StreamPlan { event_time, ..StreamPlan::clone(stream) }),
         _ => Arc::clone(stream),
     }
+}
+
+fn no_event_time(what: &str, stream: &StreamPlan, span: Span) -> SqlError {
+    let message = format!("{what} goes by event time, and stream \"{}\" has none", stream.name);
+    SqlError::new(SqlErrorKind::Window, span, message).hint("give it a WATERMARK clause")
 }
 
 fn refuse_clauses(select: &Select) -> SqlResult<()> {

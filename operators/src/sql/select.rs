@@ -5,7 +5,7 @@ mod point;
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, aliased, group_keys, output, position};
+use super::grouping::{GroupKeys, GroupScope, aliased, aliases, group_keys, needs_event_time, output, position, unparenthesised};
 use super::nearest::did_you_mean;
 use super::scalar::{bind, bind_condition};
 use super::scope::{ConstantScope, RowScope, Scope};
@@ -24,10 +24,7 @@ pub(crate) fn bind_select(select: &Select, catalog: &Catalog) -> SqlResult<Selec
     let rows = RowScope { table, schema: &input, windowed: false, clause: "WHERE" };
     let filter = select.filter.as_ref().map(|filter| bind_condition(filter, &mut rows.in_clause("WHERE"), "WHERE")).transpose()?;
     let point = filter.as_ref().and(select.filter.as_ref()).and_then(|filter| point::point(filter, metric, &rows));
-    let body = match group_clause(select) {
-        true => bind_groups(select, &rows)?,
-        false => bind_rows(select, &rows)?,
-    };
+    let body = bind_body(select, &rows)?;
     check_distinct(select, &body)?;
     Ok(SelectPlan {
         metric: metric.name.clone(),
@@ -77,47 +74,50 @@ fn no_metric(name: &Name, catalog: &Catalog) -> SqlError {
     SqlError::new(SqlErrorKind::UndefinedObject, name.span, format!("metric \"{}\" does not exist", name.value)).hint_if(hint)
 }
 
-/// True if rows are grouped: by GROUP BY, HAVING, or an aggregate anywhere above WHERE.
-fn group_clause(select: &Select) -> bool {
-    let items = select.items.iter().filter_map(|item| if let SelectItem::Expr { expr, .. } = item { Some(expr) } else { None });
-    let mut above = items.chain(select.order_by.iter().map(|key| &key.expr));
-    select.group_by.is_some() || select.having.is_some() || above.any(contains_aggregate)
+/// Rows by themselves, until an aggregate turns up.
+struct PlainScope<'a> {
+    rows: RowScope<'a>,
+    met_aggregate: bool,
 }
 
-/// Does it call an aggregate? Asked of the binder itself, so that no form of syntax is missed; other errors come up again later.
-fn contains_aggregate(node: &ast::Expr) -> bool {
-    struct Probe(bool);
-    impl Scope for Probe {
-        fn column(&mut self, _: &[ast::Ident]) -> SqlResult<Expr> {
-            Ok(Expr::literal(Value::Null))
-        }
-
-        fn aggregate(&mut self, _: &str, _: &ast::Function, _: Span) -> SqlResult<Expr> {
-            self.0 = true;
-            Ok(Expr::literal(Value::Null))
-        }
+impl Scope for PlainScope<'_> {
+    fn column(&mut self, path: &[ast::Ident]) -> SqlResult<Expr> {
+        self.rows.column(path)
     }
-    let mut probe = Probe(false);
-    let _ = bind(node, &mut probe);
-    probe.0
+
+    fn aggregate(&mut self, name: &str, call: &ast::Function, span: Span) -> SqlResult<Expr> {
+        self.met_aggregate = true;
+        self.rows.aggregate(name, call, span)
+    }
 }
 
-fn bind_rows(select: &Select, rows: &RowScope) -> SqlResult<Body> {
-    let mut scope = rows.in_clause("SELECT");
+/// Rows are grouped by GROUP BY, HAVING, or an aggregate anywhere above WHERE.
+fn bind_body(select: &Select, rows: &RowScope) -> SqlResult<Body> {
+    if select.group_by.is_some() || select.having.is_some() {
+        return bind_groups(select, rows);
+    }
+    let mut scope = PlainScope { rows: rows.in_clause("SELECT"), met_aggregate: false };
+    match bind_rows(select, &mut scope) {
+        Err(_) if scope.met_aggregate => bind_groups(select, rows),
+        bound => bound,
+    }
+}
+
+fn bind_rows(select: &Select, scope: &mut PlainScope) -> SqlResult<Body> {
     let mut projection = vec![];
     for item in &select.items {
         match item {
-            SelectItem::Expr { expr, alias, .. } => projection.push(output(expr, alias.as_ref(), &mut scope)?),
-            SelectItem::Wildcard { qualifier, span } => projection.extend(wildcard(qualifier.as_ref(), *span, rows)?),
+            SelectItem::Expr { expr, alias, .. } => projection.push(output(expr, alias.as_ref(), scope)?),
+            SelectItem::Wildcard { qualifier, span } => projection.extend(wildcard(qualifier.as_ref(), *span, &scope.rows)?),
         }
     }
-    let order_by = order_keys(select, &projection, &mut rows.in_clause("ORDER BY"))?;
+    let order_by = order_keys(select, &projection, scope)?;
     Ok(Body { groups: None, projection, order_by })
 }
 
 fn bind_groups(select: &Select, rows: &RowScope) -> SqlResult<Body> {
     let GroupKeys { keys, .. } = group_keys(select.group_by.as_deref().unwrap_or_default(), &select.items, rows)?;
-    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aggregates: vec![] };
+    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aliases: aliases(&select.items), aggregates: vec![] };
     let mut projection = vec![];
     for item in &select.items {
         match item {
@@ -131,6 +131,10 @@ fn bind_groups(select: &Select, rows: &RowScope) -> SqlResult<Body> {
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
     let order_by = order_keys(select, &projection, &mut scope)?;
     let aggregates: Vec<Aggregate> = scope.aggregates;
+    if let Some(aggregate) = aggregates.iter().find(|aggregate| needs_event_time(aggregate.function)) {
+        let message = format!("{} is not supported over a metric: its rows are in no order of time", aggregate.function.name());
+        return Err(SqlError::unsupported(select.span, message).hint("use ARG_MIN or ARG_MAX over a column of the metric"));
+    }
     Ok(Body { groups: Some(SelectGroups { keys, aggregates, having }), projection, order_by })
 }
 
@@ -170,7 +174,7 @@ fn order_key(key: &ast::OrderByExpr, select: &Select, projection: &[Output], sco
 /// A position, the name of a result column, or else an expression over the rows below.
 fn order_expr(node: &ast::Expr, select: &Select, projection: &[Output], scope: &mut dyn Scope) -> SqlResult<Expr> {
     let span = node.span();
-    match node {
+    match unparenthesised(node) {
         ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. }) => {
             let column = digits.parse::<usize>().ok().and_then(|number| projection.get(number.checked_sub(1)?));
             match column {

@@ -6,6 +6,8 @@ use proptest::test_runner::RngSeed;
 use raympp_engine::decode::RecordDecoder;
 use raympp_engine::decode::json::JsonDecoder;
 use raympp_engine::sink::encode::encode_jsonl;
+use serde::de::IgnoredAny;
+use std::collections::HashMap;
 
 fn check(columns: &str, text: impl AsRef<[u8]>, expected: &[Result<&str, &str>]) {
     let directory = Directory::new(&format!("json-{}", std::thread::current().name().unwrap_or("test").replace("::", "-")));
@@ -120,9 +122,10 @@ proptest! {
             let mut decoder = JsonDecoder::new(&super::support::schema("v VARCHAR"));
             let decoded = decoder.decode(line.as_bytes(), true, 10).result;
             prop_assert_eq!(decoded.rows, 1);
-            let standard = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line);
+            let standard = serde_json::from_str::<HashMap<String, IgnoredAny>>(&line);
             prop_assert_eq!(decoded.batch.num_rows() == 1, standard.is_ok(), "{:?}: {:?}", line, standard);
-            if let Ok(object) = standard {
+            // Fails on numbers beyond a double, which are well formed.
+            if let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line) {
                 let mut written = Vec::new();
                 encode_jsonl(&decoded.batch, &mut written).expect("text");
                 let back: serde_json::Value = serde_json::from_slice(&written).expect("what is written is JSON");

@@ -241,7 +241,8 @@ fn a_metric_added_later_shares_only_what_is_there_already() {
         same: (0, 0, 0) [[0, 1]] since 2
         longer: (1, 0, 0) [[0, 1]] since 3
         more: (2, 0, 0) [[0, 1, 2]] since 4
-    "#]].assert_eq(&text(&plan));
+    "#]]
+    .assert_eq(&text(&plan));
     let dropped = plan.without(all[0].0).without(all[2].0);
     check_invariants(&dropped);
     expect![[r#"
@@ -253,7 +254,8 @@ fn a_metric_added_later_shares_only_what_is_there_already() {
           slices of 1000000 + 0: size 5000000 retention 5000000 of {0, 1, 2}
         same: (0, 0, 0) [[0, 1]] since 2
         more: (2, 0, 0) [[0, 1, 2]] since 4
-    "#]].assert_eq(&text(&dropped));
+    "#]]
+    .assert_eq(&text(&dropped));
     let again = dropped.with(MetricId(9), &all[2].1);
     assert_eq!(again.metrics.last().map(|metric| metric.store), Some(3), "a dropped store's position is not used again");
 }

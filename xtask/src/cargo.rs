@@ -24,10 +24,7 @@ pub(crate) fn clippy(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
 
 /// Documentation, warnings (such as dead links) denied.
 pub(crate) fn docs(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    workspace
-        .cargo(&["doc", "--release", "--workspace", "--no-deps", "--document-private-items"])
-        .variable("RUSTDOCFLAGS", RUSTDOC_FLAGS)
-        .run()
+    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", RUSTDOC_FLAGS).run()
 }
 
 /// All tests of all crates, doctests included. A test that is ignored is a failure: it is no test.

@@ -204,7 +204,7 @@ impl Actor {
             }
         }
         for consumer in self.stream.consumers.all().iter() {
-            self.owed.push_back((Arc::clone(consumer), Item::Complete(self.partition)));
+            self.owed.push_back((Arc::clone(consumer), Item::Complete));
         }
         self.publish_counters();
         self.publish_sizes();
@@ -248,9 +248,5 @@ impl Actor {
     /// True if nothing is left to hand over.
     pub(crate) fn is_settled(&self) -> bool {
         self.owed.is_empty()
-    }
-
-    pub(crate) fn replica(&self) -> &Replica {
-        &self.replica
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use raympp_state::result::ResultDelta;
-use raympp_types::{EventTime, MetricId, PartitionId};
+use raympp_types::{MetricId, PartitionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(crate) enum Item {
     Changes(RecordBatch),
     /// Late rows of the stream.
     Late(RecordBatch),
-    /// The partition has nothing more to say.
-    Complete(PartitionId),
+    /// One partition has nothing more to say.
+    Complete,
 }
 
 /// What a consumer wants.
@@ -73,22 +73,11 @@ impl Consumers {
     }
 }
 
-/// Rows of windows that have closed.
-#[derive(Clone, Debug)]
-pub struct ClosedWindows {
-    /// From which partition; its windows come in order of their end.
-    pub partition: PartitionId,
-    /// End of the windows in `rows`; the last one's if there are several.
-    pub window_end: EventTime,
-    /// Output columns of the metric.
-    pub rows: RecordBatch,
-}
-
 /// Puts pieces together to whole windows.
 #[derive(Default)]
 pub(crate) struct WindowAssembler {
     pieces: BTreeMap<PartitionId, Vec<Arc<ResultDelta>>>,
-    whole: VecDeque<ClosedWindows>,
+    whole: VecDeque<RecordBatch>,
 }
 
 impl WindowAssembler {
@@ -97,16 +86,12 @@ impl WindowAssembler {
         let last = piece.last;
         pieces.push(piece);
         if last {
-            let whole = pieces.drain(..).filter(|piece| piece.batch.num_rows() > 0).map(|piece| ClosedWindows {
-                partition: piece.partition,
-                window_end: piece.window_end,
-                rows: piece.batch.clone(),
-            });
-            self.whole.extend(whole);
+            let whole = pieces.drain(..).filter(|piece| piece.batch.num_rows() > 0);
+            self.whole.extend(whole.map(|piece| piece.batch.clone()));
         }
     }
 
-    pub(crate) fn next(&mut self) -> Option<ClosedWindows> {
+    pub(crate) fn next(&mut self) -> Option<RecordBatch> {
         self.whole.pop_front()
     }
 }

@@ -27,10 +27,9 @@ impl DeadLetters {
 
     pub(crate) fn write(&mut self, offset: Offset, reason: &str, raw: Option<&str>) -> Result<(), Error> {
         let line = json!({ "stream": self.stream, "split": self.split.0, "offset": offset.0, "reason": reason, "row": raw });
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| Error::Sink {
-            sink: self.path.clone(),
-            message: format!("the dead-letter file can't be written: {error}"),
-        })
+        self.file
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(|error| Error::Sink { sink: self.path.clone(), message: format!("the dead-letter file can't be written: {error}") })
     }
 }
 

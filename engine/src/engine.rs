@@ -4,7 +4,7 @@ mod execute;
 mod options;
 mod start;
 
-pub use execute::Answer;
+pub use execute::{Answer, Deferred};
 pub use options::{EngineBuilder, EngineOptions};
 
 use crate::clock::now_us;
@@ -80,18 +80,34 @@ impl Shared {
         self.progress.notify_all();
     }
 
-    /// Waits until `done` says so or the job fails. `done` is asked after each note of progress.
-    fn wait_until(&self, done: impl Fn() -> bool) -> Result<()> {
+    /// Waits until `done` says so, the job fails, or `timeout` has passed. `done` is asked after each note of progress.
+    fn wait_until(&self, timeout: Option<Duration>, done: impl Fn() -> bool) -> Result<bool> {
         let mut count = self.progress_lock.lock();
+        let mut timed_out = false;
         loop {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
             if done() {
-                return Ok(());
+                return Ok(true);
             }
-            self.progress.wait_for(&mut count, Duration::from_millis(100));
+            if timed_out {
+                return Ok(false);
+            }
+            match timeout {
+                Some(timeout) => timed_out = self.progress.wait_for(&mut count, timeout).timed_out(),
+                None => self.progress.wait(&mut count),
+            }
         }
+    }
+
+    /// True once every stream that ends has closed everything and its sinks have published.
+    fn is_done(&self) -> bool {
+        let state = self.state.lock();
+        let finite: Vec<&Arc<Stream>> = state.streams.values().collect();
+        let complete = |name: &str| finite.iter().any(|stream| stream.name() == name && stream.is_complete());
+        finite.iter().all(|stream| stream.is_complete() || !stream.finite.load(Ordering::Acquire) && stream.plan.load().connector.is_none())
+            && state.sinks.values().all(|sink| sink.is_done() || !complete(sink.stream()))
     }
 
     pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
@@ -146,20 +162,21 @@ impl Engine {
         Engine { shared, threads, coordinator: Some(coordinator) }
     }
 
-    /// Waits until every stream whose inputs end by themselves has closed everything and every sink on them has published. Streams fed by
-    /// writers count once one writer has been opened. Endless streams are not waited for.
+    /// Waits until every stream that is being read has ended and closed everything, and every sink has published. A stream fed by
+    /// writers counts once a writer has been opened; one that never ends is waited for until the job fails.
     ///
     /// # Errors
     /// What made the job fail, if it did.
     pub fn wait(&self) -> Result<()> {
-        let shared = &self.shared;
-        shared.wait_until(|| {
-            let state = shared.state.lock();
-            let finite: Vec<&Arc<Stream>> = state.streams.values().filter(|stream| stream.finite.load(Ordering::Acquire)).collect();
-            let is_finite = |name: &str| finite.iter().any(|stream| stream.name() == name);
-            finite.iter().all(|stream| stream.is_complete())
-                && state.sinks.values().all(|sink| !is_finite(sink.stream()) || sink.is_done())
-        })
+        self.shared.wait_until(None, || self.shared.is_done()).map(|_| ())
+    }
+
+    /// As [`Engine::wait`], but not longer than `timeout`. True if everything is done.
+    ///
+    /// # Errors
+    /// What made the job fail, if it did.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
+        self.shared.wait_until(Some(timeout), || self.shared.is_done())
     }
 
     /// What made the job fail, if it has failed.

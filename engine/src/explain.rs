@@ -25,11 +25,15 @@ pub(crate) fn metric(stream: &Stream, metric: &Arc<SharedMetric>) -> String {
         line("slices", slices(store, metric));
         line("shared with", sharers(&plan, metric));
         for (i, accumulator) in store.accumulators.iter().enumerate() {
-            let users = plan.metrics.iter().filter(|other| other.store == metric.store && other.accumulators.iter().flatten().any(|&j| j == i));
+            let users =
+                plan.metrics.iter().filter(|other| other.store == metric.store && other.accumulators.iter().flatten().any(|&j| j == i));
             let names: Vec<&str> = users.map(|user| user.plan.name.as_str()).collect();
             if metric.accumulators.iter().flatten().any(|&j| j == i) {
                 let inverts = if accumulator.invertible() { "inverts" } else { "merged by powers of two" };
-                line("accumulator", format!("{accumulator}, {} bytes, {inverts}, used by {}", accumulator.bytes_per_cell(), names.join(", ")));
+                line(
+                    "accumulator",
+                    format!("{accumulator}, {} bytes, {inverts}, used by {}", accumulator.bytes_per_cell(), names.join(", ")),
+                );
             }
         }
         line("bytes", format!("{} per group and slice, rows included", store.bytes_per_group()));

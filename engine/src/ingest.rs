@@ -178,7 +178,8 @@ impl IngestTask {
     }
 
     fn take(&mut self, mut rows: SourceRows, now_us: u64) -> Result<(), Error> {
-        let room = self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
+        let room =
+            self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
         if rows.to.0 - rows.from.0 > room.max(1) {
             let (head, rest) = split_rows(rows, room.max(1));
             self.rest = Some(rest);
@@ -275,12 +276,6 @@ fn split_rows(rows: SourceRows, count: u64) -> (SourceRows, SourceRows) {
     let tail_rows = rows.batch.num_rows() - head_rows;
     (
         SourceRows { from: rows.from, to: middle, batch: rows.batch.slice(0, head_rows), row_offsets: head_offsets, bad },
-        SourceRows {
-            from: middle,
-            to: rows.to,
-            batch: rows.batch.slice(head_rows, tail_rows),
-            row_offsets: tail_offsets,
-            bad: tail_bad,
-        },
+        SourceRows { from: middle, to: rows.to, batch: rows.batch.slice(head_rows, tail_rows), row_offsets: tail_offsets, bad: tail_bad },
     )
 }

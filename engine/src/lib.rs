@@ -56,7 +56,7 @@ pub mod stats;
 mod stream;
 mod writer;
 
-pub use engine::{Answer, Engine, EngineBuilder};
+pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};
 pub use metric::{Metric, Row, Subscription};
 pub use raympp_types::{DataType, EventTime, Field, Schema, Value};

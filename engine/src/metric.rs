@@ -1,7 +1,7 @@
 //! A handle on a metric: point look-ups, scans, subscriptions.
 
 use crate::clock::now_us;
-use crate::consumer::{ClosedWindows, Consumer, Item, Wants, WindowAssembler};
+use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -110,8 +110,7 @@ impl Metric {
         }
         let widened: Vec<Value> = key.iter().zip(self.key_types.iter()).map(|(value, &to)| widen(value, to)).collect();
         let mut bytes = Vec::new();
-        encode_values(&widened, &self.key_types, &mut bytes)
-            .map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
+        encode_values(&widened, &self.key_types, &mut bytes).map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
         Ok(bytes)
     }
 
@@ -120,6 +119,23 @@ impl Metric {
     pub fn staleness_us(&self) -> u64 {
         let oldest = self.stream.views().iter().map(|view| view.as_of_us()).min().unwrap_or(0);
         now_us().saturating_sub(oldest)
+    }
+
+    /// Highest event time of the stream that look-ups can see, in microseconds since 1970; `i64::MIN` before the first row.
+    pub fn highest_event_time_us(&self) -> i64 {
+        self.stream.views().iter().map(|view| view.seen().0).max().unwrap_or(i64::MIN)
+    }
+
+    /// The live window's rows of all keys that have one.
+    pub fn live_rows(&self) -> Vec<Row> {
+        let views = self.stream.views();
+        let batches = views.iter().flat_map(|view| view.scan(&self.shared, true)).map(|scanned| scanned.rows.batch);
+        let schema = Arc::new(self.schema());
+        let rows_of = |batch: RecordBatch| -> Vec<Row> {
+            let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
+            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row) }).collect()
+        };
+        batches.flat_map(rows_of).collect()
     }
 
     /// All windows kept, with two more columns `closed` and `live`; for `point`, the live window of one key only.
@@ -193,7 +209,7 @@ impl Subscription {
         match item {
             Item::Closed(piece) => self.assembler.add(piece),
             Item::Changes(batch) | Item::Late(batch) => return Some(batch),
-            Item::Complete(_) => {
+            Item::Complete => {
                 self.complete += 1;
                 if self.complete == self.stream.partitions.len() {
                     self.consumer.queue.finish();
@@ -204,7 +220,7 @@ impl Subscription {
     }
 
     fn assembled(&mut self) -> Option<RecordBatch> {
-        self.assembler.next().map(|ClosedWindows { rows, .. }| rows)
+        self.assembler.next()
     }
 
     /// The next rows if there are any now.

@@ -71,14 +71,6 @@ impl<T> Queue<T> {
         inner.items.clear();
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.inner.lock().abandoned
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.inner.lock().items.len()
-    }
-
     /// The next item if there is one.
     pub(crate) fn try_pop(&self) -> Option<T> {
         self.inner.lock().items.pop_front()

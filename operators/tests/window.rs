@@ -1,4 +1,5 @@
 //! Window arithmetic: what holds for every shape, offset and event time. The reference is the definition, in 128 bits.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use proptest::prelude::*;
 use raympp_operators::window::{WINDOW_SIZE_MAX_US, Window, representable, slice_of, slice_start};
@@ -41,8 +42,10 @@ fn windows_by_definition(window: &Window, time_us: i64) -> Vec<(i128, i128)> {
     let first = (time - offset).div_euclid(start_step) - i128::from(window.size_us()) / start_step - 1;
     let last = (time - offset).div_euclid(start_step) + 1;
     let starts = (first..=last).map(|i| i * start_step + offset);
-    let mut holding: Vec<(i128, i128)> =
-        starts.flat_map(|start| lengths.iter().map(move |length| (start, start + length))).filter(|&(start, end)| start <= time && time < end).collect();
+    let mut holding: Vec<(i128, i128)> = starts
+        .flat_map(|start| lengths.iter().map(move |length| (start, start + length)))
+        .filter(|&(start, end)| start <= time && time < end)
+        .collect();
     holding.sort_by_key(|&(_, end)| end);
     holding
 }

@@ -65,14 +65,7 @@ pub struct Keys {
 impl Keys {
     /// No keys yet; `types` are those of the key columns.
     pub fn new(types: Vec<DataType>) -> Keys {
-        Keys {
-            reader: Arc::default(),
-            types,
-            keys: Vec::new(),
-            holders: Vec::new(),
-            free: BinaryHeap::new(),
-            columns: Vec::new(),
-        }
+        Keys { reader: Arc::default(), types, keys: Vec::new(), holders: Vec::new(), free: BinaryHeap::new(), columns: Vec::new() }
     }
 
     /// What readers share.

@@ -12,29 +12,22 @@
 //! at a barrier under a floor that is at least the frontier there, and a replica that has seen the barrier on any chain waits for it.
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
-use crate::block::PAGE_KEYS;
+mod close;
+mod export;
+
+pub use close::Want;
+pub use export::ExportedGroup;
+
 use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
 use crate::keys::Keys;
-use crate::result::{Bound, Groups, ResultDelta, Rows, no_rows, rows_of};
-use crate::sessions::{ClosedSessions, SessionStore};
-use crate::sliced::{ClosedGroups, SealStep, SlicedStore};
+use crate::sessions::SessionStore;
+use crate::sliced::SlicedStore;
 use crate::view::{ReplicaView, StoreView};
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::RecordBatch;
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-
-/// What the caller of [`Replica::close_step`] wants of a metric's closed windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// They are counted only.
-    Nothing,
-    /// Result rows.
-    Rows,
-    /// Result rows, and of each the key and the window.
-    RowsWithKeys,
-}
 
 /// What became of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,8 +270,7 @@ impl Replica {
 
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        let progress =
-            SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
+        let progress = SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
         self.splits.entry(split).or_insert(progress);
     }
 
@@ -487,7 +479,8 @@ impl Replica {
     fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
         let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
         let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
-        let dictionary = self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
+        let dictionary =
+            self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
         self.scratch_ids.clear();
         self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
         let keys = &mut self.keys[store.key_space];
@@ -501,144 +494,6 @@ impl Replica {
         if let Some(touched) = self.tracked.get_mut(&entries.store) {
             touched.extend_from_slice(&self.scratch_ids);
         }
-    }
-
-    /// Closes a little more of what the frontier allows: one page at one boundary, or some sessions, of one store. Results of metrics
-    /// that `wanted` names are appended to `results`. False when nothing was left to do.
-    pub fn close_step(&mut self, wanted: impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
-        for store in 0..self.stores.len() {
-            let Some(Some(space)) = self.plan.stores.get(store).map(|store| store.as_ref().map(|store| store.key_space)) else { continue };
-            let keys = &mut self.keys[space];
-            match self.stores[store].as_mut() {
-                Some(StoreState::Sliced(sliced)) => match sliced.seal_step(self.frontier, self.seen, keys) {
-                    SealStep::Idle => {}
-                    SealStep::Page(closed) => {
-                        for groups in &closed {
-                            self.results_of_page(store, space, groups, &wanted, results);
-                        }
-                        return true;
-                    }
-                    SealStep::Passed(at_us) => {
-                        self.finish_window(store, EventTime(at_us), results);
-                        return true;
-                    }
-                },
-                Some(StoreState::Sessions(sessions)) => {
-                    let closed = sessions.close_step(self.frontier, self.seen, keys);
-                    if !closed.sessions.is_empty() {
-                        self.results_of_sessions(store, space, &closed, &wanted, results);
-                        return true;
-                    }
-                }
-                None => {}
-            }
-        }
-        false
-    }
-
-    fn counts(&self, metric: &SharedMetric, start_us: i64) -> bool {
-        self.first_after.get(&metric.id).is_none_or(|&seen| EventTime(start_us) > seen)
-    }
-
-    fn results_of_page(
-        &mut self,
-        store: usize,
-        space: usize,
-        groups: &ClosedGroups,
-        wanted: &impl Fn(MetricId) -> Want,
-        results: &mut Vec<ResultDelta>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let users = plan.metrics.iter().filter(|m| (m.store, m.tier, m.shape) == (store, groups.tier, groups.shape));
-        let users: Vec<&Arc<SharedMetric>> = users.filter(|metric| self.counts(metric, groups.start_us)).collect();
-        self.counters.windows_closed += (users.len() * groups.ids.len()) as u64;
-        let keys = users.iter().any(|metric| wanted(metric.id) != Want::Nothing).then(|| key_columns(&mut self.keys[space], groups));
-        for metric in users.into_iter().filter(|metric| wanted(metric.id) != Want::Nothing) {
-            let keys = keys.clone().expect("made for any wanted metric");
-            let bounds_us = Some((Bound::Same(groups.start_us), Bound::Same(groups.end_us)));
-            let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
-            let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| {
-                let first_id = (groups.page * PAGE_KEYS) as u32;
-                let named = |&id: &u32| (Box::from(self.keys[space].key(first_id + id)), groups.start_us, groups.end_us);
-                kept(&rows, groups.ids.len()).map(|i| named(&groups.ids[i])).collect()
-            });
-            self.push_result(store, metric, EventTime(groups.end_us), rows, named, results);
-        }
-    }
-
-    fn push_result(
-        &mut self,
-        store: usize,
-        metric: &SharedMetric,
-        end: EventTime,
-        rows: Rows,
-        groups: Option<Vec<(Box<[u8]>, i64, i64)>>,
-        results: &mut Vec<ResultDelta>,
-    ) {
-        self.counters.overflowed += rows.overflowed;
-        self.unfinished.entry(store).or_default().insert(metric.id);
-        let groups = groups.unwrap_or_default();
-        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, groups, last: false });
-    }
-
-    fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
-        let plan = Arc::clone(&self.plan);
-        for id in self.unfinished.remove(&store).unwrap_or_default() {
-            if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
-                let batch = no_rows(metric);
-                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, groups: Vec::new(), last: true });
-            }
-        }
-    }
-
-    fn results_of_sessions(
-        &mut self,
-        store: usize,
-        space: usize,
-        closed: &ClosedSessions,
-        wanted: &impl Fn(MetricId) -> Want,
-        results: &mut Vec<ResultDelta>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let gap_us = match plan.stores[store].as_ref().expect("in use").kind {
-            StoreKind::Sessions { gap_us } => gap_us,
-            StoreKind::Sliced | StoreKind::Running => unreachable!("a session store"),
-        };
-        let end = EventTime(closed.sessions.last().expect("some closed").1.last_us + gap_us);
-        for metric in plan.metrics.iter().filter(|metric| metric.store == store && metric.plan.window.has_bounds()) {
-            let counted: Vec<_> = closed.sessions.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
-            self.counters.windows_closed += counted.len() as u64;
-            if !counted.is_empty() && wanted(metric.id) != Want::Nothing {
-                let rows = session_rows(metric, self.time_type, gap_us, &self.keys[space], &counted);
-                let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| {
-                    let named = |(id, session): &(u32, Arc<crate::sessions::Session>)| {
-                        (Box::from(self.keys[space].key(*id)), session.first_us, session.last_us + gap_us)
-                    };
-                    kept(&rows, counted.len()).map(|i| named(&counted[i])).collect()
-                });
-                self.push_result(store, metric, end, rows, named, results);
-            }
-        }
-        if closed.whole {
-            self.finish_window(store, end, results);
-        }
-    }
-
-    /// The replica's contents that the rows determine, sorted: two replicas of a partition are equal iff these are. Slices that end at
-    /// or before `above` are left out.
-    pub fn export(&self, above: EventTime) -> Vec<ExportedGroup> {
-        let mut groups = Vec::new();
-        for (position, state) in self.stores.iter().enumerate() {
-            let Some(store) = self.plan.stores.get(position).and_then(Option::as_ref) else { continue };
-            let keys = &self.keys[store.key_space];
-            match state {
-                Some(StoreState::Sliced(sliced)) => export_sliced(position, sliced, keys, above, &mut groups),
-                Some(StoreState::Sessions(sessions)) => export_sessions(position, sessions, keys, above, &mut groups),
-                None => {}
-            }
-        }
-        groups.sort();
-        groups
     }
 
     /// Keys interned, base slices kept, bytes of state.
@@ -693,101 +548,3 @@ impl Replica {
 
 /// A wire id without a key.
 const NO_ID: u32 = u32::MAX;
-
-/// One group of one slice or session, in canonical form.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExportedGroup {
-    /// Position of the store.
-    pub store: usize,
-    /// Slice number, or first and last event time of a session.
-    pub placement: (i64, i64),
-    /// Canonical bytes of the key.
-    pub key: Vec<u8>,
-    /// Number of rows.
-    pub rows: u64,
-    /// Canonical bytes of each accumulator.
-    pub cells: Vec<Vec<u8>>,
-}
-
-fn export_sliced(position: usize, sliced: &SlicedStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
-    let store = &sliced.shared().store;
-    let over = |slice: i64| {
-        let end = store.tiers.first().map(|tier| raympp_operators::window::slice_start(slice + 1, tier.width_us, tier.offset_us));
-        end.is_some_and(|end| EventTime(end) <= above)
-    };
-    for (number, page) in sliced.shared().pages.load().iter().enumerate() {
-        for (slice, block) in page.tiers()[0].slices.range(i64::MIN, i64::MAX) {
-            if over(slice) {
-                continue;
-            }
-            let ids = block.occupied();
-            let columns: Vec<_> = (0..store.accumulators.len()).map(|column| block.gather(column, &ids)).collect();
-            for (i, &id) in ids.iter().enumerate() {
-                groups.push(ExportedGroup {
-                    store: position,
-                    placement: (slice, slice),
-                    key: keys.key((number * PAGE_KEYS) as u32 + id).to_vec(),
-                    rows: block.rows_of(id),
-                    cells: columns.iter().map(|column| cell_bytes(column, i)).collect(),
-                });
-            }
-        }
-    }
-}
-
-fn export_sessions(position: usize, sessions: &SessionStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
-    let gap_us = sessions.shared().gap_us;
-    for (id, session) in sessions.all() {
-        if EventTime(session.last_us + gap_us) > above {
-            groups.push(ExportedGroup {
-                store: position,
-                placement: (session.first_us, session.last_us),
-                key: keys.key(id).to_vec(),
-                rows: session.rows,
-                cells: session.columns.iter().map(|column| cell_bytes(column, 0)).collect(),
-            });
-        }
-    }
-}
-
-fn cell_bytes(column: &raympp_operators::accumulator::AccumulatorColumn, cell: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    column.encode_cell(cell, &mut bytes);
-    bytes
-}
-
-/// Key columns of a page's groups: strings as codes into the page's own column, others taken.
-fn key_columns(keys: &mut Keys, groups: &ClosedGroups) -> Vec<ArrayRef> {
-    let columns = keys.columns_of_page(groups.page).expect("keys are canonical: this replica decodes only what it encoded");
-    let ids = UInt32Array::from(groups.ids.clone());
-    columns.iter().map(|column| pick(column, &ids)).collect()
-}
-
-fn pick(column: &ArrayRef, ids: &UInt32Array) -> ArrayRef {
-    use arrow::array::{Array, DictionaryArray, Int32Array};
-    if *column.data_type() == arrow::datatypes::DataType::Utf8 && column.null_count() == 0 {
-        let codes = Int32Array::from_iter_values(ids.values().iter().map(|&id| id as i32));
-        return Arc::new(DictionaryArray::try_new(codes, Arc::clone(column)).expect("ids are below the page's keys"));
-    }
-    arrow::compute::take(column, ids, None).expect("ids are below the page's keys")
-}
-
-/// Positions of the groups that result rows are of.
-fn kept(rows: &Rows, groups: usize) -> impl Iterator<Item = usize> {
-    let positions = rows.groups.clone().unwrap_or_else(|| (0..groups as u32).collect());
-    positions.into_iter().map(|position| position as usize)
-}
-
-/// Result rows of sessions of one metric.
-fn session_rows(
-    metric: &SharedMetric,
-    time_type: DataType,
-    gap_us: i64,
-    keys: &Keys,
-    sessions: &[(u32, Arc<crate::sessions::Session>)],
-) -> Rows {
-    let plan_types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
-    let columns = raympp_operators::keycode::decode_columns(sessions.iter().map(|(id, _)| keys.key(*id)), &plan_types)
-        .expect("keys are canonical: this replica decodes only what it encoded");
-    crate::view::rows_of_sessions(metric, time_type, gap_us, columns, sessions.iter().map(|(_, session)| &**session))
-}

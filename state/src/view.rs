@@ -60,8 +60,7 @@ pub struct ScannedRows {
 
 impl ReplicaView {
     pub(crate) fn new(partition: PartitionId, time_type: DataType) -> ReplicaView {
-        let contents =
-            Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
+        let contents = Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
         ReplicaView {
             partition,
             time_type,
@@ -227,7 +226,7 @@ impl ReplicaView {
     fn scanned(
         &self,
         metric: &SharedMetric,
-        keys: &[(Box<[u8]>, u32)],
+        keys: &[KeyInPage],
         groups: assemble::WindowGroups,
         bounds: (i64, i64),
         closed: bool,
@@ -259,7 +258,7 @@ impl ReplicaView {
     ) -> Vec<ScannedRows> {
         let (frontier, seen) = (self.frontier(), self.seen());
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
-        let mut found: [Vec<(Box<[u8]>, Arc<Session>, bool)>; 2] = Default::default();
+        let mut found: [Vec<FoundSession>; 2] = Default::default();
         for (key, id) in keys.all() {
             let list = pages.of(id).unwrap_or_default();
             for (i, session) in list.iter().enumerate() {
@@ -273,7 +272,7 @@ impl ReplicaView {
                 }
             }
         }
-        let rows = |(closed, sessions): (usize, Vec<(Box<[u8]>, Arc<Session>, bool)>)| {
+        let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
             let rows = rows_of_sessions(metric, self.time_type, pages.gap_us, keys, sessions.iter().map(|(_, session, _)| &**session));
             let live = match &rows.groups {
@@ -306,9 +305,14 @@ fn live_bounds(metric: &SharedMetric, seen: EventTime) -> Option<(i64, i64)> {
     Some((metric.plan.window.start_of_window_ending(end_us), end_us))
 }
 
+/// A key, a session of it, and whether that is its live one.
+type FoundSession = (Box<[u8]>, Arc<Session>, bool);
+/// A key and its id within its page.
+type KeyInPage = (Box<[u8]>, u32);
+
 /// Keys of each page with their ids within the page.
-fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<(Box<[u8]>, u32)>> {
-    let mut pages: HashMap<usize, Vec<(Box<[u8]>, u32)>> = HashMap::new();
+fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<KeyInPage>> {
+    let mut pages: HashMap<usize, Vec<KeyInPage>> = HashMap::new();
     for (key, id) in keys.all() {
         pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
     }

@@ -1,5 +1,6 @@
 //! Chains and replicas against the reference: whatever the batches, flushes, partitions and the order in which deltas of different
 //! splits arrive, what comes out is what the dialect says.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 #[path = "state/exactly_once.rs"]
 mod exactly_once;

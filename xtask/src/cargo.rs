@@ -1,6 +1,7 @@
 //! The steps that are one cargo command. All of them build with `--release`, so that every dependency is compiled once.
 
 use crate::report::{Outcome, Report};
+use crate::shell::Program;
 use crate::workspace::Workspace;
 
 /// Formats all Rust files.
@@ -10,7 +11,7 @@ pub(crate) fn format(workspace: &Workspace) -> Outcome<()> {
 
 /// Fails where `./x fmt` would change something.
 pub(crate) fn check_format(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    workspace.cargo(&["fmt", "--all", "--check"]).run().map_err(|error| format!("{error}; ./x fmt mends it"))
+    workspace.cargo(&["fmt", "--all", "--", "--check", "-l"]).run().map_err(|error| format!("{error}; ./x fmt mends it"))
 }
 
 /// Lints of all targets, warnings denied.
@@ -52,5 +53,6 @@ pub(crate) fn bench_tiny(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
 }
 
 fn benches(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    workspace.cargo(&["run", "--release", "--package", "raympp-benches", "--"]).arguments(arguments).run()
+    let program = workspace.build_program("raympp-benches")?;
+    Program::new(program).arguments(arguments).run()
 }

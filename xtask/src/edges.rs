@@ -5,6 +5,7 @@
 //! built for use. A crate of ours that stands in no row is an error, so a new one has to be placed.
 
 use crate::report::Outcome;
+use crate::shell::Program;
 use crate::workspace::{Workspace, metadata};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,9 @@ type Graph = BTreeMap<String, Node>;
 
 /// Fails if there is a forbidden edge.
 pub(crate) fn run(workspace: &Workspace) -> Outcome<()> {
-    let metadata = metadata(&workspace.root, &["--locked"])?;
+    // For this platform only: other platforms' dependencies need not even be downloaded.
+    let host = Program::new("rustc").arguments(&["--print", "host-tuple"]).output()?;
+    let metadata = metadata(&workspace.root, &["--filter-platform", host.trim()])?;
     let (graph, own) = read(&metadata).ok_or("cargo metadata has another form than this program knows")?;
     let faults = faults(&graph, &own);
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }

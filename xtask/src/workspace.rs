@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names of directories that are not the project's.
-const LEFT_BEHIND: [&str; 6] = ["target", "out", ".git", ".venv", "__pycache__", "corpus"];
+const LEFT_BEHIND: [&str; 8] = ["target", "out", ".git", ".venv", "__pycache__", "corpus", "artifacts", "coverage"];
 
 /// The workspace that this program was started in.
 #[derive(Debug)]
@@ -34,10 +34,16 @@ impl Workspace {
         cargo().arguments(arguments).directory(&self.root)
     }
 
+    /// Builds all programs and returns the path of one. The workspace is built as a whole, since features of dependencies are settled
+    /// over all packages that are built together: one package alone would compile half of its dependencies once more.
+    pub(crate) fn build_program(&self, name: &str) -> Outcome<PathBuf> {
+        self.cargo(&["build", "--release", "--workspace", "--bins"]).run()?;
+        Ok(self.target.join("release").join(name))
+    }
+
     /// Builds `raympp` and returns its path.
     pub(crate) fn build_raympp(&self) -> Outcome<PathBuf> {
-        self.cargo(&["build", "--release", "--package", "raympp-server", "--bin", "raympp"]).run()?;
-        Ok(self.target.join("release/raympp"))
+        self.build_program("raympp")
     }
 
     /// All files of the project, relative to the root, in path order.

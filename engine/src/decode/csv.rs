@@ -9,9 +9,9 @@ use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};
 use super::record::{RECORD_BYTES_MAX, RecordDecoder, Step};
 use super::rows::{BadRecord, DecodedRows, assemble};
-use raympp_operators::expr::arrow_types::arrow_schema;
 use arrow::datatypes::SchemaRef;
 use memchr::memchr_iter;
+use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_types::Schema;
 use split::{CsvIndex, CsvSplitter, Outcome, fields_of_record};
 

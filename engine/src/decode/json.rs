@@ -13,9 +13,9 @@ use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};
 use super::record::{RECORD_BYTES_MAX, RecordDecoder, Step};
 use super::rows::{BadRecord, DecodedRows, assemble};
-use raympp_operators::expr::arrow_types::arrow_schema;
 use arrow::datatypes::SchemaRef;
 use memchr::memchr;
+use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_types::{DataType, Schema};
 use scan::{Kind, Scanner, Token};
 

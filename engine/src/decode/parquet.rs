@@ -5,13 +5,13 @@
 //! time zone since all are instants in UTC. A value that leaves its type's range on the way makes a bad row. Strings become shared
 //! dictionaries as in text files.
 
-use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};
 use super::rows::{BadRecord, DecodedRows, assemble};
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType as ArrowType, Int32Type, Schema as ArrowSchema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use raympp_types::{DataType, Schema};
 use std::sync::Arc;
 

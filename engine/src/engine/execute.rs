@@ -1,5 +1,6 @@
 //! SQL statements carried out: a script takes effect as a whole or not at all.
 
+use super::options::EngineBuilder;
 use super::start::{open_writer, start_stream};
 use super::{Engine, Shared, State};
 use crate::consumer::Wants;
@@ -14,8 +15,8 @@ use arrow::array::RecordBatch;
 use raympp_coordinator::Fact;
 use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, StreamPlan};
 use raympp_operators::sharing::SharedPlan;
-use raympp_operators::sql::{BoundScript, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
-use raympp_types::{KeyGroups, MetricId, PlanVersion};
+use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
+use raympp_types::{DataType, Field, KeyGroups, MetricId, PlanVersion, StreamId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,29 +43,79 @@ impl Engine {
     /// # Errors
     /// [`Error::Sql`] with line and column; [`Error::Source`] or [`Error::Sink`] if an input or output is not usable.
     pub fn execute(&self, sql: &str) -> Result<Vec<Answer>> {
-        self.execute_if(sql, |_| Ok(()))
-    }
-
-    /// As [`Engine::execute`], but lets `check` refuse the bound script first.
-    pub(crate) fn execute_if(&self, sql: &str, check: impl Fn(&BoundScript) -> Result<()>) -> Result<Vec<Answer>> {
         let catalog = self.shared.state.lock().catalog.clone();
         let script = bind_script(sql, &catalog)?;
-        check(&script)?;
+        let answers = self.run(&script)?.into_iter();
+        answers.map(|(answer, select)| select.map_or(Ok(answer), |select| self.shared.select(&select).map(Answer::Rows))).collect()
+    }
+
+    /// As [`Engine::execute`], but each SELECT is answered later, by [`Deferred::finish`].
+    ///
+    /// # Errors
+    /// As [`Engine::execute`]; [`Error::Refused`] if there is a SELECT and an input that never ends.
+    pub fn execute_deferred(&self, sql: &str) -> Result<Deferred> {
+        let catalog = self.shared.state.lock().catalog.clone();
+        let script = bind_script(sql, &catalog)?;
+        let selects = script.statements.iter().filter_map(|statement| match statement {
+            Statement::Select(select) => Some(select.as_ref().clone()),
+            _ => None,
+        });
+        let selects: Vec<SelectPlan> = selects.collect();
+        for select in &selects {
+            refuse_endless(&script, select)?;
+        }
+        let answers = self.run(&script)?.into_iter().map(|(answer, _)| answer).collect();
+        Ok(Deferred { answers, selects })
+    }
+
+    /// Carries out a bound script; SELECTs are handed back with a place for their answer.
+    fn run(&self, script: &BoundScript) -> Result<Vec<(Answer, Option<SelectPlan>)>> {
         let mut answers = Vec::new();
-        let mut selects = Vec::new();
         for statement in &script.statements {
-            match statement {
-                Statement::Select(select) => selects.push((answers.len(), select)),
-                other => self.shared.apply(other)?,
-            }
-            answers.push(self.shared.answer(statement, &script));
+            let select = match statement {
+                Statement::Select(select) => Some(select.as_ref().clone()),
+                other => {
+                    self.shared.apply(other)?;
+                    None
+                }
+            };
+            answers.push((self.shared.answer(statement, script), select));
         }
         self.shared.state.lock().catalog = script.catalog.clone();
         self.shared.start_streams()?;
-        for (position, select) in selects {
-            answers[position] = Answer::Rows(self.shared.select(select)?);
-        }
         Ok(answers)
+    }
+
+    /// Reports the first error of a script, without running anything.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] with line and column.
+    pub fn check(sql: &str) -> Result<()> {
+        bind_script(sql, &Catalog::default())?;
+        Ok(())
+    }
+
+    /// How each metric of a script compiles, without running anything.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] with line and column.
+    pub fn explain_script(sql: &str) -> Result<String> {
+        let script = bind_script(sql, &Catalog::default())?;
+        let options = EngineBuilder::default().options()?;
+        let key_groups = KeyGroups::new(options.key_groups, options.partitions).expect("checked with the options");
+        let created = script.statements.iter().filter_map(|statement| match statement {
+            Statement::CreateMetric { plan, .. } => script.catalog.metrics.get(&plan.name),
+            _ => None,
+        });
+        let metrics: Vec<(MetricId, Arc<MetricPlan>)> = (0..).map(MetricId).zip(created.cloned()).collect();
+        let mut texts = Vec::new();
+        for (id, metric) in &metrics {
+            let stream = Stream::new(StreamId(0), Arc::clone(&script.catalog.streams[&metric.stream]), key_groups);
+            let of_stream: Vec<_> = metrics.iter().filter(|(_, other)| other.stream == metric.stream).cloned().collect();
+            stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &of_stream)));
+            texts.push(explain::metric(&stream, &stream.metric(*id).expect("just placed")));
+        }
+        Ok(texts.join("\n"))
     }
 
     /// Answers one SELECT.
@@ -88,7 +139,9 @@ impl Engine {
             return Err(Error::ShutDown);
         }
         if let Some(connector) = &found.plan.load().connector {
-            return Err(Error::Refused(format!("stream {stream} is read from connector '{connector}'; only a stream without one takes writers")));
+            return Err(Error::Refused(format!(
+                "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
+            )));
         }
         if found.started.load(Ordering::Acquire) && found.is_complete() {
             return Err(Error::Refused(format!("stream {stream} is complete: all its writers have finished, so its windows are closed")));
@@ -181,11 +234,15 @@ impl Shared {
                 let id = state.metric_ids[name];
                 let stream = metric_stream(&state, id);
                 let metric = stream.metric(id).expect("a metric is in its stream's plan").plan.clone();
+                let mut schema = metric.output_schema();
                 let wants = match plan.emit {
                     Emit::OnWindowClose => Wants::Closed(id),
-                    Emit::OnUpdate { every_us } => Wants::Changes(id, every_us),
+                    Emit::OnUpdate { every_us } => {
+                        schema.fields.insert(0, Field::new("op", DataType::Varchar));
+                        Wants::Changes(id, every_us)
+                    }
                 };
-                (stream, wants, metric.output_schema())
+                (stream, wants, schema)
             }
             SinkInput::LateRows(name) => {
                 let stream = Arc::clone(&state.streams[name]);
@@ -273,6 +330,44 @@ impl Shared {
         let batches = metric.readable(select.point.as_deref());
         execute_select(select, &batches).map_err(|error| Error::Refused(error.to_string()))
     }
+}
+
+/// The SELECTs of a script that has been carried out otherwise.
+pub struct Deferred {
+    answers: Vec<Answer>,
+    selects: Vec<SelectPlan>,
+}
+
+impl Deferred {
+    /// Answers of all statements that have one, those of SELECTs last, from what is visible now.
+    ///
+    /// # Errors
+    /// As [`Engine::query`].
+    pub fn finish(self, engine: &Engine) -> Result<Vec<Answer>> {
+        let mut answers: Vec<Answer> = self.answers.into_iter().filter(|answer| !matches!(answer, Answer::Done(_))).collect();
+        for select in &self.selects {
+            answers.push(Answer::Rows(engine.shared.select(select)?));
+        }
+        Ok(answers)
+    }
+}
+
+/// A SELECT that waits for the end of an input that has none is never answered.
+fn refuse_endless(script: &BoundScript, select: &SelectPlan) -> Result<()> {
+    let stream = &script.catalog.streams[&script.catalog.metrics[&select.metric].stream];
+    let endless = match &stream.connector {
+        None => true,
+        Some(_) => {
+            crate::source::create(stream).map_err(|error| Error::Source { stream: stream.name.clone(), error: Arc::new(error) })?.endless()
+        }
+    };
+    if endless {
+        return Err(Error::Refused(format!(
+            "SELECT from {} would be answered when stream {} ends, but that never ends; give its source an end, or use a sink",
+            select.metric, stream.name
+        )));
+    }
+    Ok(())
 }
 
 fn metric_stream(state: &State, id: MetricId) -> Arc<Stream> {

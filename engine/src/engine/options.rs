@@ -85,6 +85,11 @@ impl EngineBuilder {
     /// # Errors
     /// [`Error::Refused`] if an option is out of its range.
     pub fn build(self) -> Result<Engine> {
+        self.options().map(Engine::start)
+    }
+
+    /// The options in force, checked.
+    pub(crate) fn options(self) -> Result<EngineOptions> {
         let refuse = |message: &str| Err(Error::Refused(message.to_owned()));
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let partitions = self.partitions.unwrap_or(threads as u32);
@@ -95,7 +100,9 @@ impl EngineBuilder {
             return refuse("threads must be 1 to 1,024");
         }
         if KeyGroups::new(key_groups, partitions).is_none() {
-            return refuse("there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups");
+            return refuse(
+                "there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups",
+            );
         }
         if !(1..=2).contains(&replicas) {
             return refuse("replicas must be 1 or 2");
@@ -105,6 +112,6 @@ impl EngineBuilder {
         }
         let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(2_000), step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
-        Ok(Engine::start(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads: self.pin_threads, barrier_interval_us }))
+        Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads: self.pin_threads, barrier_interval_us })
     }
 }

@@ -74,7 +74,8 @@ fn csv_string(text: &[u8], out: &mut Vec<u8>) {
 /// Appends the rows of a batch as JSON objects, one per line.
 pub fn encode_jsonl(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), SinkError> {
     let columns = cells_of(batch)?;
-    let keys: Vec<Vec<u8>> = batch.schema_ref().fields().iter().enumerate().map(|(position, field)| json_key(position, field.name())).collect();
+    let keys: Vec<Vec<u8>> =
+        batch.schema_ref().fields().iter().enumerate().map(|(position, field)| json_key(position, field.name())).collect();
     for row in 0..batch.num_rows() {
         out.push(b'{');
         for (key, column) in keys.iter().zip(&columns) {

@@ -108,7 +108,9 @@ impl FileSink {
     fn at(options: FileSinkOptions, schema: &Schema, next: u64) -> Result<FileSink, SinkError> {
         let directory = &options.directory;
         if directory.exists() && !directory.is_dir() {
-            return Err(SinkError::new(SinkErrorKind::NotADirectory, "a file sink writes into a directory, and this is a file").path(directory));
+            return Err(
+                SinkError::new(SinkErrorKind::NotADirectory, "a file sink writes into a directory, and this is a file").path(directory)
+            );
         }
         fs::create_dir_all(directory).map_err(|error| SinkError::io("make the directory", directory, &error))?;
         let schema = part::file_schema(&arrow_schema(schema), options.format);
@@ -177,8 +179,9 @@ impl FileSink {
             return Err(problem(format!("rows of {} columns where {} are expected", batch.num_columns(), self.schema.fields().len())));
         }
         let convert = |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| {
-            part::file_column(column, field.data_type())
-                .ok_or_else(|| problem(format!("column {} is {} where {} is expected", field.name(), column.data_type(), field.data_type())))
+            part::file_column(column, field.data_type()).ok_or_else(|| {
+                problem(format!("column {} is {} where {} is expected", field.name(), column.data_type(), field.data_type()))
+            })
         };
         let columns = batch.columns().iter().zip(self.schema.fields()).map(convert).collect::<Result<Vec<_>, _>>()?;
         RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| problem(error.to_string()))

@@ -230,7 +230,9 @@ mod tests {
 
     #[test]
     fn the_clock_agrees_with_division() {
-        for (rate, seconds, stride, first) in [(3, 1, 1, 0), (7, 2, 4, 5), (1_000_000, 1, 1, 9), (999_983, 3, 13, 1_000_000_007), (1, 1, 2, 3)] {
+        for (rate, seconds, stride, first) in
+            [(3, 1, 1, 0), (7, 2, 4, 5), (1_000_000, 1, 1, 9), (999_983, 3, 13, 1_000_000_007), (1, 1, 2, 3)]
+        {
             let mut clock = EventClock::new(-5, first, stride, (rate, seconds));
             for row in (0..1_000u64).map(|i| first + i * stride) {
                 let expected = -5 + i128::from(row) * 1_000_000 * i128::from(seconds) / i128::from(rate);

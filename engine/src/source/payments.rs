@@ -16,11 +16,11 @@ use super::generator::{EventClock, GeneratorReader, RowMaker, Shape, check_finge
 use super::options::OptionReader;
 use super::random::{self, AliasTable};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
-use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use arrow::array::{
     ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef};
+use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use raympp_operators::plan::StreamPlan;
 use raympp_types::{DataType, Offset};
 use std::sync::Arc;

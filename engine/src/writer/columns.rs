@@ -2,8 +2,8 @@
 
 use super::row::{RowSink, serialize_row};
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-    Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
     TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType as ArrowType, Int32Type, SchemaRef};
@@ -132,7 +132,8 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
                 .ok_or_else(|| format!("column {}: the batch has {}, the stream {wanted}", field.name, column.data_type()))?,
         });
     }
-    let fields: Vec<_> = arrow_schema(schema).fields().iter().zip(&columns).map(|(f, c)| f.as_ref().clone().with_data_type(c.data_type().clone())).collect();
+    let fields: Vec<_> =
+        arrow_schema(schema).fields().iter().zip(&columns).map(|(f, c)| f.as_ref().clone().with_data_type(c.data_type().clone())).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), columns, &options).map_err(|error| error.to_string())
 }
@@ -140,7 +141,9 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
 /// Forms of the same values: dictionaries of 32-bit codes stay, other encodings of strings and other time zones' names are cast.
 fn other_form(column: &ArrayRef, wanted: &ArrowType) -> Option<ArrayRef> {
     match (column.data_type(), wanted) {
-        (ArrowType::Dictionary(_, values), ArrowType::Utf8) if **values == ArrowType::Utf8 && column.as_dictionary_opt::<Int32Type>().is_some() => {
+        (ArrowType::Dictionary(_, values), ArrowType::Utf8)
+            if **values == ArrowType::Utf8 && column.as_dictionary_opt::<Int32Type>().is_some() =>
+        {
             Some(Arc::clone(column))
         }
         (ArrowType::Dictionary(..) | ArrowType::LargeUtf8 | ArrowType::Utf8View, ArrowType::Utf8)

@@ -132,7 +132,13 @@ impl<'a> ser::Serializer for RowSerializer<'a> {
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructRow<'a>, RowError> {
         Ok(StructRow { sink: self.sink })
     }
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeStructVariant, RowError> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, RowError> {
         not_a_row("an enum")
     }
 }
@@ -271,7 +277,13 @@ impl ser::Serializer for ValueSerializer {
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, RowError> {
         no_cell("a struct")
     }
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeStructVariant, RowError> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, RowError> {
         no_cell("an enum with contents")
     }
 }

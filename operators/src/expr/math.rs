@@ -134,7 +134,7 @@ fn power(base: f64, exponent: f64) -> Result<f64, EvaluationError> {
 /// Seconds since 1970 as microseconds, rounded half to even.
 fn to_timestamp(seconds: f64) -> Result<i64, EvaluationError> {
     let micros = (seconds * 1e6).round_ties_even();
-    if micros >= -9_223_372_036_854_775_808.0 && micros < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Ok(micros as i64);
     }
     Err(EvaluationError::OutOfRange { value: Value::from(seconds).to_string(), to: DataType::TimestampTz })

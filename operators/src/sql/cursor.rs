@@ -18,7 +18,10 @@ const NESTING_MAX: usize = 50;
 /// The tokens of each statement of a script, white space and comments left out, each list ending with [`Token::EOF`].
 pub(crate) fn statements(text: &str) -> SqlResult<Vec<Vec<TokenWithSpan>>> {
     let tokens = Tokenizer::new(&ScriptDialect, text).tokenize_with_location();
-    let tokens = tokens.map_err(|error| SqlError::syntax(point(error.location), lower_first(&error.message)))?;
+    let tokens = tokens.map_err(|error| {
+        let message = lower_first(error.message.trim_end_matches('.')).replace("EOF", "the end of the script");
+        SqlError::syntax(point(error.location), message)
+    })?;
     let mut statements = vec![];
     let mut current: Vec<TokenWithSpan> = vec![];
     for token in tokens {
@@ -66,8 +69,8 @@ fn lower_first(message: &str) -> String {
 fn shown(token: &Token) -> String {
     match token {
         Token::EOF => "the end of the statement".to_owned(),
-        Token::Word(Word { value, quote_style: None, .. }) => format!("\"{value}\""),
-        token => token.to_string(),
+        Token::Word(Word { quote_style: Some(_), .. }) | Token::SingleQuotedString(_) | Token::Number(..) => token.to_string(),
+        token => format!("\"{token}\""),
     }
 }
 
@@ -201,8 +204,14 @@ impl Cursor {
         };
         let (message, place) = split_location(&text);
         let span = place.map_or(self.span(), point);
-        let message = message.replace("found: EOF", "found: the end of the statement");
-        SqlError::syntax(span, lower_first(&message.replacen("Expected: ", "expected ", 1).replacen("found: ", "found ", 1)))
+        // The token that was found, quoted as our own messages do.
+        let message = match message.split_once(", found: ") {
+            Some((expected, "EOF")) => format!("{expected}, found the end of the statement"),
+            Some((expected, found)) if found.starts_with(['"', '\'']) => format!("{expected}, found {found}"),
+            Some((expected, found)) => format!("{expected}, found \"{found}\""),
+            None => message.to_owned(),
+        };
+        SqlError::syntax(span, lower_first(&message.replacen("Expected: ", "expected ", 1)))
     }
 }
 

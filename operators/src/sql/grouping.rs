@@ -44,6 +44,7 @@ pub(crate) fn group_keys(group_by: &[ast::Expr], items: &[SelectItem], rows: &Ro
 
 /// What an item of GROUP BY stands for, and the alias it has in SELECT. A column of the rows comes before an alias.
 fn resolve<'a>(written: &'a ast::Expr, items: &'a [SelectItem], rows: &RowScope) -> SqlResult<(&'a ast::Expr, Option<String>)> {
+    let written = unparenthesised(written);
     let span = written.span();
     if let ast::Expr::Value(value) = written {
         let ast::Value::Number(digits, _) = &value.value else {
@@ -60,6 +61,14 @@ fn resolve<'a>(written: &'a ast::Expr, items: &'a [SelectItem], rows: &RowScope)
         Some(expr) => Ok((expr, Some(name.value))),
         None => Err(rows.no_column(&name, &aliases(items))),
     }
+}
+
+/// Parentheses mean nothing around a position or an alias.
+pub(crate) fn unparenthesised(mut node: &ast::Expr) -> &ast::Expr {
+    while let ast::Expr::Nested(inner) = node {
+        node = inner;
+    }
+    node
 }
 
 /// The SELECT item of that number, from 1.
@@ -96,7 +105,7 @@ pub(crate) fn aliased<'a>(name: &Name, items: &'a [SelectItem]) -> SqlResult<Opt
     Ok(found)
 }
 
-fn aliases(items: &[SelectItem]) -> Vec<&str> {
+pub(crate) fn aliases(items: &[SelectItem]) -> Vec<&str> {
     let alias = |item| if let &SelectItem::Expr { alias: Some(ref alias), .. } = item { Some(alias.value.as_str()) } else { None };
     items.iter().filter_map(alias).collect()
 }
@@ -135,6 +144,8 @@ pub(crate) struct GroupScope<'a> {
     pub(crate) keys: &'a [Key],
     /// The type of window_start and window_end, if groups have them.
     pub(crate) bounds: Option<DataType>,
+    /// Aliases of SELECT, which HAVING and other SELECT items cannot name.
+    pub(crate) aliases: Vec<&'a str>,
     /// All aggregates met so far.
     pub(crate) aggregates: Vec<Aggregate>,
 }
@@ -171,7 +182,10 @@ impl Scope for GroupScope<'_> {
         if let (Some(bound), Some(time)) = (self.rows.window_bound(&name)?, self.bounds) {
             return Ok(Expr::column(self.keys.len() + bound, &name.value, time));
         }
-        let column = self.rows.in_clause("SELECT").column(path)?;
+        let column = self.rows.in_clause("SELECT").column(path).map_err(|error| match self.aliases.contains(&name.value.as_str()) {
+            true => error.hint("an alias of SELECT has no meaning here; write the expression"),
+            false => error,
+        })?;
         self.key_column(&column).ok_or_else(|| {
             let message = format!("column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", name.value);
             SqlError::new(SqlErrorKind::Grouping, name.span, message)

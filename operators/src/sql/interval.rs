@@ -122,8 +122,8 @@ pub(crate) fn fixed_length_us(written: &ast::Expr, span: Span, what: &str, least
     match interval.fixed_us() {
         Some(us) if (least_us..=WINDOW_SIZE_MAX_US).contains(&us) => Ok(us),
         Some(us) if us < least_us => {
-            let sign = if least_us > 0 { "positive" } else { "not negative" };
-            Err(SqlError::new(SqlErrorKind::Value, span, format!("{what} must be {sign}")))
+            let sign = if least_us > 0 { "must be positive" } else { "cannot be negative" };
+            Err(SqlError::new(SqlErrorKind::Value, span, format!("{what} {sign}")))
         }
         _ => Err(SqlError::new(SqlErrorKind::Value, span, format!("{what} must be at most 2^53 microseconds, about 285 years"))),
     }

@@ -2,7 +2,7 @@
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, group_keys, needs_event_time, output};
+use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, needs_event_time, output};
 use super::options::{CheckedOptions, RUNNING_METRIC_OPTIONS, WINDOWED_METRIC_OPTIONS};
 use super::scalar::bind_condition;
 use super::scope::RowScope;
@@ -46,7 +46,7 @@ fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window
         return Err(no_window_in_group_by(select));
     }
     let bounds = event_time.map(|column| stream.schema.fields[column].data_type);
-    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aggregates: vec![] };
+    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![] };
     let outputs = outputs(&select.items, &mut scope)?;
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
     let aggregates = scope.aggregates;

@@ -28,6 +28,8 @@ pub enum OptionValue {
     OneOf(&'static [&'static str]),
     /// `skip`, `fail` or `dead_letter:path`.
     BadRows,
+    /// A timestamp, or `now`.
+    Start,
 }
 
 /// One option.
@@ -60,7 +62,9 @@ const fn required(name: &'static str, value: OptionValue) -> OptionSpec {
 
 const FORMATS: OptionValue = OptionValue::OneOf(&["csv", "jsonl", "parquet"]);
 const ANY_WHOLE: OptionValue = OptionValue::Whole(0, u64::MAX);
-const ANY_RATE: OptionValue = OptionValue::Number(0.0, 1e12);
+const RATE: OptionValue = OptionValue::Whole(1, 1_000_000_000);
+const EVENT_RATE: OptionValue = OptionValue::Whole(1, 1_000_000_000_000);
+const SPLITS: OptionValue = OptionValue::Whole(1, 65_536);
 const CONNECTOR: OptionSpec = optional("connector", OptionValue::Text);
 
 /// Options of every stream.
@@ -82,22 +86,28 @@ pub const SOURCE_CONNECTORS: &[ConnectorSpec] = &[
         name: "payments",
         options: &[
             optional("rows", ANY_WHOLE),
-            optional("rate", ANY_RATE),
-            optional("keys", OptionValue::Whole(1, u32::MAX as u64)),
-            optional("skew", OptionValue::Number(0.0, 100.0)),
-            optional("out_of_orderness", OptionValue::Duration(0)),
+            optional("rate", RATE),
+            optional("event_rate", EVENT_RATE),
+            optional("start", OptionValue::Start),
             optional("seed", ANY_WHOLE),
-            optional("splits", OptionValue::Whole(1, u32::MAX as u64)),
+            optional("splits", SPLITS),
+            optional("keys", OptionValue::Whole(1, 10_000_000)),
+            optional("skew", OptionValue::Number(0.0, 10.0)),
+            optional("out_of_orderness", OptionValue::Duration(0)),
+            optional("degrade", OptionValue::Boolean),
+            optional("degrade_every", OptionValue::Duration(3)),
         ],
     },
     ConnectorSpec {
         name: "nexmark",
         options: &[
+            required("table", OptionValue::OneOf(&["person", "auction", "bid"])),
             optional("rows", ANY_WHOLE),
-            optional("rate", ANY_RATE),
+            optional("rate", RATE),
+            optional("event_rate", EVENT_RATE),
+            optional("start", OptionValue::Start),
             optional("seed", ANY_WHOLE),
-            optional("splits", OptionValue::Whole(1, u32::MAX as u64)),
-            optional("table", OptionValue::OneOf(&["bid", "auction", "person"])),
+            optional("splits", SPLITS),
         ],
     },
 ];
@@ -110,7 +120,7 @@ pub const WINDOWED_METRIC_OPTIONS: &[OptionSpec] =
 pub const RUNNING_METRIC_OPTIONS: &[OptionSpec] = &[optional("ttl", OptionValue::Duration(1)), optional("backfill", OptionValue::Boolean)];
 
 /// Options of every sink.
-pub const SINK_OPTIONS: &[OptionSpec] = &[OptionSpec { required: true, ..CONNECTOR }];
+pub const SINK_OPTIONS: &[OptionSpec] = &[CONNECTOR];
 
 /// Where results can go.
 pub const SINK_CONNECTORS: &[ConnectorSpec] = &[
@@ -120,6 +130,7 @@ pub const SINK_CONNECTORS: &[ConnectorSpec] = &[
             required("path", OptionValue::Text),
             optional("format", FORMATS),
             optional("sorted", OptionValue::Boolean),
+            optional("overwrite", OptionValue::Boolean),
             optional("roll", OptionValue::Duration(1)),
         ],
     },
@@ -232,6 +243,10 @@ fn check_value(spec: &OptionSpec, entry: &OptionEntry) -> SqlResult<()> {
             (words.contains(&value), words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" or "))
         }
         OptionValue::BadRows => (bad_rows(value).is_some(), "'skip', 'fail' or 'dead_letter:path'".to_owned()),
+        OptionValue::Start => {
+            let fits = value == "now" || text::parse_timestamptz(value.as_bytes()).is_ok();
+            (fits, "a timestamp, or 'now'".to_owned())
+        }
     };
     let message = || format!("option \"{}\" cannot be '{value}': expected {expected}", spec.name);
     if fits { Ok(()) } else { Err(SqlError::new(SqlErrorKind::Option, entry.value_span, message())) }
@@ -242,7 +257,7 @@ fn example(value: OptionValue) -> &'static str {
         OptionValue::Boolean => "true",
         OptionValue::Whole(..) | OptionValue::Number(..) => "1",
         OptionValue::Duration(_) => "'1s'",
-        OptionValue::Text | OptionValue::OneOf(_) | OptionValue::BadRows => "'…'",
+        OptionValue::Text | OptionValue::OneOf(_) | OptionValue::BadRows | OptionValue::Start => "'…'",
     }
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn typed<T>(built: Result<T, TypeError>, span: Span) -> SqlResult<T> 
             TypeErrorKind::TypeMismatch | TypeErrorKind::TooManyDigits => SqlErrorKind::Type,
             _ => SqlErrorKind::Value,
         };
-        SqlError::new(kind, span, error.message)
+        let lines = error.message.lines().map(str::trim).filter(|line| !line.is_empty());
+        SqlError::new(kind, span, lines.collect::<Vec<_>>().join(" "))
     })
 }
 
@@ -203,7 +204,7 @@ impl Binder<'_> {
         negated: bool,
     ) -> SqlResult<Expr> {
         let (bound, bound_pattern) = (self.bind(e)?, self.bind(pattern)?);
-        let escape = escape.map(|escape| escape_character(escape)).transpose()?;
+        let escape = escape.map(escape_character).transpose()?;
         typed(expr::like(bound, bound_pattern, escape, insensitive, negated), pattern.span())
     }
 

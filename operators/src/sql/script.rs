@@ -7,7 +7,7 @@ use super::parse::parse_script;
 use super::select::bind_select;
 use super::sink::bind_sink;
 use super::stream::bind_stream;
-use super::syntax::{Name, ObjectKind, ParsedStatement};
+use super::syntax::{CreateMetric, CreateSink, CreateStream, Name, ObjectKind, ParsedStatement};
 use crate::plan::{MetricPlan, SelectPlan, SinkPlan, StreamPlan};
 use std::sync::Arc;
 
@@ -96,32 +96,9 @@ pub fn bind_script(text: &str, catalog: &Catalog) -> Result<BoundScript, SqlErro
 
 fn bind_statement(parsed: ParsedStatement, catalog: &mut Catalog) -> SqlResult<Statement> {
     match parsed {
-        ParsedStatement::CreateStream(statement) => {
-            if let Some(notice) = name_taken(&statement.name, ObjectKind::Stream, statement.if_not_exists, catalog)? {
-                return Ok(notice);
-            }
-            let plan = Arc::new(bind_stream(statement)?);
-            catalog.streams.insert(plan.name.clone(), Arc::clone(&plan));
-            Ok(Statement::CreateStream { plan })
-        }
-        ParsedStatement::CreateMetric(statement) => {
-            if let Some(notice) = name_taken(&statement.name, ObjectKind::Metric, statement.if_not_exists, catalog)? {
-                return Ok(notice);
-            }
-            let (plan, stream) = bind_metric(statement, catalog)?;
-            let plan = Arc::new(plan);
-            catalog.streams.insert(stream.name.clone(), Arc::clone(&stream));
-            catalog.metrics.insert(plan.name.clone(), Arc::clone(&plan));
-            Ok(Statement::CreateMetric { plan, stream })
-        }
-        ParsedStatement::CreateSink(statement) => {
-            if let Some(notice) = name_taken(&statement.name, ObjectKind::Sink, statement.if_not_exists, catalog)? {
-                return Ok(notice);
-            }
-            let plan = Arc::new(bind_sink(statement, catalog)?);
-            catalog.sinks.insert(plan.name.clone(), Arc::clone(&plan));
-            Ok(Statement::CreateSink { plan })
-        }
+        ParsedStatement::CreateStream(statement) => create_stream(statement, catalog),
+        ParsedStatement::CreateMetric(statement) => create_metric(statement, catalog),
+        ParsedStatement::CreateSink(statement) => create_sink(statement, catalog),
         ParsedStatement::Drop { kind, name, if_exists } => drop_object(kind, &name, if_exists, catalog),
         ParsedStatement::Show(kind) => Ok(Statement::Show(kind)),
         ParsedStatement::Describe(name) => match catalog.kind_of(&name.value) {
@@ -136,6 +113,35 @@ fn bind_statement(parsed: ParsedStatement, catalog: &mut Catalog) -> SqlResult<S
         ParsedStatement::ExplainSelect(select) => Ok(Statement::Explain(Explained::Select(Box::new(bind_select(&select, catalog)?)))),
         ParsedStatement::Select(select) => Ok(Statement::Select(Box::new(bind_select(&select, catalog)?))),
     }
+}
+
+fn create_stream(statement: CreateStream, catalog: &mut Catalog) -> SqlResult<Statement> {
+    if let Some(notice) = name_taken(&statement.name, ObjectKind::Stream, statement.if_not_exists, catalog)? {
+        return Ok(notice);
+    }
+    let plan = Arc::new(bind_stream(statement)?);
+    catalog.streams.insert(plan.name.clone(), Arc::clone(&plan));
+    Ok(Statement::CreateStream { plan })
+}
+
+fn create_metric(statement: CreateMetric, catalog: &mut Catalog) -> SqlResult<Statement> {
+    if let Some(notice) = name_taken(&statement.name, ObjectKind::Metric, statement.if_not_exists, catalog)? {
+        return Ok(notice);
+    }
+    let (plan, stream) = bind_metric(statement, catalog)?;
+    let plan = Arc::new(plan);
+    catalog.streams.insert(stream.name.clone(), Arc::clone(&stream));
+    catalog.metrics.insert(plan.name.clone(), Arc::clone(&plan));
+    Ok(Statement::CreateMetric { plan, stream })
+}
+
+fn create_sink(statement: CreateSink, catalog: &mut Catalog) -> SqlResult<Statement> {
+    if let Some(notice) = name_taken(&statement.name, ObjectKind::Sink, statement.if_not_exists, catalog)? {
+        return Ok(notice);
+    }
+    let plan = Arc::new(bind_sink(statement, catalog)?);
+    catalog.sinks.insert(plan.name.clone(), Arc::clone(&plan));
+    Ok(Statement::CreateSink { plan })
 }
 
 /// `Some(notice)` if the object exists and need not be made; an error if the name means something else.
@@ -187,10 +193,10 @@ fn drop_object(kind: ObjectKind, name: &Name, if_exists: bool, catalog: &mut Cat
 }
 
 fn explain_name(name: &Name, catalog: &Catalog) -> SqlResult<Statement> {
-    if let Some(plan) = catalog.metrics.get(&name.value) {
-        if let Some(stream) = catalog.streams.get(&plan.stream) {
-            return Ok(Statement::Explain(Explained::Metric { plan: Arc::clone(plan), stream: Arc::clone(stream) }));
-        }
+    if let Some(plan) = catalog.metrics.get(&name.value)
+        && let Some(stream) = catalog.streams.get(&plan.stream)
+    {
+        return Ok(Statement::Explain(Explained::Metric { plan: Arc::clone(plan), stream: Arc::clone(stream) }));
     }
     match catalog.kind_of(&name.value) {
         Some(kind) => {

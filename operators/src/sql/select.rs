@@ -5,7 +5,7 @@ mod point;
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, aliased, group_keys, needs_event_time, output, position};
+use super::grouping::{GroupKeys, GroupScope, aliased, aliases, group_keys, needs_event_time, output, position, unparenthesised};
 use super::nearest::did_you_mean;
 use super::scalar::{bind, bind_condition};
 use super::scope::{ConstantScope, RowScope, Scope};
@@ -117,7 +117,7 @@ fn bind_rows(select: &Select, scope: &mut PlainScope) -> SqlResult<Body> {
 
 fn bind_groups(select: &Select, rows: &RowScope) -> SqlResult<Body> {
     let GroupKeys { keys, .. } = group_keys(select.group_by.as_deref().unwrap_or_default(), &select.items, rows)?;
-    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aggregates: vec![] };
+    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aliases: aliases(&select.items), aggregates: vec![] };
     let mut projection = vec![];
     for item in &select.items {
         match item {
@@ -174,7 +174,7 @@ fn order_key(key: &ast::OrderByExpr, select: &Select, projection: &[Output], sco
 /// A position, the name of a result column, or else an expression over the rows below.
 fn order_expr(node: &ast::Expr, select: &Select, projection: &[Output], scope: &mut dyn Scope) -> SqlResult<Expr> {
     let span = node.span();
-    match node {
+    match unparenthesised(node) {
         ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. }) => {
             let column = digits.parse::<usize>().ok().and_then(|number| projection.get(number.checked_sub(1)?));
             match column {

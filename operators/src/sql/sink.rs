@@ -24,15 +24,19 @@ pub(crate) fn bind_sink(statement: CreateSink, catalog: &Catalog) -> SqlResult<S
         None => {}
     }
     let (connector, known) = connector_options(&options, SINK_CONNECTORS, SINK_OPTIONS)?;
-    let of_what = connector.map_or("a sink".to_owned(), |name| format!("connector '{name}' of a sink"));
-    let mut options = CheckedOptions::check(options, &known, &of_what, name.span)?;
+    let Some(connector) = connector else {
+        let message = "a sink needs the option \"connector\"";
+        return Err(SqlError::new(SqlErrorKind::Option, name.span, message).hint("write WITH (connector = 'file', path = '…')"));
+    };
+    let options = CheckedOptions::check(options, &known, &format!("connector '{connector}' of a sink"), name.span)?;
     if options.is_true("sorted") && (metric.is_none() || emit != Emit::OnWindowClose) {
         let span = options.span("sorted").unwrap_or(name.span);
         let message = "sorted = true sorts the rows of each closed window, so it needs a metric and EMIT ON WINDOW CLOSE";
         return Err(SqlError::new(SqlErrorKind::Option, span, message));
     }
-    let connector = options.text("connector").unwrap_or_default();
-    Ok(SinkPlan { name: name.value, input: plan_input, emit, connector, options: options.rest() })
+    let mut options = options.rest();
+    options.remove("connector");
+    Ok(SinkPlan { name: name.value, input: plan_input, emit, connector: connector.to_owned(), options })
 }
 
 /// A metric, or the late rows of a stream.

@@ -66,7 +66,7 @@ pub(crate) struct WatermarkClause {
 #[derive(Debug)]
 pub(crate) enum EmitClause {
     OnWindowClose,
-    OnUpdate { every: Option<ast::Expr> },
+    OnUpdate { every: Option<Box<ast::Expr>> },
 }
 
 #[derive(Debug)]
@@ -130,6 +130,7 @@ pub(crate) struct Select {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every item is an expression")]
 pub(crate) enum SelectItem {
     Expr { expr: ast::Expr, alias: Option<Name>, span: Span },
     Wildcard { qualifier: Option<Name>, span: Span },

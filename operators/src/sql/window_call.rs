@@ -65,7 +65,7 @@ fn wrong_call(call: &WindowCall) -> SqlError {
     let (name, span) = (call.function.value.as_str(), call.function.span);
     match FUNCTIONS.iter().find(|(known, _)| *known == name) {
         Some((known, usage)) => {
-            let message = format!("{} does not take {} lengths", known.to_uppercase(), call.arguments.len());
+            let message = format!("wrong number of arguments for {}", known.to_uppercase());
             SqlError::new(SqlErrorKind::Window, span, message).hint(format!("write {usage}"))
         }
         None => {

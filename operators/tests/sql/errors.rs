@@ -247,6 +247,8 @@ const OPTIONS: &[&str] = &[
     "CREATE STREAM s (a BIGINT) WITH (connector = 'payments', splits = 0)",
     "CREATE STREAM s (a BIGINT) WITH (connector = 'payments', skew = 'much')",
     "CREATE STREAM s (a BIGINT) WITH (connector = 'nexmark', table = 'bids')",
+    "CREATE STREAM s (a BIGINT) WITH (connector = 'nexmark', rows = 5)",
+    "CREATE STREAM s (a BIGINT) WITH (connector = 'payments', start = 'then')",
     "CREATE STREAM s (a BIGINT) WITH (idle_timeout = 1000)",
     "CREATE STREAM s (a BIGINT) WITH (idle_timeout = '0s')",
     "CREATE STREAM s (a BIGINT) WITH (max_jump = '1 month')",
@@ -321,7 +323,7 @@ fn an_error_names_its_place() {
         (error.line, error.column)
     };
     assert_eq!(place("SELECT"), (1, 7));
-    assert_eq!(place("SHOW STREAMS;\r\n\tSELECT * FROM \u{fc}\u{1F980}\u{fc}, t"), (2, 20));
+    assert_eq!(place("SHOW STREAMS;\r\n\tSELECT * FROM \u{fc}\u{1F980}\u{fc}, t"), (2, 19));
     assert_eq!(place("CREATE STREAM s (a INT,\n\n  \u{e9} NONSENSE)"), (3, 5));
 }
 

@@ -89,49 +89,182 @@ fn check(select: &str, expected: Expect) {
 
 #[test]
 fn projections_and_filters() {
-    check("SELECT channel, payments * 2 AS twice, volume FROM rates WHERE live", expect![[r#""#]]);
-    check("SELECT channel, window_end FROM rates WHERE risk > 0 AND closed", expect![[r#""#]]);
-    check("SELECT payments FROM rates WHERE channel = 'nobody'", expect![[r#""#]]);
-    check("SELECT 1 AS one FROM rates WHERE channel IS NULL", expect![[r#""#]]);
+    check(
+        "SELECT channel, payments * 2 AS twice, volume FROM rates WHERE live",
+        expect![[r#"
+        channel | twice | volume
+        visa | 24 | 200.00
+        amex | 0 | -0.05
+        maestro | 14 | 0.99
+         | 2 | 0.01"#]],
+    );
+    check(
+        "SELECT channel, window_end FROM rates WHERE risk > 0 AND closed",
+        expect![[r#"
+        channel | window_end
+        visa | 1970-01-01 00:01:00.000000"#]],
+    );
+    check("SELECT payments FROM rates WHERE channel = 'nobody'", expect!["payments"]);
+    check(
+        "SELECT 1 AS one FROM rates WHERE channel IS NULL",
+        expect![[r#"
+        one
+        1"#]],
+    );
 }
 
 #[test]
 fn order_limit_and_offset() {
-    check("SELECT channel, payments FROM rates ORDER BY channel, payments DESC", expect![[r#""#]]);
-    check("SELECT channel, payments FROM rates ORDER BY 1 DESC, 2 LIMIT 4", expect![[r#""#]]);
-    check("SELECT channel FROM rates ORDER BY volume NULLS FIRST LIMIT 2", expect![[r#""#]]);
-    check("SELECT channel, risk FROM rates ORDER BY risk DESC NULLS LAST, channel OFFSET 1", expect![[r#""#]]);
-    check("SELECT channel FROM rates ORDER BY payments OFFSET 100", expect![[r#""#]]);
-    check("SELECT channel FROM rates LIMIT 0", expect![[r#""#]]);
+    check(
+        "SELECT channel, payments FROM rates ORDER BY channel, payments DESC",
+        expect![[r#"
+        channel | payments
+         | 1
+        amex | 3
+        amex | 0
+        maestro | 7
+        visa | 12
+        visa | 10
+        NULL | 7"#]],
+    );
+    check(
+        "SELECT channel, payments FROM rates ORDER BY 1 DESC, 2 LIMIT 4",
+        expect![[r#"
+        channel | payments
+        NULL | 7
+        visa | 10
+        visa | 12
+        maestro | 7"#]],
+    );
+    check(
+        "SELECT channel FROM rates ORDER BY volume NULLS FIRST LIMIT 2",
+        expect![[r#"
+        channel
+        amex
+        amex"#]],
+    );
+    check(
+        "SELECT channel, risk FROM rates ORDER BY risk DESC NULLS LAST, channel OFFSET 1",
+        expect![[r#"
+        channel | risk
+         | Infinity
+        maestro | 1e+300
+        visa | 0.5
+        visa | -0
+        NULL | 0
+        amex | NULL"#]],
+    );
+    check("SELECT channel FROM rates ORDER BY payments OFFSET 100", expect!["channel"]);
+    check("SELECT channel FROM rates LIMIT 0", expect!["channel"]);
 }
 
 #[test]
 fn groups() {
-    check("SELECT channel, SUM(payments) AS n, MAX(volume) AS top FROM rates GROUP BY channel ORDER BY n DESC, channel", expect![[r#""#]]);
-    check("SELECT channel, COUNT(*) AS n FROM rates GROUP BY channel", expect![[r#""#]]);
-    check("SELECT COUNT(*), COUNT(volume), AVG(payments) AS mean, SUM(volume) FROM rates", expect![[r#""#]]);
-    check("SELECT COUNT(*), SUM(payments), MIN(channel) FROM rates WHERE false", expect![[r#""#]]);
-    check("SELECT channel, COUNT(*) FROM rates WHERE false GROUP BY channel", expect![[r#""#]]);
-    check("SELECT channel FROM rates GROUP BY channel HAVING COUNT(*) > 1 ORDER BY MIN(payments)", expect![[r#""#]]);
-    check("SELECT live, COUNT(*) FILTER (WHERE payments > 5) AS busy FROM rates GROUP BY live", expect![[r#""#]]);
-    check("SELECT risk = 0 AS zero, COUNT(*) AS n FROM rates GROUP BY zero", expect![[r#""#]]);
-    check("SELECT ARG_MAX(channel, payments) AS most, ARG_MIN(channel, live) AS first FROM rates", expect![[r#""#]]);
+    check(
+        "SELECT channel, SUM(payments) AS n, MAX(volume) AS top FROM rates GROUP BY channel ORDER BY n DESC, channel",
+        expect![[r#"
+        channel | n | top
+        visa | 22 | 200.00
+        maestro | 7 | 0.99
+        NULL | 7 | 1.00
+        amex | 3 | -0.05
+         | 1 | 0.01"#]],
+    );
+    check(
+        "SELECT channel, COUNT(*) AS n FROM rates GROUP BY channel",
+        expect![[r#"
+        channel | n
+         | 1
+        amex | 2
+        maestro | 1
+        visa | 2
+        NULL | 1"#]],
+    );
+    check(
+        "SELECT COUNT(*), COUNT(volume), AVG(payments) AS mean, SUM(volume) FROM rates",
+        expect![[r#"
+        count | count | mean | sum
+        7 | 6 | 5.714285714285714 | 325.40"#]],
+    );
+    check(
+        "SELECT COUNT(*), SUM(payments), MIN(channel) FROM rates WHERE false",
+        expect![[r#"
+        count | sum | min
+        0 | NULL | NULL"#]],
+    );
+    check("SELECT channel, COUNT(*) FROM rates WHERE false GROUP BY channel", expect!["channel | count"]);
+    check(
+        "SELECT channel FROM rates GROUP BY channel HAVING COUNT(*) > 1 ORDER BY MIN(payments)",
+        expect![[r#"
+        channel
+        amex
+        visa"#]],
+    );
+    check(
+        "SELECT live, COUNT(*) FILTER (WHERE payments > 5) AS busy FROM rates GROUP BY live",
+        expect![[r#"
+        live | busy
+        false | 2
+        true | 2"#]],
+    );
+    check(
+        "SELECT risk = 0 AS zero, COUNT(*) AS n FROM rates GROUP BY zero",
+        expect![[r#"
+        zero | n
+        false | 4
+        true | 2
+        NULL | 1"#]],
+    );
+    check(
+        "SELECT ARG_MAX(channel, payments) AS most, ARG_MIN(channel, live) AS first FROM rates",
+        expect![[r#"
+        most | first
+        visa | amex"#]],
+    );
 }
 
 #[test]
 fn distinct() {
-    check("SELECT DISTINCT channel FROM rates ORDER BY channel LIMIT 3", expect![[r#""#]]);
-    check("SELECT DISTINCT risk FROM rates WHERE risk = 0", expect![[r#""#]]);
+    check(
+        "SELECT DISTINCT channel FROM rates ORDER BY channel LIMIT 3",
+        expect![[r#"
+        channel
+
+        amex
+        maestro"#]],
+    );
+    check(
+        "SELECT DISTINCT risk FROM rates WHERE risk = 0",
+        expect![[r#"
+        risk
+        -0"#]],
+    );
 }
 
 /// An error of a row fails the SELECT, but only where the row's value is needed.
 #[test]
 fn errors_of_rows() {
-    check("SELECT 10 / payments FROM rates", expect![[r#""#]]);
-    check("SELECT 10 / payments AS x FROM rates WHERE payments > 9", expect![[r#""#]]);
-    check("SELECT 10 / payments AS x FROM rates ORDER BY payments DESC LIMIT 1", expect![[r#""#]]);
-    check("SELECT SUM(10 / payments) FILTER (WHERE payments > 5) AS x FROM rates", expect![[r#""#]]);
-    check("SELECT SUM(10 / payments) AS x FROM rates", expect![[r#""#]]);
+    check("SELECT 10 / payments FROM rates", expect!["error: 10 / payments: division by zero"]);
+    check(
+        "SELECT 10 / payments AS x FROM rates WHERE payments > 9",
+        expect![[r#"
+        x
+        1
+        0"#]],
+    );
+    check(
+        "SELECT 10 / payments AS x FROM rates ORDER BY payments DESC LIMIT 1",
+        expect![[r#"
+        x
+        0"#]],
+    );
+    check(
+        "SELECT SUM(10 / payments) FILTER (WHERE payments > 5) AS x FROM rates",
+        expect![[r#"
+        x
+        3"#]],
+    );
+    check("SELECT SUM(10 / payments) AS x FROM rates", expect!["error: 10 / payments: division by zero"]);
 }
 
 /// Groups depend on the set of rows alone: every rotation and cut of the input gives the same answer.

@@ -19,9 +19,46 @@ FROM payments GROUP BY EXTRACT(HOUR FROM event_time), 2, 3",
 ];
 
 const WORDS: [&str; 40] = [
-    "SELECT", "FROM", "(", ")", ",", ";", "*", "GROUP BY", "window_start", "COUNT(*)", "'", "\"", "--", "/*", "*/", "NULL", "INTERVAL", "'1'", "1e999",
-    "99999999999999999999999999999999999999999", "::", "CASE", "END", "NOT", "IN", "BETWEEN", "AND", "-", "+", "$1", "$$", "WITH", "AS", "\u{e9}", "\u{1F980}",
-    "\0", "TABLE", "channel", "OVER ()", "FILTER (WHERE",
+    "SELECT",
+    "FROM",
+    "(",
+    ")",
+    ",",
+    ";",
+    "*",
+    "GROUP BY",
+    "window_start",
+    "COUNT(*)",
+    "'",
+    "\"",
+    "--",
+    "/*",
+    "*/",
+    "NULL",
+    "INTERVAL",
+    "'1'",
+    "1e999",
+    "99999999999999999999999999999999999999999",
+    "::",
+    "CASE",
+    "END",
+    "NOT",
+    "IN",
+    "BETWEEN",
+    "AND",
+    "-",
+    "+",
+    "$1",
+    "$$",
+    "WITH",
+    "AS",
+    "\u{e9}",
+    "\u{1F980}",
+    "\0",
+    "TABLE",
+    "channel",
+    "OVER ()",
+    "FILTER (WHERE",
 ];
 
 /// xorshift64*: enough to pick places.
@@ -39,6 +76,9 @@ impl Random {
 /// One change at a random place.
 fn mutate(script: &str, random: &mut Random) -> String {
     let mut words: Vec<&str> = script.split_inclusive([' ', '(', ',', ')']).collect();
+    if words.is_empty() {
+        return WORDS[random.below(WORDS.len())].to_owned();
+    }
     let place = random.below(words.len());
     match random.below(6) {
         0 => drop(words.remove(place)),

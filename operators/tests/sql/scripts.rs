@@ -3,6 +3,7 @@
 use expect_test::ExpectFile;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, SqlError, Statement, bind_script, describe};
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 /// What most cases build on.
 pub(crate) const BASE: &str = "\
@@ -25,10 +26,11 @@ CREATE SINK late_out FROM payments_late WITH (connector = 'stdout');
 
 /// The catalog after [`BASE`].
 pub(crate) fn base() -> Catalog {
-    match bind_script(BASE, &Catalog::default()) {
+    static CATALOG: LazyLock<Catalog> = LazyLock::new(|| match bind_script(BASE, &Catalog::default()) {
         Ok(script) => script.catalog,
         Err(error) => panic!("the base script must bind: {error}"),
-    }
+    });
+    CATALOG.clone()
 }
 
 /// Binds a script on top of [`BASE`].

@@ -5,7 +5,9 @@ use expect_test::expect_file;
 
 /// A metric over that FROM clause.
 fn over(from: &str) -> String {
-    format!("CREATE METRIC m AS SELECT channel, window_start, window_end, COUNT(*) AS n FROM {from} GROUP BY channel, window_start, window_end")
+    format!(
+        "CREATE METRIC m AS SELECT channel, window_start, window_end, COUNT(*) AS n FROM {from} GROUP BY channel, window_start, window_end"
+    )
 }
 
 fn check_windows(froms: &[&str], snapshot: expect_test::ExpectFile) {

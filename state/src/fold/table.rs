@@ -167,7 +167,11 @@ impl Table {
                 }
             }
         }
-        if plain { self.add_words(&increments) } else { self.combine_words(&increments) }
+        if plain {
+            self.add_words(&increments)
+        } else {
+            self.combine_words(&increments)
+        }
         self.increments = increments;
     }
 
@@ -285,7 +289,7 @@ impl Table {
 
     /// Values of one accumulator in these cells; `None` if all are identity.
     fn column(&self, accumulator: usize, cells: &[u32]) -> Option<AccumulatorColumn> {
-                match self.places[accumulator] {
+        match self.places[accumulator] {
             Place::Field(field) => {
                 let counts: Vec<u64> = cells.iter().map(|&cell| self.field(cell, field)).collect();
                 counts.iter().any(|&count| count != 0).then_some(AccumulatorColumn::Count(counts))

@@ -161,7 +161,11 @@ impl Harness {
         }
         if !reading.is_empty() && random.once_in(2) {
             let split = random.pick(&reading);
-            if self.change.is_some() && random.once_in(3) { self.place_barrier(split) } else { self.read(split, random) }
+            if self.change.is_some() && random.once_in(3) {
+                self.place_barrier(split)
+            } else {
+                self.read(split, random)
+            }
             self.finish_change();
             return false;
         }
@@ -376,8 +380,7 @@ impl Harness {
         let mut reference = None;
         for copy in copies {
             let splits = || self.feeders.iter().filter_map(|feeder| feeder.applied_at(&copy.replica)).collect::<Vec<SplitRows>>();
-            let reference =
-                reference.get_or_insert_with(|| Reference::new(&self.script.stream, &self.reference_metrics(), &splits()));
+            let reference = reference.get_or_insert_with(|| Reference::new(&self.script.stream, &self.reference_metrics(), &splits()));
             let view = copy.replica.view();
             assert_eq!((view.frontier(), view.seen()), (reference.frontier, reference.seen));
             for position in 0..self.metrics.len() {

@@ -69,11 +69,8 @@ fn check(first_seed: u64, shape: ScriptShape, changes: bool) {
             false => Harness::new(&script, &splits, run),
             true => {
                 let (first, joining) = splits.split_at(1 + random.index(splits.len()));
-                let changes = Changes {
-                    first_metrics: 1 + random.index(script.metrics.len()),
-                    drops: random.index(3),
-                    joining: joining.to_vec(),
-                };
+                let changes =
+                    Changes { first_metrics: 1 + random.index(script.metrics.len()), drops: random.index(3), joining: joining.to_vec() };
                 Harness::with_changes(&script, first, run, changes)
             }
         };

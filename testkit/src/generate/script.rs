@@ -16,8 +16,7 @@ pub struct ScriptShape {
     pub fallible: bool,
 }
 
-const KEYS: [&[&str]; 9] =
-    [&["k"], &["k"], &["n"], &[], &["k", "n"], &["flag", "k", "day"], &["x"], &["amount", "tiny"], &["upper(k)"]];
+const KEYS: [&[&str]; 9] = [&["k"], &["k"], &["n"], &[], &["k", "n"], &["flag", "k", "day"], &["x"], &["amount", "tiny"], &["upper(k)"]];
 const FALLIBLE_KEYS: [&[&str]; 2] = [&["100 / tiny"], &["k", "100 / i"]];
 
 const LIGHT: [&str; 22] = [

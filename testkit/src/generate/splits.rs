@@ -106,7 +106,9 @@ fn batch(random: &mut Random, shape: SplitsShape, rows: usize, time_us: &mut i64
         Arc::new(some(random, nulls, rows, |r| r.once_in(2)).into_iter().collect::<BooleanArray>()),
         Arc::new(some(random, nulls, rows, |r| r.between(-3, 3) as i16).into_iter().collect::<Int16Array>()),
         Arc::new(some(random, nulls, rows, |r| r.between(-5, 20) as i32).into_iter().collect::<Int32Array>()),
-        Arc::new(some(random, nulls, rows, amount).into_iter().collect::<Decimal128Array>().with_precision_and_scale(18, 2).expect("valid")),
+        Arc::new(
+            some(random, nulls, rows, amount).into_iter().collect::<Decimal128Array>().with_precision_and_scale(18, 2).expect("valid"),
+        ),
         Arc::new(some(random, nulls, rows, extreme_integer).into_iter().collect::<Int64Array>()),
         Arc::new(some(random, nulls, rows, |r| awkward_float(r) as f32).into_iter().collect::<Float32Array>()),
         Arc::new(some(random, nulls, rows, awkward_float).into_iter().collect::<Float64Array>()),
@@ -151,7 +153,11 @@ fn key_number(key: u64) -> i64 {
 }
 
 fn amount(random: &mut Random) -> i128 {
-    if random.once_in(20) { i128::from(random.between(-999_999_999_999_999_999, 999_999_999_999_999_999)) } else { random.between(-500, 1500).into() }
+    if random.once_in(20) {
+        i128::from(random.between(-999_999_999_999_999_999, 999_999_999_999_999_999))
+    } else {
+        random.between(-500, 1500).into()
+    }
 }
 
 fn extreme_integer(random: &mut Random) -> i64 {

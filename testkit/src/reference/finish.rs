@@ -3,7 +3,9 @@
 use super::judge::JudgedSplit;
 use super::{KeyWindow, WindowResult};
 use crate::rows::row_text;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema};
@@ -71,8 +73,7 @@ fn folded(accumulator: &Accumulator, parts: &[Part]) -> AccumulatorColumn {
         let rows: Vec<u32> = (0..part.rows.num_rows() as u32).collect();
         let filter = accumulator.filter().map(|filter| truth(&filter.evaluate(&part.rows, None).values));
         let needed = filter.as_ref().map(|filter| filter.values());
-        let inputs: Vec<ArrayRef> =
-            accumulator.inputs().iter().map(|input| input.evaluate(&part.rows, needed).values).collect();
+        let inputs: Vec<ArrayRef> = accumulator.inputs().iter().map(|input| input.evaluate(&part.rows, needed).values).collect();
         let stamps = RowStamps { event_times_us: &part.times_us, split: part.split, offsets: RowOffsets::Each(&part.offsets) };
         fold(accumulator, &inputs, filter.as_ref(), &rows, &vec![0; rows.len()], &stamps, &mut cell);
     }

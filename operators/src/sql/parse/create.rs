@@ -141,7 +141,7 @@ fn emit(cursor: &mut Cursor) -> SqlResult<Option<(EmitClause, Span)>> {
     if !cursor.words(&["ON", "UPDATE"]) {
         return Err(cursor.expected("ON WINDOW CLOSE or ON UPDATE"));
     }
-    let every = if cursor.word("EVERY") { Some(cursor.expr()?) } else { None };
+    let every = if cursor.word("EVERY") { Some(Box::new(cursor.expr()?)) } else { None };
     Ok(Some((EmitClause::OnUpdate { every }, span)))
 }
 

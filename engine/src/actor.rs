@@ -52,10 +52,10 @@ impl Actor {
     /// Applies a delta; returns what the coordinator should know.
     pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Option<Fact> {
         for mark in &delta.stamp.marks {
-            if let Mark::Barrier { epoch, plan, .. } = mark
+            if let Mark::Barrier { plan, .. } = mark
                 && *plan > self.replica.plan_version()
             {
-                self.replica.adopt(self.stream.plan_of(*plan), *epoch);
+                self.replica.adopt(self.stream.plan_of(*plan));
             }
         }
         if self.primary {
@@ -237,7 +237,7 @@ impl Actor {
 
     /// Takes over a plan where no chain can bring it: the stream has no live split.
     pub(crate) fn adopt(&mut self, plan: &Arc<raympp_operators::sharing::SharedPlan>) {
-        self.replica.adopt(Arc::clone(plan), self.acked);
+        self.replica.adopt(Arc::clone(plan));
     }
 
     /// When it wants to be stepped although nothing arrives.

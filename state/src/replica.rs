@@ -85,10 +85,12 @@ enum StoreState {
     Sessions(SessionStore),
 }
 
-/// A metric that was added while rows flowed: until every split has passed its barrier, its first window is unknown.
+/// Metrics that were added while rows flowed: until every split has passed the barrier that brought them, their first window is
+/// unknown. A split has passed it once it shows a barrier with that plan or a later one: a split that joined behind it may be the first.
 struct Joining {
-    epoch: Epoch,
+    plan: PlanVersion,
     waiting: BTreeSet<SplitId>,
+    passed: BTreeSet<SplitId>,
     /// Highest event time before the barrier, in the splits that have passed it or had ended before it.
     seen: EventTime,
     metrics: Vec<MetricId>,
@@ -204,20 +206,20 @@ impl Replica {
     }
 
     /// Takes over a plan that a barrier brings, before the delta with the barrier's mark is applied. Older plans change nothing.
-    pub fn adopt(&mut self, plan: Arc<SharedPlan>, epoch: Epoch) {
+    pub fn adopt(&mut self, plan: Arc<SharedPlan>) {
         if plan.version <= self.plan.version {
             return;
         }
-        let known: BTreeSet<MetricId> = self.plan.metrics.iter().map(|metric| metric.id).collect();
-        let new: Vec<MetricId> = plan.metrics.iter().map(|metric| metric.id).filter(|id| !known.contains(id)).collect();
-        if !new.is_empty() {
-            new.iter().for_each(|&metric| {
-                self.first_after.insert(metric, EventTime::MAX);
-            });
-            let waiting = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
-            let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
-            let seen = ended.max().unwrap_or(EventTime::MIN);
-            self.joining.push(Joining { epoch, waiting, seen, metrics: new });
+        let mut new: BTreeMap<PlanVersion, Vec<MetricId>> = BTreeMap::new();
+        for metric in plan.metrics.iter().filter(|metric| metric.since > self.plan.version) {
+            self.first_after.insert(metric.id, EventTime::MAX);
+            new.entry(metric.since).or_default().push(metric.id);
+        }
+        let waiting: BTreeSet<SplitId> = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
+        let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
+        let seen = ended.max().unwrap_or(EventTime::MIN);
+        for (plan, metrics) in new {
+            self.joining.push(Joining { plan, waiting: waiting.clone(), passed: BTreeSet::new(), seen, metrics });
         }
         self.set_plan(plan);
         self.finish_joining();
@@ -380,22 +382,31 @@ impl Replica {
 
     fn pass(&mut self, split: SplitId, mark: &Mark) {
         match mark {
-            Mark::Barrier { epoch, splits, .. } => {
+            Mark::Barrier { epoch, splits, plan } => {
                 self.splits.get_mut(&split).expect("known").barrier = *epoch;
                 for &listed in splits.iter() {
                     self.add_split(listed, self.frontier);
                 }
-                let seen = self.splits[&split].watermark.max_event_time;
-                for joining in self.joining.iter_mut().filter(|joining| joining.epoch <= *epoch) {
-                    // A split that has passed the metric's barrier may pass later ones before the others pass the first.
-                    if joining.waiting.remove(&split) {
-                        joining.seen = joining.seen.max(seen);
-                    }
-                }
+                self.pass_joining(split, splits, *plan);
                 self.finish_joining();
             }
             Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
             Mark::End => self.end_split(split),
+        }
+    }
+
+    /// Notes for metrics that join that a split has shown a barrier with this plan, whose epoch has these splits.
+    fn pass_joining(&mut self, split: SplitId, listed: &[SplitId], plan: PlanVersion) {
+        let seen = self.splits[&split].watermark.max_event_time;
+        for joining in &mut self.joining {
+            if plan < joining.plan {
+                // These were there before the metrics' barrier, and the replica may only now hear of them.
+                let ended = |split: &SplitId| self.splits[split].ended;
+                joining.waiting.extend(listed.iter().filter(|split| !ended(split) && !joining.passed.contains(split)));
+            } else if joining.waiting.remove(&split) {
+                joining.seen = joining.seen.max(seen);
+                joining.passed.insert(split);
+            }
         }
     }
 

@@ -8,7 +8,11 @@ mod exactly_once;
 mod harness;
 #[path = "state/memory.rs"]
 mod memory;
+#[path = "state/plans.rs"]
+mod plans;
 #[path = "state/random_streams.rs"]
 mod random_streams;
+#[path = "state/readers.rs"]
+mod readers;
 #[path = "state/small.rs"]
 mod small;

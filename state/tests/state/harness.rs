@@ -515,8 +515,8 @@ impl Copy {
     fn deliver(&mut self, split: usize, plans: &[Arc<SharedPlan>]) {
         let Some(delta) = self.inbox[split].pop_front() else { return };
         for mark in &delta.stamp.marks {
-            if let Mark::Barrier { epoch, plan, .. } = mark {
-                self.replica.adopt(Arc::clone(&plans[plan.0 as usize - 1]), *epoch);
+            if let Mark::Barrier { plan, .. } = mark {
+                self.replica.adopt(Arc::clone(&plans[plan.0 as usize - 1]));
             }
         }
         assert_eq!(self.replica.apply(&delta), Applied::Yes);

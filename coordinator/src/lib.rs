@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Who decides: epochs, barriers, joins of splits and changes of plans, as a pure state machine.
+//!
+//! Facts go in, actions come out; there is no I/O, no thread and no clock in here (time arrives as a fact). The engine drives it in
+//! process. What it decides per stream: when barrier n is marked, which splits take part in epoch n, under which plan version rows
+//! go on after it, with which floor a split joins, and when epoch n is committed.
+
+mod epochs;
+
+pub use epochs::{Action, Coordinator, Fact};

@@ -13,8 +13,8 @@
 //! retracting a cell undoes merging it.
 //!
 //! Modules in reading order: [`aggregate`] and [`names`] are SQL's side; [`lower`] takes aggregates apart; [`wide`] and [`fixed_point`]
-//! are the arithmetic of exact sums; [`column`] and [`sum_column`] hold cells; [`heavy`] those of variable size; [`fold`] puts rows into
-//! cells; [`finish`] and [`rounding`] make results.
+//! are the arithmetic of exact sums; [`mod@column`] and [`sum_column`] hold cells; [`heavy`] those of variable size; [`mod@fold`] puts rows into
+//! cells; [`finish`] and `rounding` make results.
 
 pub mod aggregate;
 mod bytes;

@@ -7,8 +7,14 @@
 use crate::accumulator::Aggregate;
 use crate::expr::Expr;
 use crate::window::Window;
-use raympp_types::{DataType, Field, Schema};
+use raympp_types::{DataType, Field, Schema, Value};
 use std::collections::BTreeMap;
+
+/// Columns that reading a metric adds to its own: `closed`, then `live`.
+pub const METRIC_FLAGS: [&str; 2] = ["closed", "live"];
+
+/// Column that EMIT ON UPDATE adds to a metric's: `upsert` or `delete`.
+pub const CHANGELOG_COLUMN: &str = "op";
 
 /// Options of a WITH clause: lower-case name → value as written, without quotes.
 pub type Options = BTreeMap<String, String>;
@@ -94,7 +100,7 @@ pub struct MetricPlan {
     pub retention_us: i64,
     /// Counts from offset 0 even if added later.
     pub backfill: bool,
-    /// Rows that fail evaluation: what the stream says, unless the metric says otherwise.
+    /// The statement as written.
     pub definition: String,
 }
 
@@ -119,6 +125,75 @@ impl MetricPlan {
     /// Columns of the result.
     pub fn output_schema(&self) -> Schema {
         Schema::new(self.output.iter().map(|column| Field::new(column.name.clone(), column.expr.data_type())).collect())
+    }
+}
+
+impl MetricPlan {
+    /// Columns of what SELECT reads: the result's, then [`METRIC_FLAGS`].
+    pub fn readable_schema(&self) -> Schema {
+        let mut schema = self.output_schema();
+        schema.fields.extend(METRIC_FLAGS.map(|flag| Field::new(flag, DataType::Boolean)));
+        schema
+    }
+
+    /// For each key the result column that holds it as it is; `None` if SELECT leaves a key out or only shows something made of it.
+    pub fn key_outputs(&self) -> Option<Vec<usize>> {
+        (0..self.keys.len()).map(|key| self.output.iter().position(|column| column.expr.as_column() == Some(key))).collect()
+    }
+}
+
+/// One key of ORDER BY.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderKey {
+    /// Over the same row as the projection.
+    pub expr: Expr,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST; PostgreSQL's default is last for ASC, first for DESC.
+    pub nulls_first: bool,
+}
+
+/// GROUP BY of a SELECT. Rows above see the *group row*: the keys, then the aggregates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelectGroups {
+    /// Over the input; empty: one group, there even without rows.
+    pub keys: Vec<Key>,
+    /// The distinct aggregates, in order of appearance.
+    pub aggregates: Vec<Aggregate>,
+    /// HAVING, BOOLEAN, over the group row.
+    pub having: Option<Expr>,
+}
+
+/// SELECT over a metric. Evaluated in this order: filter, groups, having, order, projection, distinct, offset, limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelectPlan {
+    /// The metric read.
+    pub metric: String,
+    /// Its readable columns ([`MetricPlan::readable_schema`]).
+    pub input: Schema,
+    /// WHERE, BOOLEAN, over the input.
+    pub filter: Option<Expr>,
+    /// GROUP BY or aggregates; `None` for a plain projection.
+    pub groups: Option<SelectGroups>,
+    /// SELECT, over the group row if there are groups, else over the input.
+    pub projection: Vec<Output>,
+    /// SELECT DISTINCT; then every key of ORDER BY is one of the projection.
+    pub distinct: bool,
+    /// ORDER BY, over the same row as the projection.
+    pub order_by: Vec<OrderKey>,
+    /// LIMIT.
+    pub limit: Option<u64>,
+    /// OFFSET.
+    pub offset: u64,
+    /// A value for each key of the metric, of the key's type, if WHERE lets only rows of that one key through. The filter still
+    /// applies; this only says where to look.
+    pub point: Option<Vec<Value>>,
+}
+
+impl SelectPlan {
+    /// Columns of the result; names may repeat, as in PostgreSQL.
+    pub fn output_schema(&self) -> Schema {
+        Schema::new(self.projection.iter().map(|column| Field::new(column.name.clone(), column.expr.data_type())).collect())
     }
 }
 

@@ -1,4 +1,5 @@
 //! Scalar expressions: each operator and function over NULLs, extremes and errors; what is needed of a row; types and their errors.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 #[path = "expr/support.rs"]
 mod support;

@@ -1,4 +1,5 @@
 //! Key codes: golden bytes, order, equality and the way back. The reference for order is written here, value by value.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int16Array,

@@ -9,8 +9,8 @@
 //! its capacity comes.
 
 use arc_swap::ArcSwapOption;
-use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn};
 use raympp_operators::accumulator::wide::{wide_add, wide_extend, wide_from_i64, wide_shrink, wide_sub};
+use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -97,7 +97,11 @@ impl Column {
 
     fn combine_wide<const N: usize>(&self, id: usize, capacity: usize, value: &[u64; N], negative: bool) {
         let mut cell = self.load_wide::<N>(id);
-        if negative { wide_sub(&mut cell, value) } else { wide_add(&mut cell, value) };
+        if negative {
+            wide_sub(&mut cell, value)
+        } else {
+            wide_add(&mut cell, value)
+        };
         self.store_wide(id, capacity, &cell);
     }
 
@@ -140,8 +144,8 @@ impl Column {
 
     fn retract_heavy(&self, id: usize, capacity: usize, other: &Heavy) {
         self.change_heavy(id, capacity, |value| {
-            let mine = value.as_mut().expect("what is retracted was merged before");
-            Arc::make_mut(mine).retract(other);
+            // Sums of floats may have cancelled out, so that nothing is there although this was merged.
+            Arc::make_mut(value.get_or_insert_with(|| Arc::new(other.empty()))).retract(other);
         });
     }
 
@@ -262,9 +266,10 @@ impl Column {
 
     fn bytes(&self) -> usize {
         let words = self.words.get().map_or(0, |w| w.len()) + self.high.get().map_or(0, |w| w.len());
-        let heavy = self.heavy.get().map_or(0, |cells| {
-            cells.iter().map(|cell| 8 + cell.load().as_ref().map_or(0, |heavy| heavy.memory_bytes())).sum()
-        });
+        let heavy = self
+            .heavy
+            .get()
+            .map_or(0, |cells| cells.iter().map(|cell| 8 + cell.load().as_ref().map_or(0, |heavy| heavy.memory_bytes())).sum());
         words * 8 + heavy
     }
 }

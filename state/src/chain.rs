@@ -63,6 +63,7 @@ pub struct Chain {
     watermark: RunningWatermark,
     fold: StreamFold,
     uncounted: Uncounted,
+    late: u64,
     /// The partition that owns the split's counts.
     counts_in: PartitionId,
 }
@@ -80,7 +81,7 @@ impl Chain {
     ) -> Chain {
         let counts_in = key_groups.partition(KeyHash::of(&split.0.to_be_bytes()));
         let fold = StreamFold::new(plan, key_groups);
-        Chain { split, term, options, from: at, to: at, watermark, fold, uncounted: Uncounted::default(), counts_in }
+        Chain { split, term, options, from: at, to: at, watermark, fold, uncounted: Uncounted::default(), late: 0, counts_in }
     }
 
     /// Whose chain it is.
@@ -101,6 +102,11 @@ impl Chain {
     /// How many more rows may be pushed before a flush.
     pub fn room(&self) -> u64 {
         FLUSH_ROWS_MAX - self.fold.rows()
+    }
+
+    /// Late rows since the chain was opened.
+    pub fn late_rows(&self) -> u64 {
+        self.late
     }
 
     /// As of the last row.
@@ -141,7 +147,8 @@ impl Chain {
         if judged.active.as_ref().is_some_and(|active| active.count_set_bits() == 0) {
             return rejected;
         }
-        let offsets = RowOffsets { first: rows.from.0, relative: rows.row_offsets };
+        let absolute: Option<Vec<u64>> = rows.row_offsets.map(|offsets| offsets.iter().map(|&o| rows.from.0 + u64::from(o)).collect());
+        let offsets = absolute.as_deref().map_or(RowOffsets::From(rows.from), RowOffsets::Each);
         let batch = Batch {
             columns: rows.batch.columns(),
             rows: rows.batch.num_rows(),
@@ -158,6 +165,7 @@ impl Chain {
 
     fn keep_late(&mut self, batch: &RecordBatch, late: &[u32]) {
         self.uncounted.late += late.len() as u64;
+        self.late += late.len() as u64;
         if self.options.keep_late_rows && !late.is_empty() {
             let rows = arrow::compute::take_record_batch(batch, &UInt32Array::from(late.to_vec())).expect("rows of the batch");
             self.uncounted.late_rows.push(rows);

@@ -9,8 +9,8 @@
 
 use crate::delta::DictionaryChange;
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Int16Type, Int32Type, Int64Type, Utf8Type};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Int16Type, Int32Type, Int64Type, Utf8Type};
 use hashbrown::HashTable;
 use raympp_operators::keycode::KeyEncoder;
 use raympp_types::{KeyGroups, KeyHash, PartitionId};
@@ -129,9 +129,15 @@ impl SenderKeys {
                 self.local_ids_of_codes(column.as_dictionary::<Int32Type>(), columns, active, ids);
             }
             ArrowType::Utf8 if column.null_count() == 0 => self.local_ids_of_bytes(column.as_string::<i32>(), columns, active, ids),
-            ArrowType::Int64 if column.null_count() == 0 => self.local_ids_of_integers(column.as_primitive::<Int64Type>(), columns, active, ids),
-            ArrowType::Int32 if column.null_count() == 0 => self.local_ids_of_integers(column.as_primitive::<Int32Type>(), columns, active, ids),
-            ArrowType::Int16 if column.null_count() == 0 => self.local_ids_of_integers(column.as_primitive::<Int16Type>(), columns, active, ids),
+            ArrowType::Int64 if column.null_count() == 0 => {
+                self.local_ids_of_integers(column.as_primitive::<Int64Type>(), columns, active, ids)
+            }
+            ArrowType::Int32 if column.null_count() == 0 => {
+                self.local_ids_of_integers(column.as_primitive::<Int32Type>(), columns, active, ids)
+            }
+            ArrowType::Int16 if column.null_count() == 0 => {
+                self.local_ids_of_integers(column.as_primitive::<Int16Type>(), columns, active, ids)
+            }
             _ => self.local_ids_of_rows(columns, column.len(), active, ids),
         }
     }
@@ -195,7 +201,7 @@ impl SenderKeys {
         columns: &[ArrayRef],
         active: Option<&BooleanBuffer>,
         ids: &mut Vec<u32>,
-    ){
+    ) {
         let encoder = KeyEncoder::new(columns);
         for row in 0..column.len() {
             let raw = column.value(row).as_bytes();

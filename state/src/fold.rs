@@ -15,8 +15,8 @@ use crate::delta::{DeltaPart, Placement, StoreDelta};
 use crate::dictionary::SenderKeys;
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
-use inputs::Inputs;
 pub use inputs::ExprCache;
+use inputs::Inputs;
 use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_operators::window::{representable, slice_of};
@@ -67,6 +67,11 @@ struct StoreFold {
     bad: u64,
 }
 
+/// What each partition gets, by ascending partition.
+pub type Parts = Vec<(PartitionId, DeltaPart)>;
+/// Rows that could not be evaluated, by store.
+pub type BadByStore = Vec<(usize, u64)>;
+
 /// All stores of a plan, for one split's reader.
 pub struct StreamFold {
     keys: Vec<SenderKeys>,
@@ -80,14 +85,8 @@ pub struct StreamFold {
 impl StreamFold {
     /// Nothing folded yet.
     pub fn new(plan: &SharedPlan, key_groups: KeyGroups) -> StreamFold {
-        let mut fold = StreamFold {
-            keys: Vec::new(),
-            stores: Vec::new(),
-            cache: ExprCache::default(),
-            key_groups,
-            rows: 0,
-            rows_of_last_flush: 0,
-        };
+        let mut fold =
+            StreamFold { keys: Vec::new(), stores: Vec::new(), cache: ExprCache::default(), key_groups, rows: 0, rows_of_last_flush: 0 };
         fold.adopt(plan);
         fold
     }
@@ -129,8 +128,12 @@ impl StreamFold {
         failures
     }
 
-    /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store.
-    pub fn flush(&mut self) -> (Vec<(PartitionId, DeltaPart)>, Vec<(usize, u64)>) {
+    /// Everything folded since the last flush, by ascending partition, and the rows that could not be evaluated, by store. Without rows
+    /// there is nothing: a delta that holds only marks may be applied again.
+    pub fn flush(&mut self) -> (Parts, BadByStore) {
+        if self.rows == 0 {
+            return (Vec::new(), Vec::new());
+        }
         let mut parts: BTreeMap<PartitionId, DeltaPart> = BTreeMap::new();
         let mut bad = Vec::new();
         for store in self.stores.iter_mut().flatten() {
@@ -192,14 +195,7 @@ impl StoreFold {
         failed.into_iter().map(|(row, reason)| Failure { store: self.position, row, reason }).collect()
     }
 
-    fn fold_slices(
-        &mut self,
-        batch: &Batch<'_>,
-        inputs: &Inputs,
-        keys: &mut SenderKeys,
-        expected_rows: usize,
-        slice: impl Fn(i64) -> i64,
-    ) {
+    fn fold_slices(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, expected_rows: usize, slice: impl Fn(i64) -> i64) {
         let (first, last) = inputs.slice_range(batch, &slice);
         let slots = self.table.slots_with(first, last);
         let cells = slots.map(|slots| slots * keys.ids().next_power_of_two());
@@ -234,8 +230,7 @@ impl StoreFold {
         for (partition, rows) in rows_by_partition(rows, &self.ids, keys) {
             let ids = rows.iter().map(|&row| keys.route(self.ids[row as usize]).wire).collect();
             let columns = inputs.columns_of_rows(&self.store.accumulators, &rows, batch);
-            let entries =
-                StoreDelta { store: self.position, placement: Placement::Slice(slice), ids, rows: vec![1; rows.len()], columns };
+            let entries = StoreDelta { store: self.position, placement: Placement::Slice(slice), ids, rows: vec![1; rows.len()], columns };
             self.direct.push((partition, entries));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A key has an id as long as something *holds* it: a tier of a store with rows of it, a session, or a sender's dictionary that
 //! may name it. When the last holder lets go, the key is forgotten and its id is given to the next new key, lowest first, so that
-//! pages stay dense. Readers look ids up without a lock; [`KeyReader::stable`] tells them when a key was forgotten in between, since
+//! pages stay dense. Readers look ids up without a lock; [`KeyReader::forgotten`] tells them when a key was forgotten in between, since
 //! its id may by then belong to another.
 
 use arrow::array::ArrayRef;
@@ -65,14 +65,7 @@ pub struct Keys {
 impl Keys {
     /// No keys yet; `types` are those of the key columns.
     pub fn new(types: Vec<DataType>) -> Keys {
-        Keys {
-            reader: Arc::default(),
-            types,
-            keys: Vec::new(),
-            holders: Vec::new(),
-            free: BinaryHeap::new(),
-            columns: Vec::new(),
-        }
+        Keys { reader: Arc::default(), types, keys: Vec::new(), holders: Vec::new(), free: BinaryHeap::new(), columns: Vec::new() }
     }
 
     /// What readers share.
@@ -124,6 +117,11 @@ impl Keys {
     /// Canonical bytes of a key that has an id.
     pub fn key(&self, id: u32) -> &[u8] {
         self.keys[id as usize].as_deref().expect("the id belongs to a key")
+    }
+
+    /// Canonical bytes of the key that an id belongs to, if it belongs to one.
+    pub fn get(&self, id: u32) -> Option<&[u8]> {
+        self.keys.get(id as usize)?.as_deref()
     }
 
     fn forget_columns(&mut self, id: u32) {

@@ -2,7 +2,9 @@
 //!
 //! *Exactly once.* Per split the replica knows the offset it has applied. A delta `(from, to]` is applied iff `from == applied`; with
 //! `to <= applied` it is a duplicate; with `from > applied` it is held until the gap is filled; anything else is a protocol violation,
-//! which is counted and refused, never guessed at.
+//! which is counted and refused, never guessed at. Wire ids mean what the chain's earlier deltas said, so within a split term the replica
+//! also follows the chain without a gap: a duplicate it hears for the first time still teaches it the sender's dictionary. A new term
+//! starts a new dictionary, and what was held for the old one is dropped.
 //!
 //! *Closed means closed.* The frontier is the lowest watermark of the replica's splits, and windows close up to it. A delta holds
 //! only rows that were not late in their split: event time ≥ the split's watermark before them ≥ the split's watermark at any earlier
@@ -10,17 +12,21 @@
 //! at a barrier under a floor that is at least the frontier there, and a replica that has seen the barrier on any chain waits for it.
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
-use crate::block::PAGE_KEYS;
+mod close;
+mod export;
+
+pub use close::Want;
+pub use export::ExportedGroup;
+
 use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
 use crate::keys::Keys;
-use crate::result::{Bound, Groups, ResultDelta, Rows, no_rows, rows_of};
 use crate::sessions::SessionStore;
-use crate::sliced::{ClosedGroups, SealStep, SlicedStore};
+use crate::sliced::SlicedStore;
 use crate::view::{ReplicaView, StoreView};
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::RecordBatch;
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What became of a delta.
@@ -79,12 +85,24 @@ enum StoreState {
     Sessions(SessionStore),
 }
 
-/// A metric that was added while rows flowed: until every split has passed its barrier, its first window is unknown.
+/// Metrics that were added while rows flowed: until every split has passed the barrier that brought them, their first window is
+/// unknown. A split has passed it once it shows a barrier with that plan or a later one: a split that joined behind it may be the first.
 struct Joining {
-    epoch: Epoch,
+    plan: PlanVersion,
     waiting: BTreeSet<SplitId>,
+    passed: BTreeSet<SplitId>,
+    /// Highest event time before the barrier, in the splits that have passed it or had ended before it.
     seen: EventTime,
     metrics: Vec<MetricId>,
+}
+
+/// What the replica knows of the task that reads a split, under its current term.
+#[derive(Default)]
+struct Sender {
+    /// The chain has been heard up to here; `None` before its first delta.
+    heard: Option<Offset>,
+    /// Wire id → id, by key space.
+    dictionaries: HashMap<usize, Vec<u32>>,
 }
 
 /// One partition's state machine.
@@ -96,9 +114,9 @@ pub struct Replica {
     keys: Vec<Keys>,
     stores: Vec<Option<StoreState>>,
     splits: BTreeMap<SplitId, SplitProgress>,
-    held: BTreeMap<(SplitId, Offset), Arc<Delta>>,
-    /// Wire id → id, by split and key space.
-    dictionaries: HashMap<(SplitId, usize), Vec<u32>>,
+    /// Deltas ahead of what has been heard, by where they start, in order of arrival: marks may share an offset.
+    held: BTreeMap<(SplitId, Offset), VecDeque<Arc<Delta>>>,
+    senders: HashMap<SplitId, Sender>,
     frontier: EventTime,
     seen: EventTime,
     /// Windows of these metrics must start after this time to count.
@@ -128,7 +146,7 @@ impl Replica {
             stores: Vec::new(),
             splits: BTreeMap::new(),
             held: BTreeMap::new(),
-            dictionaries: HashMap::new(),
+            senders: HashMap::new(),
             frontier: EventTime::MIN,
             seen: EventTime::MIN,
             first_after: HashMap::new(),
@@ -188,18 +206,20 @@ impl Replica {
     }
 
     /// Takes over a plan that a barrier brings, before the delta with the barrier's mark is applied. Older plans change nothing.
-    pub fn adopt(&mut self, plan: Arc<SharedPlan>, epoch: Epoch) {
+    pub fn adopt(&mut self, plan: Arc<SharedPlan>) {
         if plan.version <= self.plan.version {
             return;
         }
-        let known: BTreeSet<MetricId> = self.plan.metrics.iter().map(|metric| metric.id).collect();
-        let new: Vec<MetricId> = plan.metrics.iter().map(|metric| metric.id).filter(|id| !known.contains(id)).collect();
-        if !new.is_empty() {
-            new.iter().for_each(|&metric| {
-                self.first_after.insert(metric, EventTime::MAX);
-            });
-            let waiting = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
-            self.joining.push(Joining { epoch, waiting, seen: EventTime::MIN, metrics: new });
+        let mut new: BTreeMap<PlanVersion, Vec<MetricId>> = BTreeMap::new();
+        for metric in plan.metrics.iter().filter(|metric| metric.since > self.plan.version) {
+            self.first_after.insert(metric.id, EventTime::MAX);
+            new.entry(metric.since).or_default().push(metric.id);
+        }
+        let waiting: BTreeSet<SplitId> = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
+        let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
+        let seen = ended.max().unwrap_or(EventTime::MIN);
+        for (plan, metrics) in new {
+            self.joining.push(Joining { plan, waiting: waiting.clone(), passed: BTreeSet::new(), seen, metrics });
         }
         self.set_plan(plan);
         self.finish_joining();
@@ -250,8 +270,7 @@ impl Replica {
 
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        let progress =
-            SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
+        let progress = SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
         self.splits.entry(split).or_insert(progress);
     }
 
@@ -266,21 +285,74 @@ impl Replica {
         if stamp.split_term < progress.term {
             return Applied::Fenced;
         }
-        progress.term = stamp.split_term;
-        let applied = progress.applied;
-        if stamp.from > applied {
-            self.held.insert((stamp.split, stamp.from), Arc::clone(delta));
-            return Applied::Held(applied);
+        if stamp.split_term > progress.term {
+            progress.term = stamp.split_term;
+            self.forget_sender(stamp.split);
         }
-        if stamp.from < applied {
-            return self.refuse(stamp, applied);
+        let applied = self.splits[&stamp.split].applied;
+        let next = self.senders.entry(stamp.split).or_default().heard.unwrap_or(stamp.from.min(applied));
+        if stamp.from > next {
+            self.hold(delta);
+            return Applied::Held(next);
         }
-        self.merge(delta);
-        while let Some(next) = self.held.remove(&(stamp.split, self.splits[&stamp.split].applied)) {
-            self.merge(&next);
+        if stamp.from < next {
+            return self.refuse(stamp, next);
+        }
+        self.tracked.values_mut().for_each(Vec::clear);
+        let verdict = self.accept(delta);
+        while let Some(next) = self.take_held(stamp.split) {
+            self.accept(&next);
         }
         self.advance_frontier();
-        Applied::Yes
+        verdict
+    }
+
+    /// Takes the next delta of a chain.
+    fn accept(&mut self, delta: &Delta) -> Applied {
+        let stamp = &delta.stamp;
+        let applied = self.splits[&stamp.split].applied;
+        if stamp.from == applied {
+            self.merge(delta);
+            return Applied::Yes;
+        }
+        let verdict = self.refuse(stamp, applied);
+        if verdict == Applied::Duplicate {
+            let part = delta.part(self.partition);
+            part.iter().flat_map(|part| &part.dictionaries).for_each(|change| self.change_dictionary(stamp.split, change));
+            self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
+        }
+        verdict
+    }
+
+    fn hold(&mut self, delta: &Arc<Delta>) {
+        let waiting = self.held.entry((delta.stamp.split, delta.stamp.from)).or_default();
+        if waiting.iter().all(|other| other.stamp != delta.stamp) {
+            waiting.push_back(Arc::clone(delta));
+        }
+    }
+
+    /// The held delta that comes next in a chain. Those that lie before it were heard otherwise and are dropped.
+    fn take_held(&mut self, split: SplitId) -> Option<Arc<Delta>> {
+        let heard = self.senders.get(&split)?.heard?;
+        while let Some((&key, waiting)) = self.held.range_mut((split, Offset(0))..=(split, heard)).next() {
+            match waiting.pop_front() {
+                Some(delta) if key.1 == heard => return Some(delta),
+                Some(_) => {}
+                None => {
+                    self.held.remove(&key);
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets go of the keys that a sender's wire ids named and of what was held for it.
+    fn forget_sender(&mut self, split: SplitId) {
+        let sender = self.senders.remove(&split).unwrap_or_default();
+        for (space, ids) in sender.dictionaries {
+            ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
+        }
+        self.held.retain(|&(held, _), _| held != split);
     }
 
     fn refuse(&mut self, stamp: &Stamp, applied: Offset) -> Applied {
@@ -301,6 +373,7 @@ impl Replica {
         let progress = self.splits.get_mut(&stamp.split).expect("known");
         progress.applied = stamp.to;
         progress.watermark = stamp.watermark;
+        self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
         self.seen = self.seen.max(stamp.watermark.max_event_time);
         for mark in &stamp.marks {
             self.pass(stamp.split, mark);
@@ -309,20 +382,31 @@ impl Replica {
 
     fn pass(&mut self, split: SplitId, mark: &Mark) {
         match mark {
-            Mark::Barrier { epoch, splits, .. } => {
+            Mark::Barrier { epoch, splits, plan } => {
                 self.splits.get_mut(&split).expect("known").barrier = *epoch;
                 for &listed in splits.iter() {
                     self.add_split(listed, self.frontier);
                 }
-                let seen = self.splits[&split].watermark.max_event_time;
-                for joining in self.joining.iter_mut().filter(|joining| joining.epoch <= *epoch) {
-                    joining.waiting.remove(&split);
-                    joining.seen = joining.seen.max(seen);
-                }
+                self.pass_joining(split, splits, *plan);
                 self.finish_joining();
             }
             Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
             Mark::End => self.end_split(split),
+        }
+    }
+
+    /// Notes for metrics that join that a split has shown a barrier with this plan, whose epoch has these splits.
+    fn pass_joining(&mut self, split: SplitId, listed: &[SplitId], plan: PlanVersion) {
+        let seen = self.splits[&split].watermark.max_event_time;
+        for joining in &mut self.joining {
+            if plan < joining.plan {
+                // These were there before the metrics' barrier, and the replica may only now hear of them.
+                let ended = |split: &SplitId| self.splits[split].ended;
+                joining.waiting.extend(listed.iter().filter(|split| !ended(split) && !joining.passed.contains(split)));
+            } else if joining.waiting.remove(&split) {
+                joining.seen = joining.seen.max(seen);
+                joining.passed.insert(split);
+            }
         }
     }
 
@@ -335,11 +419,7 @@ impl Replica {
             }
         }
         self.finish_joining();
-        for space in 0..self.keys.len() {
-            if let Some(ids) = self.dictionaries.remove(&(split, space)) {
-                ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
-            }
-        }
+        self.forget_sender(split);
     }
 
     fn finish_joining(&mut self) {
@@ -348,10 +428,8 @@ impl Replica {
         self.joining = waiting;
         if !done.is_empty() {
             for joining in done {
-                let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
-                let seen = ended.fold(joining.seen, EventTime::max);
                 joining.metrics.iter().for_each(|&metric| {
-                    self.first_after.insert(metric, seen);
+                    self.first_after.insert(metric, joining.seen);
                 });
             }
             self.publish_plan();
@@ -385,7 +463,7 @@ impl Replica {
 
     fn change_dictionary(&mut self, split: SplitId, change: &DictionaryChange) {
         let keys = &mut self.keys[change.key_space];
-        let ids = self.dictionaries.entry((split, change.key_space)).or_default();
+        let ids = self.senders.entry(split).or_default().dictionaries.entry(change.key_space).or_default();
         for &wire in &change.retired {
             let id = std::mem::replace(&mut ids[wire as usize], NO_ID);
             keys.release(id);
@@ -401,7 +479,8 @@ impl Replica {
     fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
         let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
         let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
-        let dictionary = self.dictionaries.get(&(split, store.key_space)).map_or(&[][..], Vec::as_slice);
+        let dictionary =
+            self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
         self.scratch_ids.clear();
         self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
         let keys = &mut self.keys[store.key_space];
@@ -415,123 +494,6 @@ impl Replica {
         if let Some(touched) = self.tracked.get_mut(&entries.store) {
             touched.extend_from_slice(&self.scratch_ids);
         }
-    }
-
-    /// Closes a little more of what the frontier allows: one page at one boundary, or some sessions, of one store. Results of metrics
-    /// that `wanted` names are appended to `results`. False when nothing was left to do.
-    pub fn close_step(&mut self, wanted: impl Fn(MetricId) -> bool, results: &mut Vec<ResultDelta>) -> bool {
-        for store in 0..self.stores.len() {
-            let Some(Some(space)) = self.plan.stores.get(store).map(|store| store.as_ref().map(|store| store.key_space)) else { continue };
-            let keys = &mut self.keys[space];
-            match self.stores[store].as_mut() {
-                Some(StoreState::Sliced(sliced)) => match sliced.seal_step(self.frontier, self.seen, keys) {
-                    SealStep::Idle => {}
-                    SealStep::Page(closed) => {
-                        for groups in &closed {
-                            self.results_of_page(store, space, groups, &wanted, results);
-                        }
-                        return true;
-                    }
-                    SealStep::Passed(at_us) => {
-                        self.finish_window(store, EventTime(at_us), results);
-                        return true;
-                    }
-                },
-                Some(StoreState::Sessions(sessions)) => {
-                    let closed = sessions.close_step(self.frontier, self.seen, keys).sessions;
-                    if !closed.is_empty() {
-                        self.results_of_sessions(store, space, &closed, &wanted, results);
-                        return true;
-                    }
-                }
-                None => {}
-            }
-        }
-        false
-    }
-
-    fn counts(&self, metric: &SharedMetric, start_us: i64) -> bool {
-        self.first_after.get(&metric.id).is_none_or(|&seen| EventTime(start_us) > seen)
-    }
-
-    fn results_of_page(
-        &mut self,
-        store: usize,
-        space: usize,
-        groups: &ClosedGroups,
-        wanted: &impl Fn(MetricId) -> bool,
-        results: &mut Vec<ResultDelta>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let users = plan.metrics.iter().filter(|m| (m.store, m.tier, m.shape) == (store, groups.tier, groups.shape));
-        let users: Vec<&Arc<SharedMetric>> = users.filter(|metric| self.counts(metric, groups.start_us)).collect();
-        self.counters.windows_closed += (users.len() * groups.ids.len()) as u64;
-        let keys = users.iter().any(|metric| wanted(metric.id)).then(|| key_columns(&mut self.keys[space], groups));
-        for metric in users.into_iter().filter(|metric| wanted(metric.id)) {
-            let keys = keys.clone().expect("made for any wanted metric");
-            let bounds_us = Some((Bound::Same(groups.start_us), Bound::Same(groups.end_us)));
-            let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
-            self.push_result(store, metric, EventTime(groups.end_us), rows, false, results);
-        }
-    }
-
-    fn push_result(&mut self, store: usize, metric: &SharedMetric, end: EventTime, rows: Rows, last: bool, results: &mut Vec<ResultDelta>) {
-        self.counters.overflowed += rows.overflowed;
-        if !last {
-            self.unfinished.entry(store).or_default().insert(metric.id);
-        }
-        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, last });
-    }
-
-    fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
-        let plan = Arc::clone(&self.plan);
-        for id in self.unfinished.remove(&store).unwrap_or_default() {
-            if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
-                let batch = no_rows(metric);
-                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, last: true });
-            }
-        }
-    }
-
-    fn results_of_sessions(
-        &mut self,
-        store: usize,
-        space: usize,
-        closed: &[(u32, Arc<crate::sessions::Session>)],
-        wanted: &impl Fn(MetricId) -> bool,
-        results: &mut Vec<ResultDelta>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let gap_us = match plan.stores[store].as_ref().expect("in use").kind {
-            StoreKind::Sessions { gap_us } => gap_us,
-            StoreKind::Sliced | StoreKind::Running => unreachable!("a session store"),
-        };
-        for metric in plan.metrics.iter().filter(|metric| metric.store == store) {
-            let counted: Vec<_> = closed.iter().filter(|(_, session)| self.counts(metric, session.first_us)).cloned().collect();
-            self.counters.windows_closed += counted.len() as u64;
-            if !counted.is_empty() && wanted(metric.id) && metric.plan.window.has_bounds() {
-                let rows = session_rows(metric, self.time_type, gap_us, &self.keys[space], &counted);
-                let end = EventTime(counted.last().expect("some").1.last_us + gap_us);
-                self.push_result(store, metric, end, rows, true, results);
-            }
-        }
-    }
-
-    /// The replica's contents that the rows determine, sorted: two replicas of a partition are equal iff these are. Slices that end at
-    /// or before `above` are left out.
-    pub fn export(&self, above: EventTime) -> Vec<ExportedGroup> {
-        let mut groups = Vec::new();
-        for (position, state) in self.stores.iter().enumerate() {
-            let Some(store) = self.plan.stores.get(position).and_then(Option::as_ref) else { continue };
-            let keys = &self.keys[store.key_space];
-            match state {
-                Some(StoreState::Sliced(sliced)) => export_sliced(position, sliced, keys, above, &mut groups),
-                Some(StoreState::Sessions(sessions)) => export_sessions(position, sessions, keys, above, &mut groups),
-                None => {}
-            }
-        }
-        groups.sort();
-        groups
     }
 
     /// Keys interned, base slices kept, bytes of state.
@@ -553,14 +515,29 @@ impl Replica {
         (keys, slices, bytes)
     }
 
-    /// Starts collecting which keys of a metric's store change, for [`Replica::take_touched`].
+    /// Starts collecting which keys of a store change, for [`Replica::touched`].
     pub fn track(&mut self, store: usize) {
         self.tracked.entry(store).or_default();
     }
 
-    /// Ids of the keys of a tracked store that changed since the last call; may repeat.
-    pub fn take_touched(&mut self, store: usize) -> Vec<u32> {
-        self.tracked.get_mut(&store).map(std::mem::take).unwrap_or_default()
+    /// Ids of the keys of a tracked store that the last applied delta changed; may repeat.
+    pub fn touched(&self, store: usize) -> &[u32] {
+        self.tracked.get(&store).map_or(&[], Vec::as_slice)
+    }
+
+    /// Canonical bytes of a key of a store, unless it has been forgotten.
+    pub fn key(&self, store: usize, id: u32) -> Option<&[u8]> {
+        let space = self.plan.stores.get(store)?.as_ref()?.key_space;
+        self.keys[space].get(id)
+    }
+
+    /// True if the key has a session with exactly these bounds.
+    pub fn has_session(&self, metric: &SharedMetric, key: &[u8], bounds: (i64, i64)) -> bool {
+        let Some(Some(StoreState::Sessions(store))) = self.stores.get(metric.store) else { return false };
+        let Some(space) = self.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return false };
+        let gap_us = store.shared().gap_us;
+        let list = self.keys[space].reader().id(key).and_then(|id| store.shared().of(id));
+        list.is_some_and(|list| list.iter().any(|session| (session.first_us, session.last_us + gap_us) == bounds))
     }
 
     /// Version of the plan in force.
@@ -571,95 +548,3 @@ impl Replica {
 
 /// A wire id without a key.
 const NO_ID: u32 = u32::MAX;
-
-/// One group of one slice or session, in canonical form.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExportedGroup {
-    /// Position of the store.
-    pub store: usize,
-    /// Slice number, or first and last event time of a session.
-    pub placement: (i64, i64),
-    /// Canonical bytes of the key.
-    pub key: Vec<u8>,
-    /// Number of rows.
-    pub rows: u64,
-    /// Canonical bytes of each accumulator.
-    pub cells: Vec<Vec<u8>>,
-}
-
-fn export_sliced(position: usize, sliced: &SlicedStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
-    let store = &sliced.shared().store;
-    let over = |slice: i64| {
-        let end = store.tiers.first().map(|tier| raympp_operators::window::slice_start(slice + 1, tier.width_us, tier.offset_us));
-        end.is_some_and(|end| EventTime(end) <= above)
-    };
-    for (number, page) in sliced.shared().pages.load().iter().enumerate() {
-        for (slice, block) in page.tiers()[0].slices.range(i64::MIN, i64::MAX) {
-            if over(slice) {
-                continue;
-            }
-            let ids = block.occupied();
-            let columns: Vec<_> = (0..store.accumulators.len()).map(|column| block.gather(column, &ids)).collect();
-            for (i, &id) in ids.iter().enumerate() {
-                groups.push(ExportedGroup {
-                    store: position,
-                    placement: (slice, slice),
-                    key: keys.key((number * PAGE_KEYS) as u32 + id).to_vec(),
-                    rows: block.rows_of(id),
-                    cells: columns.iter().map(|column| cell_bytes(column, i)).collect(),
-                });
-            }
-        }
-    }
-}
-
-fn export_sessions(position: usize, sessions: &SessionStore, keys: &Keys, above: EventTime, groups: &mut Vec<ExportedGroup>) {
-    let gap_us = sessions.shared().gap_us;
-    for (id, session) in sessions.all() {
-        if EventTime(session.last_us + gap_us) > above {
-            groups.push(ExportedGroup {
-                store: position,
-                placement: (session.first_us, session.last_us),
-                key: keys.key(id).to_vec(),
-                rows: session.rows,
-                cells: session.columns.iter().map(|column| cell_bytes(column, 0)).collect(),
-            });
-        }
-    }
-}
-
-fn cell_bytes(column: &raympp_operators::accumulator::AccumulatorColumn, cell: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    column.encode_cell(cell, &mut bytes);
-    bytes
-}
-
-/// Key columns of a page's groups: strings as codes into the page's own column, others taken.
-fn key_columns(keys: &mut Keys, groups: &ClosedGroups) -> Vec<ArrayRef> {
-    let columns = keys.columns_of_page(groups.page).expect("keys are canonical: this replica decodes only what it encoded");
-    let ids = UInt32Array::from(groups.ids.clone());
-    columns.iter().map(|column| pick(column, &ids)).collect()
-}
-
-fn pick(column: &ArrayRef, ids: &UInt32Array) -> ArrayRef {
-    use arrow::array::{Array, DictionaryArray, Int32Array};
-    if *column.data_type() == arrow::datatypes::DataType::Utf8 && column.null_count() == 0 {
-        let codes = Int32Array::from_iter_values(ids.values().iter().map(|&id| id as i32));
-        return Arc::new(DictionaryArray::try_new(codes, Arc::clone(column)).expect("ids are below the page's keys"));
-    }
-    arrow::compute::take(column, ids, None).expect("ids are below the page's keys")
-}
-
-/// Result rows of sessions of one metric.
-fn session_rows(
-    metric: &SharedMetric,
-    time_type: DataType,
-    gap_us: i64,
-    keys: &Keys,
-    sessions: &[(u32, Arc<crate::sessions::Session>)],
-) -> Rows {
-    let plan_types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
-    let columns = raympp_operators::keycode::decode_columns(sessions.iter().map(|(id, _)| keys.key(*id)), &plan_types)
-        .expect("keys are canonical: this replica decodes only what it encoded");
-    crate::view::rows_of_sessions(metric, time_type, gap_us, columns, sessions.iter().map(|(_, session)| &**session))
-}

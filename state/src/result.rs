@@ -3,7 +3,7 @@
 //! Closed windows leave a replica as deltas in window-end time. The pieces of one window may come in any order of keys; the last
 //! one is flagged, and a receiver hands on whole windows only.
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 use raympp_operators::accumulator::AccumulatorColumn;
@@ -12,6 +12,9 @@ use raympp_operators::expr::arrow_types::arrow_type;
 use raympp_operators::sharing::SharedMetric;
 use raympp_types::{DataType, EventTime, MetricId, PartitionId};
 use std::sync::Arc;
+
+/// Canonical key, window start and window end in microseconds.
+pub type NamedGroup = (Box<[u8]>, i64, i64);
 
 /// A run of results of one metric from one partition, in window-end time.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct ResultDelta {
     pub partition: PartitionId,
     /// End of the windows in here; for sessions the highest.
     pub window_end: EventTime,
+    /// Canonical key, window start and window end of each row in microseconds, if the caller asked for them.
+    pub groups: Vec<NamedGroup>,
     /// Output columns of the metric. May have no rows: then only the frontier moves.
     pub batch: RecordBatch,
     /// No further rows of windows that end at or before `window_end` will come.
@@ -90,8 +95,7 @@ pub fn rows_of(metric: &SharedMetric, time_type: DataType, groups: Groups<'_>) -
     }
     let kept = metric.plan.having.as_ref().and_then(|having| keep(having, &mut columns, count, &mut overflowed));
     let count = kept.as_ref().map_or(count, Vec::len);
-    let output: Vec<ArrayRef> =
-        metric.plan.output.iter().map(|column| compute(&column.expr, &columns, count, &mut overflowed)).collect();
+    let output: Vec<ArrayRef> = metric.plan.output.iter().map(|column| compute(&column.expr, &columns, count, &mut overflowed)).collect();
     Rows { batch: batch_of(metric, output, count), groups: kept, overflowed }
 }
 

@@ -61,6 +61,8 @@ type ByEnd = (i64, u32, i64);
 pub struct ClosedSessions {
     /// Id and session.
     pub sessions: Vec<(u32, Arc<Session>)>,
+    /// No further session ends where the last of these does.
+    pub whole: bool,
 }
 
 /// The writer's side.
@@ -177,6 +179,8 @@ impl SessionStore {
             let session = list.iter().find(|session| session.first_us == first_us).expect("by its first event time");
             closed.sessions.push((id, Arc::clone(session)));
         }
+        let next = self.open.first().map(|next| next.0);
+        closed.whole = closed.sessions.last().is_none_or(|(_, last)| next.is_none_or(|end| end > last.last_us + self.shared.gap_us));
         if closed.sessions.is_empty() && frontier > EventTime::MIN {
             self.closed_to_us = self.closed_to_us.max(frontier.0);
             self.retire(frontier.min(seen), keys);

@@ -14,8 +14,8 @@ mod page;
 mod seal;
 
 pub use page::{Page, TierPage};
-pub(crate) use seal::cover;
 pub use seal::SealStep;
+pub(crate) use seal::cover;
 
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::delta::StoreDelta;

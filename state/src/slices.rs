@@ -87,7 +87,8 @@ impl Slices {
         for chunk in chunks[first..].iter().take_while(|chunk| chunk.number.saturating_mul(CHUNK_SLICES) < to) {
             for (i, slot) in chunk.slots.iter().enumerate() {
                 let slice = chunk.number * CHUNK_SLICES + i as i64;
-                if slice >= from && slice < to
+                if slice >= from
+                    && slice < to
                     && let Some(block) = slot.load_full()
                 {
                     found.push((slice, block));

@@ -11,7 +11,7 @@ use crate::result::{Bound, Groups, Rows, rows_of};
 use crate::sessions::{Session, SessionPages};
 use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use assemble::WindowReader;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::keycode;
@@ -60,8 +60,7 @@ pub struct ScannedRows {
 
 impl ReplicaView {
     pub(crate) fn new(partition: PartitionId, time_type: DataType) -> ReplicaView {
-        let contents =
-            Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
+        let contents = Contents { plan: Arc::new(SharedPlan::empty()), stores: Vec::new(), keys: Vec::new(), first_after: HashMap::new() };
         ReplicaView {
             partition,
             time_type,
@@ -118,7 +117,12 @@ impl ReplicaView {
     }
 
     /// The live window's row of a key, given by canonical bytes; `None` if the key has no rows in it or HAVING refuses it.
-    pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<Rows> {
+    pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<RecordBatch> {
+        self.live_window(metric, key)?.1
+    }
+
+    /// Bounds of the live window of a key that has rows in it, and its result row unless HAVING refuses it.
+    pub fn live_window(&self, metric: &SharedMetric, key: &[u8]) -> Option<((i64, i64), Option<RecordBatch>)> {
         let contents = self.contents.load();
         let store = contents.stores.get(metric.store)?.as_ref()?;
         let space = contents.plan.stores[metric.store].as_ref()?.key_space;
@@ -131,7 +135,7 @@ impl ReplicaView {
         let keys = keycode::decode_columns(std::iter::once(key), &types).ok()?;
         let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(group.start_us), Bound::Same(group.end_us)));
         let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &[group.rows], columns: &group.columns });
-        (rows.batch.num_rows() == 1).then_some(rows)
+        Some(((group.start_us, group.end_us), (rows.batch.num_rows() == 1).then_some(rows.batch)))
     }
 
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8]) -> Option<LiveGroup> {
@@ -222,7 +226,7 @@ impl ReplicaView {
     fn scanned(
         &self,
         metric: &SharedMetric,
-        keys: &[(Box<[u8]>, u32)],
+        keys: &[KeyInPage],
         groups: assemble::WindowGroups,
         bounds: (i64, i64),
         closed: bool,
@@ -254,20 +258,21 @@ impl ReplicaView {
     ) -> Vec<ScannedRows> {
         let (frontier, seen) = (self.frontier(), self.seen());
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
-        let mut found: [Vec<(Box<[u8]>, Arc<Session>, bool)>; 2] = Default::default();
+        let mut found: [Vec<FoundSession>; 2] = Default::default();
         for (key, id) in keys.all() {
             let list = pages.of(id).unwrap_or_default();
             for (i, session) in list.iter().enumerate() {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
-                let closed = EventTime(end_us) <= frontier;
-                let foreign = first_after.is_some_and(|seen| EventTime(session.first_us) <= seen);
-                if !foreign && (live || !live_only) && (!closed || end_us > retained_us || live) {
-                    found[usize::from(closed)].push((key.clone(), Arc::clone(session), live));
+                let over = EventTime(end_us) <= frontier;
+                let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
+                if !foreign && (live || !live_only) && (!over || end_us > retained_us || live) {
+                    // A running total never closes, even if its time to live is over.
+                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.clone(), Arc::clone(session), live));
                 }
             }
         }
-        let rows = |(closed, sessions): (usize, Vec<(Box<[u8]>, Arc<Session>, bool)>)| {
+        let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
             let rows = rows_of_sessions(metric, self.time_type, pages.gap_us, keys, sessions.iter().map(|(_, session, _)| &**session));
             let live = match &rows.groups {
@@ -300,9 +305,14 @@ fn live_bounds(metric: &SharedMetric, seen: EventTime) -> Option<(i64, i64)> {
     Some((metric.plan.window.start_of_window_ending(end_us), end_us))
 }
 
+/// A key, a session of it, and whether that is its live one.
+type FoundSession = (Box<[u8]>, Arc<Session>, bool);
+/// A key and its id within its page.
+type KeyInPage = (Box<[u8]>, u32);
+
 /// Keys of each page with their ids within the page.
-fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<(Box<[u8]>, u32)>> {
-    let mut pages: HashMap<usize, Vec<(Box<[u8]>, u32)>> = HashMap::new();
+fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<KeyInPage>> {
+    let mut pages: HashMap<usize, Vec<KeyInPage>> = HashMap::new();
     for (key, id) in keys.all() {
         pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
     }

@@ -1,4 +1,5 @@
 //! Values as text: what is read, what is refused, what is written, and that writing and reading are inverse.
+#![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
 use raympp_types::text::*;
 use raympp_types::{DataType, Interval, Value};

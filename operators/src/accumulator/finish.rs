@@ -1,6 +1,6 @@
 //! Results: the cells of an aggregate's accumulators become a column, one row per group.
 //!
-//! Everything up to here is exact; what SQL wants as a double is rounded once, here ([`super::rounding`]). A result that does not fit its
+//! Everything up to here is exact; what SQL wants as a double is rounded once, here (`rounding`). A result that does not fit its
 //! type becomes NULL and is counted, for the metric's `bad` counter.
 
 use super::aggregate::{Aggregate, AggregateFunction as F, Parameter};
@@ -179,7 +179,7 @@ impl Aggregate {
 
     fn boolean(&self, counts: &[u64], trues: &[u64]) -> ArrayRef {
         let and = self.function == F::BoolAnd;
-        let result = |(&count, &trues): (&u64, &u64)| (count > 0).then(|| if and { trues == count } else { trues > 0 });
+        let result = |(&count, &trues): (&u64, &u64)| (count > 0).then_some(if and { trues == count } else { trues > 0 });
         Arc::new(counts.iter().zip(trues).map(result).collect::<BooleanArray>())
     }
 
@@ -249,7 +249,7 @@ fn integers(cells: &[Option<Box<Heavy>>], value: impl Fn(&Option<Box<Heavy>>) ->
 
 /// MIN or MAX from their bits. Integers come back in their own size, since they were of that size.
 fn extremes(least: bool, data_type: DataType, counts: &[u64], cells: &[u64]) -> ArrayRef {
-    let bits = counts.iter().zip(cells).map(|(&count, &bits)| (count > 0).then(|| if least { min_bits(bits) } else { bits }));
+    let bits = counts.iter().zip(cells).map(|(&count, &bits)| (count > 0).then_some(if least { min_bits(bits) } else { bits }));
     let integers = bits.clone().map(|bits| bits.map(ordered::to_i64));
     match data_type {
         DataType::Boolean => Arc::new(bits.map(|bits| bits.map(|bits| bits & 1 == 1)).collect::<BooleanArray>()),

@@ -81,7 +81,7 @@ mod tests {
             (unit, BigInt::from(1)),
             (-3.0 * unit, BigInt::from(-3)),
             (largest, BigInt::from((1u64 << 53) - 1) << (128 + 10)),
-            (-largest, -(BigInt::from((1u64 << 53) - 1) << (128 + 10))),
+            (-largest, BigInt::from(1 - (1i64 << 53)) << (128 + 10)),
         ] {
             assert_eq!(float_to_wide(value).map(|wide| big(&wide)), Some(expected.clone()), "{value:e}");
             assert_eq!(float_square_to_wide(value).map(|wide| big(&wide)), Some(&expected * &expected), "{value:e}");

@@ -52,7 +52,8 @@ impl RowStamps<'_> {
 }
 
 /// Folds row `rows[i]` of a batch into cell `groups[i]` of `column`, for each i. `inputs` are the batch's columns for
-/// [`Accumulator::inputs`], `filter` the one for [`Accumulator::filter`].
+/// [`Accumulator::inputs`], `filter` the one for [`Accumulator::filter`]; where the filter is not true, inputs may hold anything, since
+/// FILTER guards their evaluation.
 ///
 /// # Panics
 /// If a column has another type than its expression, or an index is out of range.

@@ -45,8 +45,8 @@ pub(super) fn compare(op: Comparison, left: &Vector, right: &Vector) -> Vector {
         }
         (ArrowType::Decimal128(_, l), ArrowType::Decimal128(_, r)) => {
             let (l, r) = (*l as u8, *r as u8);
-            let (a, b) = (left.operand::<Decimal128Type>(), right.operand::<Decimal128Type>());
-            test_pairs(a, b, |a, b| holds(op, compare_scaled(a, l, b, r)))
+            let order = move |a, b| compare_scaled(a, l, b, r);
+            ordered::<Decimal128Type>(op, left, right, |a, b| order(a, b).is_lt(), |a, b| order(a, b).is_eq())
         }
         _ => return by_kernel(op, left, right),
     };
@@ -67,18 +67,7 @@ fn by_kernel(op: Comparison, left: &Vector, right: &Vector) -> Vector {
     Vector { array: std::sync::Arc::new(values), scalar: left.scalar && right.scalar }
 }
 
-fn holds(op: Comparison, order: Ordering) -> bool {
-    match op {
-        Comparison::Eq => order.is_eq(),
-        Comparison::NotEq => order.is_ne(),
-        Comparison::Lt => order.is_lt(),
-        Comparison::LtEq => order.is_le(),
-        Comparison::Gt => order.is_gt(),
-        Comparison::GtEq => order.is_ge(),
-    }
-}
-
-/// All six comparisons from `<` and `=` of a total order.
+/// All six comparisons from `<` and `=` of a total order; the operands are never swapped, since each may have a scale of its own.
 fn ordered<T: ArrowPrimitiveType>(
     op: Comparison,
     left: &Vector,
@@ -91,8 +80,8 @@ fn ordered<T: ArrowPrimitiveType>(
         Comparison::Eq => test_pairs(l, r, equal),
         Comparison::NotEq => test_pairs(l, r, |a, b| !equal(a, b)),
         Comparison::Lt => test_pairs(l, r, less),
-        Comparison::LtEq => test_pairs(l, r, |a, b| !less(b, a)),
-        Comparison::Gt => test_pairs(l, r, |a, b| less(b, a)),
+        Comparison::LtEq => test_pairs(l, r, |a, b| less(a, b) || equal(a, b)),
+        Comparison::Gt => test_pairs(l, r, |a, b| !less(a, b) && !equal(a, b)),
         Comparison::GtEq => test_pairs(l, r, |a, b| !less(a, b)),
     }
 }

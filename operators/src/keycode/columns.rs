@@ -2,12 +2,12 @@
 
 use super::KeycodeError;
 use super::decode::Reader;
+use crate::expr::arrow_types::{arrow_type, interval_to_arrow};
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
     Int64Builder, IntervalMonthDayNanoBuilder, NullBuilder, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType as ArrowType, IntervalMonthDayNano};
-use raympp_types::{DataType, Interval};
+use raympp_types::DataType;
 use std::sync::Arc;
 
 /// The columns of key codes of these types, one row per code. VARCHAR becomes Utf8, so one call may return at most 2 GiB of text.
@@ -58,15 +58,13 @@ impl Column {
             DataType::BigInt => Builder::BigInt(Int64Builder::with_capacity(rows)),
             DataType::Real => Builder::Real(Float32Builder::with_capacity(rows)),
             DataType::Double => Builder::Double(Float64Builder::with_capacity(rows)),
-            DataType::Decimal { precision, scale } => {
-                let arrow_type = ArrowType::Decimal128(precision, scale as i8);
-                Builder::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(arrow_type))
-            }
+            DataType::Decimal { .. } => Builder::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(arrow_type(data_type))),
             DataType::Varchar => Builder::Varchar(StringBuilder::with_capacity(rows, rows * TEXT_BYTES)),
             DataType::Bytea => Builder::Bytea(BinaryBuilder::with_capacity(rows, rows * TEXT_BYTES)),
             DataType::Date => Builder::Date(Date32Builder::with_capacity(rows)),
-            DataType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows)),
-            DataType::TimestampTz => Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")),
+            DataType::Timestamp | DataType::TimestampTz => {
+                Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(arrow_type(data_type)))
+            }
             DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
         };
         Column { data_type, builder }
@@ -92,15 +90,12 @@ impl Column {
             Builder::Bytea(builder) => builder.append_value(reader.binary(data_type)?),
             Builder::Date(builder) => builder.append_value(reader.i32(data_type)?),
             Builder::Timestamp(builder) => builder.append_value(reader.i64(data_type)?),
-            Builder::Interval(builder) => builder.append_value(arrow_interval(reader.interval()?)?),
+            Builder::Interval(builder) => {
+                builder.append_value(interval_to_arrow(reader.interval()?).ok_or(KeycodeError::Invalid(data_type))?)
+            }
         }
         Ok(())
     }
-}
-
-fn arrow_interval(interval: Interval) -> Result<IntervalMonthDayNano, KeycodeError> {
-    let nanoseconds = interval.micros.checked_mul(1000).ok_or(KeycodeError::Invalid(DataType::Interval))?;
-    Ok(IntervalMonthDayNano::new(interval.months, interval.days, nanoseconds))
 }
 
 macro_rules! each_builder {

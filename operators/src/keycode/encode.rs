@@ -3,16 +3,17 @@
 //! [`KeyEncoder`] resolves the columns' types once; what is left per value is one branch on the type, one on NULL and the copy.
 
 use super::{END, ESCAPE, KeycodeError, NULL, VALUE, ordered};
+use crate::expr::arrow_types::interval_from_arrow;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
     Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
-use raympp_types::{DataType, Interval, Value};
+use raympp_types::{DataType, Value};
 
 /// Writes the key codes of rows of a batch of columns.
 pub struct KeyEncoder<'a> {
@@ -107,7 +108,7 @@ impl<'a> Column<'a> {
             Column::Bytea(array) => put_bytes(out, array.value(row)),
             Column::Date(array) => put_i32(out, array.value(row)),
             Column::Timestamp(array) => put_i64(out, array.value(row)),
-            Column::Interval(array) => put_i128(out, comparable_us(array.value(row))),
+            Column::Interval(array) => put_i128(out, interval_from_arrow(array.value(row)).comparable_us()),
         }
     }
 
@@ -131,11 +132,6 @@ impl<'a> Column<'a> {
             Column::Interval(array) => null(array.nulls()),
         }
     }
-}
-
-/// Length by which an Arrow interval is compared. Arrow counts nanoseconds; we never make any that are not whole microseconds.
-fn comparable_us(value: IntervalMonthDayNano) -> i128 {
-    Interval { months: value.months, days: value.days, micros: value.nanoseconds.div_euclid(1000) }.comparable_us()
 }
 
 #[inline]

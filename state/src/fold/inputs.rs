@@ -41,9 +41,7 @@ impl Truth {
     pub(super) fn bits(&self) -> BooleanBuffer {
         match self {
             Truth::Bits(bits) => bits.clone(),
-            Truth::Codes(codes, truth) => {
-                BooleanBuffer::collect_bool(codes.len(), |row| truth[codes.values()[row] as usize] != 0)
-            }
+            Truth::Codes(codes, truth) => BooleanBuffer::collect_bool(codes.len(), |row| truth[codes.values()[row] as usize] != 0),
         }
     }
 }
@@ -124,7 +122,14 @@ pub(super) struct Inputs {
 
 impl Inputs {
     pub(super) fn evaluate(store: &Store, batch: &Batch<'_>, cache: &mut ExprCache) -> Inputs {
-        let mut inputs = Inputs { active: batch.active.clone(), failed: Vec::new(), keys: Vec::new(), values: Vec::new(), filters: Vec::new(), filter_arrays: Vec::new() };
+        let mut inputs = Inputs {
+            active: batch.active.clone(),
+            failed: Vec::new(),
+            keys: Vec::new(),
+            values: Vec::new(),
+            filters: Vec::new(),
+            filter_arrays: Vec::new(),
+        };
         if let Some(filter) = &store.filter {
             let truth = inputs.truth_of(filter, None, batch, cache);
             inputs.narrow(&truth.bits());

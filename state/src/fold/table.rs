@@ -37,7 +37,6 @@ enum Place {
 pub(super) struct Table {
     places: Vec<Place>,
     accumulators: Vec<Accumulator>,
-    packed_words: usize,
     words: usize,
     /// Local ids per slot.
     capacity: usize,
@@ -60,7 +59,7 @@ impl Table {
         let fields = 1 + accumulators.iter().filter(|a| a.cell_kind() == CellKind::Count).count();
         let packed_words = fields.div_ceil(FIELDS_PER_WORD);
         let (mut field, mut word, mut column) = (1, packed_words, 0);
-        let mut next = |counter: &mut usize| {
+        let next = |counter: &mut usize| {
             *counter += 1;
             *counter - 1
         };
@@ -77,7 +76,6 @@ impl Table {
             .collect();
         Table {
             accumulators: accumulators.to_vec(),
-            packed_words,
             words: word,
             capacity: 0,
             first_slice: 0,
@@ -169,7 +167,11 @@ impl Table {
                 }
             }
         }
-        if plain { self.add_words(&increments) } else { self.combine_words(&increments) }
+        if plain {
+            self.add_words(&increments)
+        } else {
+            self.combine_words(&increments)
+        }
         self.increments = increments;
     }
 
@@ -287,7 +289,7 @@ impl Table {
 
     /// Values of one accumulator in these cells; `None` if all are identity.
     fn column(&self, accumulator: usize, cells: &[u32]) -> Option<AccumulatorColumn> {
-                match self.places[accumulator] {
+        match self.places[accumulator] {
             Place::Field(field) => {
                 let counts: Vec<u64> = cells.iter().map(|&cell| self.field(cell, field)).collect();
                 counts.iter().any(|&count| count != 0).then_some(AccumulatorColumn::Count(counts))

@@ -37,7 +37,8 @@ impl Page {
         let inverts = |i: usize| store.accumulators[i].invertible();
         let tier_page = |tier: &Tier| {
             let needs_nodes = |shape: &raympp_operators::sharing::Shape| !shape.accumulators.iter().all(|&i| inverts(i));
-            let slices_max = tier.shapes.iter().filter(|shape| needs_nodes(shape)).map(|shape| shape.window.size_us() / tier.width_us).max();
+            let slices_max =
+                tier.shapes.iter().filter(|shape| needs_nodes(shape)).map(|shape| shape.window.size_us() / tier.width_us).max();
             let levels = slices_max.unwrap_or(1).ilog2() as usize;
             TierPage {
                 slices: Slices::default(),

@@ -177,7 +177,8 @@ impl SlicedStore {
             return None;
         }
         let store = &self.shared.store;
-        let from_nodes = |i: usize| matches!(shape.window, Window::Hop { .. }) && keeps_running(&shape.window) && !store.accumulators[i].invertible();
+        let from_nodes =
+            |i: usize| matches!(shape.window, Window::Hop { .. }) && keeps_running(&shape.window) && !store.accumulators[i].invertible();
         let nodes = shape.accumulators.iter().any(|&i| from_nodes(i)).then(|| {
             let ended = slice_of(end_us, tier.width_us, tier.offset_us);
             let first = ended - shape.window.size_us() / tier.width_us;

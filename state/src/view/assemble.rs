@@ -49,8 +49,7 @@ impl WindowGroups {
 
 impl<'a> WindowReader<'a> {
     pub(super) fn new(store: &'a Store, metric: &'a SharedMetric) -> WindowReader<'a> {
-        let mut used: Vec<(usize, bool)> =
-            metric.accumulators.iter().flatten().map(|&i| (i, store.accumulators[i].invertible())).collect();
+        let mut used: Vec<(usize, bool)> = metric.accumulators.iter().flatten().map(|&i| (i, store.accumulators[i].invertible())).collect();
         used.sort_unstable();
         used.dedup();
         WindowReader { store, metric, used }

@@ -168,7 +168,8 @@ fn merge_sparse(left: &[(u16, u8)], right: &[(u16, u8)]) -> Vec<(u16, u8)> {
     loop {
         let next = match (left.peek(), right.peek()) {
             (Some(&(a, rank)), Some(&(b, other))) if a == b => {
-                (left.next(), right.next());
+                left.next();
+                right.next();
                 Some((a, rank.max(other)))
             }
             (Some(a), Some(b)) if a.0 > b.0 => right.next(),

@@ -1,0 +1,267 @@
+//! The epochs of streams.
+//!
+//! One barrier per stream is under way at a time: it is *placed* when every split that was live at its start has marked it (or ended).
+//! The frontier F(n) at the barrier is the lowest watermark that splits had there; splits that asked to join in the meantime are
+//! opened then, with floor F(n), and their chains begin with barrier n. An epoch is committed when it is placed and all partitions have acked
+//! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
+//! a split is opened once, and only after a barrier whose list names it.
+
+use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, SplitId, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Wall-clock time, in microseconds.
+    Tick(u64),
+    /// A stream starts with these splits, read from their beginning.
+    StreamStarts {
+        /// Which.
+        stream: StreamId,
+        /// Splits that exist from the start.
+        splits: Vec<SplitId>,
+        /// Number of partitions that will ack.
+        partitions: u32,
+        /// The first plan.
+        plan: PlanVersion,
+    },
+    /// A stream is gone.
+    StreamDropped(StreamId),
+    /// A split wants to join a stream.
+    SplitJoins(StreamId, SplitId),
+    /// The stream's set of metrics has changed; the change takes effect at the next barrier, which is due at once.
+    PlanChanges(StreamId, PlanVersion),
+    /// A split's reader has marked the barrier; its watermark there.
+    Placed(StreamId, Epoch, SplitId, EventTime),
+    /// A split has ended.
+    SplitEnded(StreamId, SplitId),
+    /// A partition has seen the barrier from every split.
+    Acked(StreamId, Epoch, PartitionId),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Every live split marks this barrier and goes on under the plan.
+    Barrier {
+        /// Of which stream.
+        stream: StreamId,
+        /// Its number.
+        epoch: Epoch,
+        /// Splits of the epoch: the live ones and those that join.
+        splits: Arc<[SplitId]>,
+        /// In force from here on.
+        plan: PlanVersion,
+    },
+    /// A split that joined is read, its chain beginning with this barrier and floor.
+    Open {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+        /// The barrier it joined at.
+        epoch: Epoch,
+        /// Splits of that epoch.
+        splits: Arc<[SplitId]>,
+        /// The plan that barrier carries.
+        plan: PlanVersion,
+        /// The frontier there.
+        floor: EventTime,
+    },
+    /// An epoch is complete everywhere.
+    Commit {
+        /// Of which stream.
+        stream: StreamId,
+        /// Its number.
+        epoch: Epoch,
+        /// F(n).
+        frontier: EventTime,
+    },
+}
+
+/// A barrier on its way through the splits.
+struct Placing {
+    epoch: Epoch,
+    splits: Arc<[SplitId]>,
+    waiting: BTreeSet<SplitId>,
+    joining: Vec<SplitId>,
+    lowest: EventTime,
+    plan: PlanVersion,
+}
+
+/// A placed barrier that partitions have yet to ack.
+struct Placed {
+    frontier: EventTime,
+    waiting: BTreeSet<PartitionId>,
+}
+
+struct StreamEpochs {
+    partitions: u32,
+    live: BTreeSet<SplitId>,
+    wants_to_join: Vec<SplitId>,
+    plan: PlanVersion,
+    started: Epoch,
+    placing: Option<Placing>,
+    placed: BTreeMap<Epoch, Placed>,
+    /// Acks that came before the last split's word that it placed the barrier.
+    early_acks: BTreeSet<(Epoch, PartitionId)>,
+    frontier: EventTime,
+    due_us: u64,
+}
+
+/// The state machine.
+pub struct Coordinator {
+    interval_us: u64,
+    now_us: u64,
+    streams: BTreeMap<StreamId, StreamEpochs>,
+}
+
+impl Coordinator {
+    /// Starts an epoch per stream every `interval_us` microseconds of the time it is told.
+    pub fn new(interval_us: u64) -> Coordinator {
+        Coordinator { interval_us, now_us: 0, streams: BTreeMap::new() }
+    }
+
+    /// When the next barrier is due, in microseconds of the time it is told.
+    pub fn due_us(&self) -> Option<u64> {
+        self.streams.values().filter(|stream| stream.placing.is_none()).map(|stream| stream.due_us).min()
+    }
+
+    /// Takes a fact and answers with what is to be done now.
+    pub fn learn(&mut self, fact: Fact) -> Vec<Action> {
+        match fact {
+            Fact::Tick(now_us) => {
+                self.now_us = self.now_us.max(now_us);
+                let streams: Vec<StreamId> = self.streams.keys().copied().collect();
+                return streams.into_iter().flat_map(|stream| self.start_if_due(stream)).collect();
+            }
+            Fact::StreamStarts { stream, splits, partitions, plan } => {
+                self.streams.insert(stream, StreamEpochs::new(splits, partitions, plan, self.now_us + self.interval_us));
+            }
+            Fact::StreamDropped(stream) => {
+                self.streams.remove(&stream);
+            }
+            Fact::SplitJoins(stream, split) => return self.change(stream, |epochs| epochs.wants_to_join.push(split)),
+            Fact::PlanChanges(stream, plan) => return self.change(stream, |epochs| epochs.plan = plan),
+            Fact::Placed(stream, epoch, split, watermark) => return self.placed(stream, Some(epoch), split, watermark),
+            Fact::SplitEnded(stream, split) => return self.ended(stream, split),
+            Fact::Acked(stream, epoch, partition) => return self.acked(stream, epoch, partition),
+        }
+        Vec::new()
+    }
+
+    /// A change that wants a barrier at once.
+    fn change(&mut self, stream: StreamId, change: impl FnOnce(&mut StreamEpochs)) -> Vec<Action> {
+        let now_us = self.now_us;
+        if let Some(epochs) = self.streams.get_mut(&stream) {
+            change(epochs);
+            epochs.due_us = now_us;
+        }
+        self.start_if_due(stream)
+    }
+
+    fn start_if_due(&mut self, id: StreamId) -> Vec<Action> {
+        let (now_us, interval_us) = (self.now_us, self.interval_us);
+        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
+        if stream.placing.is_some() || stream.due_us > now_us {
+            return Vec::new();
+        }
+        stream.due_us = now_us + interval_us;
+        stream.started = stream.started.next();
+        let joining = std::mem::take(&mut stream.wants_to_join);
+        let splits: Arc<[SplitId]> = stream.live.iter().copied().chain(joining.iter().copied()).collect();
+        let (epoch, plan) = (stream.started, stream.plan);
+        let waiting = stream.live.clone();
+        stream.placing = Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan });
+        let mut actions = Vec::new();
+        if !stream.live.is_empty() {
+            actions.push(Action::Barrier { stream: id, epoch, splits, plan });
+        }
+        actions.extend(self.finish_placing(id));
+        actions
+    }
+
+    fn placed(&mut self, id: StreamId, epoch: Option<Epoch>, split: SplitId, watermark: EventTime) -> Vec<Action> {
+        let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
+        if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
+            placing.lowest = placing.lowest.min(watermark);
+        }
+        self.finish_placing(id)
+    }
+
+    fn ended(&mut self, id: StreamId, split: SplitId) -> Vec<Action> {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.live.remove(&split);
+        }
+        self.placed(id, None, split, EventTime::MAX)
+    }
+
+    /// When the last split has placed the barrier: F(n) is known and those that join can be opened.
+    fn finish_placing(&mut self, id: StreamId) -> Vec<Action> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
+        let Some(placing) = stream.placing.take_if(|placing| placing.waiting.is_empty()) else { return Vec::new() };
+        if placing.lowest < EventTime::MAX {
+            stream.frontier = stream.frontier.max(placing.lowest);
+        }
+        let floor = stream.frontier;
+        let open = |&split: &SplitId| Action::Open {
+            stream: id,
+            split,
+            epoch: placing.epoch,
+            splits: Arc::clone(&placing.splits),
+            plan: placing.plan,
+            floor,
+        };
+        let mut actions: Vec<Action> = placing.joining.iter().map(open).collect();
+        stream.live.extend(&placing.joining);
+        let mut waiting: BTreeSet<PartitionId> = (0..stream.partitions).map(PartitionId).collect();
+        waiting.retain(|&partition| !stream.early_acks.remove(&(placing.epoch, partition)));
+        stream.placed.insert(placing.epoch, Placed { frontier: floor, waiting });
+        actions.extend(self.commit_complete(id));
+        actions.extend(self.start_if_due(id));
+        actions
+    }
+
+    fn acked(&mut self, id: StreamId, epoch: Epoch, partition: PartitionId) -> Vec<Action> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
+        for (&placed, state) in stream.placed.range_mut(..=epoch) {
+            debug_assert!(placed <= epoch);
+            state.waiting.remove(&partition);
+        }
+        if stream.placing.as_ref().is_some_and(|placing| placing.epoch <= epoch) {
+            stream.early_acks.insert((epoch, partition));
+        }
+        self.commit_complete(id)
+    }
+
+    /// Commits epochs in order.
+    fn commit_complete(&mut self, id: StreamId) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(stream) = self.streams.get_mut(&id) else { return actions };
+        while let Some(first) = stream.placed.first_entry()
+            && first.get().waiting.is_empty()
+        {
+            let (epoch, placed) = first.remove_entry();
+            actions.push(Action::Commit { stream: id, epoch, frontier: placed.frontier });
+        }
+        actions
+    }
+}
+
+impl StreamEpochs {
+    fn new(splits: Vec<SplitId>, partitions: u32, plan: PlanVersion, due_us: u64) -> StreamEpochs {
+        StreamEpochs {
+            partitions,
+            live: splits.into_iter().collect(),
+            wants_to_join: Vec::new(),
+            plan,
+            started: Epoch(0),
+            placing: None,
+            placed: BTreeMap::new(),
+            early_acks: BTreeSet::new(),
+            frontier: EventTime::MIN,
+            due_us,
+        }
+    }
+}

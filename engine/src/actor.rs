@@ -1,0 +1,252 @@
+//! A partition actor: one replica on one core, with what it owes to consumers and to the coordinator.
+//!
+//! An actor never waits. Results that a consumer has no room for stay here, the stream is marked *held* so that its tasks stop reading,
+//! and nothing more is closed until they are gone. Deltas are always taken, so queues between cores always drain.
+
+use crate::changelog::Changelog;
+use crate::consumer::{Consumer, Item, Wants};
+use crate::stream::Stream;
+use raympp_coordinator::Fact;
+use raympp_state::delta::{Delta, Mark};
+use raympp_state::replica::{Applied, Replica, Want};
+use raympp_state::result::ResultDelta;
+use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One replica of one partition.
+pub(crate) struct Actor {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) partition: PartitionId,
+    primary: bool,
+    replica: Replica,
+    owed: VecDeque<(Arc<Consumer>, Item)>,
+    holds_stream: bool,
+    acked: Epoch,
+    complete: bool,
+    changelogs: Vec<Changelog>,
+    /// Sizes are looked at after so many deltas.
+    deltas_to_sizes: u32,
+}
+
+impl Actor {
+    pub(crate) fn new(stream: Arc<Stream>, partition: PartitionId, primary: bool, replica: Replica) -> Actor {
+        if primary {
+            stream.set_view(partition, Arc::clone(replica.view()));
+        }
+        Actor {
+            stream,
+            partition,
+            primary,
+            replica,
+            owed: VecDeque::new(),
+            holds_stream: false,
+            acked: Epoch(0),
+            complete: false,
+            changelogs: Vec::new(),
+            deltas_to_sizes: 0,
+        }
+    }
+
+    /// Applies a delta; returns what the coordinator should know.
+    pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Option<Fact> {
+        for mark in &delta.stamp.marks {
+            if let Mark::Barrier { plan, .. } = mark
+                && *plan > self.replica.plan_version()
+            {
+                self.replica.adopt(self.stream.plan_of(*plan));
+            }
+        }
+        if self.primary {
+            self.watch_changes();
+        }
+        match self.replica.apply(delta) {
+            Applied::Yes => {}
+            outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
+        }
+        self.replica.view().publish_as_of(now_us);
+        if !self.primary {
+            self.replica.take_late_rows();
+            return None;
+        }
+        let applied = self.replica.splits()[&delta.stamp.split].applied;
+        self.stream.note_applied(delta.stamp.split, self.partition, applied);
+        self.publish_late();
+        self.publish_counters();
+        for i in 0..self.changelogs.len() {
+            self.changelogs[i].touch(&mut self.replica);
+        }
+        self.ack()
+    }
+
+    /// The newest barrier that every split has passed, once.
+    fn ack(&mut self) -> Option<Fact> {
+        let passed = self.replica.splits().values().filter(|split| !split.ended).map(|split| split.barrier).min()?;
+        if passed <= self.acked {
+            return None;
+        }
+        self.acked = passed;
+        Some(Fact::Acked(self.stream.id, passed, self.partition))
+    }
+
+    fn publish_late(&mut self) {
+        for rows in self.replica.take_late_rows() {
+            for consumer in self.stream.consumers.all().iter().filter(|consumer| consumer.wants == Wants::Late) {
+                self.owed.push_back((Arc::clone(consumer), Item::Late(rows.clone())));
+            }
+        }
+    }
+
+    fn publish_counters(&mut self) {
+        let counters = self.replica.counters();
+        let to = &self.stream.partitions[self.partition.0 as usize];
+        to.deltas.store(counters.deltas, Ordering::Relaxed);
+        to.windows_closed.store(counters.windows_closed, Ordering::Relaxed);
+        to.overflowed.store(counters.overflowed, Ordering::Relaxed);
+        to.rows_below_frontier.store(counters.rows_below_frontier, Ordering::Relaxed);
+        to.violations.store(counters.violations, Ordering::Relaxed);
+        to.late.store(counters.late, Ordering::Relaxed);
+        to.bad.store(counters.bad, Ordering::Relaxed);
+        if self.deltas_to_sizes == 0 {
+            self.deltas_to_sizes = 256;
+            self.publish_sizes();
+        }
+        self.deltas_to_sizes -= 1;
+    }
+
+    fn publish_sizes(&self) {
+        let to = &self.stream.partitions[self.partition.0 as usize];
+        let (keys, slices, bytes) = self.replica.size();
+        to.keys.store(keys as u64, Ordering::Relaxed);
+        to.slices.store(slices as u64, Ordering::Relaxed);
+        to.bytes.store(bytes as u64, Ordering::Relaxed);
+        *to.bad_by_store.lock() = self.replica.bad_by_store().clone();
+    }
+
+    /// Hands over what is owed and closes a little more. True if there was something to do that went forward.
+    pub(crate) fn step(&mut self, now_us: u64) -> bool {
+        let handed = self.hand_over();
+        if !self.owed.is_empty() {
+            return handed;
+        }
+        let changed = self.primary && self.step_changelogs(now_us);
+        let mut results = Vec::new();
+        let consumers = self.stream.consumers.all();
+        let primary = self.primary;
+        let wanted = |metric: MetricId| {
+            let wants = |consumer: &Arc<Consumer>| matches!(consumer.wants, Wants::Closed(id) | Wants::Changes(id, _) if id == metric);
+            let with_keys = |consumer: &Arc<Consumer>| matches!(consumer.wants, Wants::Changes(id, _) if id == metric);
+            match consumers.iter().any(wants) && primary {
+                false => Want::Nothing,
+                true if consumers.iter().any(with_keys) => Want::RowsWithKeys,
+                true => Want::Rows,
+            }
+        };
+        let closed = self.replica.close_step(wanted, &mut results);
+        for result in results {
+            self.deliver(&consumers, result);
+        }
+        if closed && self.primary {
+            self.publish_counters();
+        }
+        if !closed && !changed && self.replica.frontier() == EventTime::MAX && !self.complete {
+            self.finish();
+        }
+        handed | changed | closed
+    }
+
+    fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {
+        for changelog in self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric) {
+            changelog.close(&result);
+        }
+        self.stream.results.fetch_add(result.batch.num_rows() as u64, Ordering::Relaxed);
+        let result = Arc::new(result);
+        for consumer in consumers.iter().filter(|consumer| consumer.wants == Wants::Closed(result.metric)) {
+            self.owed.push_back((Arc::clone(consumer), Item::Closed(Arc::clone(&result))));
+        }
+    }
+
+    /// Makes a changelog for each consumer that wants one.
+    fn watch_changes(&mut self) {
+        let consumers = self.stream.consumers.all();
+        for consumer in consumers.iter() {
+            if let Wants::Changes(metric, every_us) = consumer.wants
+                && !self.changelogs.iter().any(|changelog| changelog.consumer_id() == consumer.id)
+                && let Some(metric) = self.stream.metric(metric)
+            {
+                self.changelogs.push(Changelog::new(metric, every_us, Arc::clone(consumer), &mut self.replica));
+            }
+        }
+        self.changelogs.retain(|changelog| consumers.iter().any(|consumer| consumer.id == changelog.consumer_id()));
+    }
+
+    fn step_changelogs(&mut self, now_us: u64) -> bool {
+        let mut changed = false;
+        for changelog in &mut self.changelogs {
+            if let Some(batch) = changelog.changes(&self.replica, now_us) {
+                changed = true;
+                self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(batch)));
+            }
+        }
+        changed
+    }
+
+    /// Everything has closed.
+    fn finish(&mut self) {
+        self.complete = true;
+        if !self.primary {
+            return;
+        }
+        for changelog in &mut self.changelogs {
+            if let Some(batch) = changelog.finish(&self.replica) {
+                self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(batch)));
+            }
+        }
+        for consumer in self.stream.consumers.all().iter() {
+            self.owed.push_back((Arc::clone(consumer), Item::Complete));
+        }
+        self.publish_counters();
+        self.publish_sizes();
+        self.hand_over();
+        self.stream.complete.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn hand_over(&mut self) -> bool {
+        let before = self.owed.len();
+        while let Some((consumer, item)) = self.owed.pop_front() {
+            if let Err(item) = consumer.queue.try_push(item) {
+                self.owed.push_front((consumer, item));
+                break;
+            }
+        }
+        self.hold_stream(!self.owed.is_empty());
+        self.owed.len() < before
+    }
+
+    fn hold_stream(&mut self, hold: bool) {
+        if hold != self.holds_stream {
+            self.holds_stream = hold;
+            if hold {
+                self.stream.held.fetch_add(1, Ordering::AcqRel);
+            } else {
+                self.stream.held.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Takes over a plan where no chain can bring it: the stream has no live split.
+    pub(crate) fn adopt(&mut self, plan: &Arc<raympp_operators::sharing::SharedPlan>) {
+        self.replica.adopt(Arc::clone(plan));
+    }
+
+    /// When it wants to be stepped although nothing arrives.
+    pub(crate) fn due_us(&self) -> Option<u64> {
+        self.changelogs.iter().filter_map(Changelog::due_us).min()
+    }
+
+    /// True if nothing is left to hand over.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.owed.is_empty()
+    }
+}

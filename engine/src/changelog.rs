@@ -1,0 +1,155 @@
+//! EMIT ON UPDATE: the changelog of a metric, keyed by (group key, window).
+//!
+//! Of each key that changed, the live window's row is emitted as an upsert, at most once per delta or interval. What has been upserted
+//! and not finished is remembered with its last row: a row that stops satisfying HAVING or whose window gave way to another session is
+//! deleted; a window that closes is upserted once more with its final row, or deleted if it has none. So the last change per
+//! (key, window) is a function of the rows, however many changes came before it.
+
+use crate::consumer::Consumer;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use raympp_operators::sharing::SharedMetric;
+use raympp_state::replica::Replica;
+use raympp_state::result::ResultDelta;
+use raympp_types::{EventTime, MetricId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+type KeyBytes = Box<[u8]>;
+
+/// One consumer's changelog of one metric on one partition.
+pub(crate) struct Changelog {
+    metric: Arc<SharedMetric>,
+    every_us: Option<i64>,
+    consumer: Arc<Consumer>,
+    dirty: BTreeSet<u32>,
+    next_us: u64,
+    /// Last row of each (key, window start, window end) upserted and not finished.
+    open: BTreeMap<(KeyBytes, i64, i64), RecordBatch>,
+    ready: Vec<RecordBatch>,
+}
+
+impl Changelog {
+    pub(crate) fn new(metric: Arc<SharedMetric>, every_us: Option<i64>, consumer: Arc<Consumer>, replica: &mut Replica) -> Changelog {
+        replica.track(metric.store);
+        Changelog { metric, every_us, consumer, dirty: BTreeSet::new(), next_us: 0, open: BTreeMap::new(), ready: Vec::new() }
+    }
+
+    pub(crate) fn metric(&self) -> MetricId {
+        self.metric.id
+    }
+
+    pub(crate) fn consumer(&self) -> &Arc<Consumer> {
+        &self.consumer
+    }
+
+    pub(crate) fn consumer_id(&self) -> u64 {
+        self.consumer.id
+    }
+
+    pub(crate) fn due_us(&self) -> Option<u64> {
+        (!self.dirty.is_empty()).then_some(self.next_us)
+    }
+
+    /// Notes the keys that the last delta touched.
+    pub(crate) fn touch(&mut self, replica: &mut Replica) {
+        self.dirty.extend(replica.touched(self.metric.store));
+    }
+
+    /// Rows to emit now.
+    pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64) -> Option<RecordBatch> {
+        if now_us >= self.next_us && !self.dirty.is_empty() {
+            self.next_us = now_us + self.every_us.unwrap_or(0) as u64;
+            self.emit_dirty(replica);
+        }
+        self.take_ready()
+    }
+
+    fn emit_dirty(&mut self, replica: &Replica) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(key) = replica.key(self.metric.store, id).map(KeyBytes::from) else { continue };
+            let live = replica.view().live_window(&self.metric, &key);
+            self.delete_given_way(replica, &key, live.as_ref().map(|(bounds, _)| *bounds));
+            if let Some(((start, end), rows)) = live {
+                match rows {
+                    Some(rows) => {
+                        self.ready.push(with_op(&rows, "upsert"));
+                        self.open.insert((key, start, end), rows);
+                    }
+                    None => self.delete(&(key, start, end)),
+                }
+            }
+        }
+    }
+
+    /// Sessions of a key that no longer exist as they were.
+    fn delete_given_way(&mut self, replica: &Replica, key: &[u8], live: Option<(i64, i64)>) {
+        if self.metric.plan.window.is_sliced() {
+            return;
+        }
+        let from = (KeyBytes::from(key), i64::MIN, i64::MIN);
+        let of_key = self.open.range(from..).map(|(at, _)| at).take_while(|(other, ..)| **other == *key);
+        let gone: Vec<_> = of_key
+            .filter(|(_, start, end)| Some((*start, *end)) != live && !replica.has_session(&self.metric, key, (*start, *end)))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|at| self.delete(at));
+    }
+
+    fn delete(&mut self, at: &(KeyBytes, i64, i64)) {
+        if let Some(row) = self.open.remove(at) {
+            self.ready.push(with_op(&row, "delete"));
+        }
+    }
+
+    /// Takes note of closed windows: final rows, and deletions of what has none.
+    pub(crate) fn close(&mut self, result: &ResultDelta) {
+        for (row, (key, start, end)) in result.groups.iter().enumerate() {
+            self.open.remove(&(KeyBytes::from(&**key), *start, *end));
+            self.ready.push(with_op(&result.batch.slice(row, 1), "upsert"));
+        }
+        if result.last {
+            let over: Vec<_> = self.open.keys().filter(|(_, _, end)| EventTime(*end) <= result.window_end).cloned().collect();
+            if self.metric.plan.window.has_bounds() {
+                over.iter().for_each(|at| self.delete(at));
+            }
+        }
+    }
+
+    /// The last rows: what never closed is final now.
+    pub(crate) fn finish(&mut self, replica: &Replica) -> Option<RecordBatch> {
+        self.emit_dirty(replica);
+        if self.metric.plan.window.has_bounds() {
+            let open: Vec<_> = self.open.keys().cloned().collect();
+            open.iter().for_each(|at| self.delete(at));
+        }
+        self.take_ready()
+    }
+
+    fn take_ready(&mut self) -> Option<RecordBatch> {
+        let ready = std::mem::take(&mut self.ready);
+        let schema = ready.first()?.schema();
+        Some(concat_batches(&schema, &ready).expect("rows of one metric have one schema"))
+    }
+}
+
+/// Puts `op` before the output columns, and strings into plain form.
+fn with_op(rows: &RecordBatch, op: &str) -> RecordBatch {
+    let mut fields = vec![Field::new("op", ArrowType::Utf8, false)];
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec![op; rows.num_rows()]))];
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let column = plain(column);
+        fields.push(Field::new(field.name(), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("one length")
+}
+
+/// A dictionary of strings as strings; other columns as they are.
+pub(crate) fn plain(column: &ArrayRef) -> ArrayRef {
+    match column.as_any_dictionary_opt() {
+        Some(dictionary) => arrow::compute::take(dictionary.values(), dictionary.keys(), None).expect("codes are in range"),
+        None => Arc::clone(column),
+    }
+}

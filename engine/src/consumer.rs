@@ -1,0 +1,97 @@
+//! Who gets the results of a metric: subscriptions and sinks, each behind a bounded queue, each handed whole windows only.
+//!
+//! Pieces of one window come from one partition in any order of keys, the last one flagged. The consumer's side keeps the pieces of a
+//! partition until the flag, so nobody ever sees half a window of a partition.
+
+use crate::queue::Queue;
+use arc_swap::ArcSwap;
+use arrow::array::RecordBatch;
+use parking_lot::Mutex;
+use raympp_state::result::ResultDelta;
+use raympp_types::{MetricId, PartitionId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What travels from actors to a consumer.
+pub(crate) enum Item {
+    /// A piece of closed windows.
+    Closed(Arc<ResultDelta>),
+    /// Rows of a changelog.
+    Changes(RecordBatch),
+    /// Late rows of the stream.
+    Late(RecordBatch),
+    /// One partition has nothing more to say.
+    Complete,
+}
+
+/// What a consumer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// Closed windows of a metric.
+    Closed(MetricId),
+    /// The changelog of a metric, not more often than each so many microseconds.
+    Changes(MetricId, Option<i64>),
+    /// Late rows.
+    Late,
+}
+
+/// One consumer.
+pub(crate) struct Consumer {
+    pub(crate) id: u64,
+    pub(crate) wants: Wants,
+    pub(crate) queue: Queue<Item>,
+}
+
+/// The consumers of a stream; actors look at it without a lock.
+#[derive(Default)]
+pub(crate) struct Consumers {
+    list: ArcSwap<Vec<Arc<Consumer>>>,
+    change: Mutex<u64>,
+}
+
+impl Consumers {
+    /// All at this moment.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Consumer>>> {
+        self.list.load_full()
+    }
+
+    pub(crate) fn add(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+        let mut next_id = self.change.lock();
+        *next_id += 1;
+        let consumer = Arc::new(Consumer { id: *next_id, wants, queue: Queue::new(capacity) });
+        let mut list = Vec::clone(&self.list.load());
+        list.push(Arc::clone(&consumer));
+        self.list.store(Arc::new(list));
+        consumer
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        let _change = self.change.lock();
+        let mut list = Vec::clone(&self.list.load());
+        list.retain(|consumer| consumer.id != id);
+        self.list.store(Arc::new(list));
+    }
+}
+
+/// Puts pieces together to whole windows.
+#[derive(Default)]
+pub(crate) struct WindowAssembler {
+    pieces: BTreeMap<PartitionId, Vec<Arc<ResultDelta>>>,
+    whole: VecDeque<RecordBatch>,
+}
+
+impl WindowAssembler {
+    pub(crate) fn add(&mut self, piece: Arc<ResultDelta>) {
+        let pieces = self.pieces.entry(piece.partition).or_default();
+        let last = piece.last;
+        pieces.push(piece);
+        if last {
+            let whole = pieces.drain(..).filter(|piece| piece.batch.num_rows() > 0);
+            self.whole.extend(whole.map(|piece| piece.batch.clone()));
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<RecordBatch> {
+        self.whole.pop_front()
+    }
+}

@@ -1,0 +1,306 @@
+//! One thread per core: steps its ingest tasks and partition actors to completion, never waits while there is something to do.
+//!
+//! Order of a round: control messages, deltas from other cores, actors, then one step of the ready task with the lowest watermark. A
+//! core always empties its own inbox, whatever its tasks have to wait for, so bounded queues between cores can't deadlock. With
+//! nothing to do it parks; whoever sends it something unparks it.
+
+use crate::actor::Actor;
+use crate::clock::now_us;
+use crate::engine::Shared;
+use crate::error::Error;
+use crate::ingest::{IngestTask, Step};
+use crate::stream::Stream;
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use parking_lot::Mutex;
+use raympp_coordinator::Fact;
+use raympp_operators::sharing::SharedPlan;
+use raympp_state::delta::Delta;
+use raympp_types::{Epoch, SplitId, StreamId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// Deltas that one core may have waiting from the others.
+const INBOX_DELTAS: usize = 64;
+/// Deltas taken from the inbox in one round.
+const ROUND_DELTAS: usize = 8;
+/// Closing steps of one actor in one round.
+const ROUND_CLOSINGS: usize = 4;
+/// A core with nothing to do looks around at least this often.
+const PARK_MAX: Duration = Duration::from_millis(50);
+
+/// What a core is told.
+pub(crate) enum Control {
+    /// Take over an actor.
+    Actor(Box<Actor>),
+    /// Take over a task.
+    Task(Box<IngestTask>),
+    /// Tasks of the stream mark this barrier.
+    Barrier {
+        /// Which stream.
+        stream: StreamId,
+        /// Its number.
+        epoch: Epoch,
+        /// Splits of the epoch.
+        splits: Arc<[SplitId]>,
+        /// In force after it.
+        plan: Arc<SharedPlan>,
+    },
+    /// Actors of the stream take over this plan at once.
+    Adopt(StreamId, Arc<SharedPlan>),
+    /// Forget everything of the stream.
+    Drop(StreamId),
+    /// Readers stop, writers are emptied; then say so.
+    Drain(Sender<usize>),
+    /// Close and hand over what can be, then end.
+    Stop,
+}
+
+/// How others reach a core.
+pub(crate) struct CoreHandle {
+    deltas: Sender<(Arc<Stream>, Arc<Delta>)>,
+    control: Sender<Control>,
+    thread: Mutex<Option<Thread>>,
+    parked: AtomicBool,
+}
+
+impl CoreHandle {
+    pub(crate) fn wake(&self) {
+        if self.parked.load(Ordering::SeqCst)
+            && let Some(thread) = &*self.thread.lock()
+        {
+            thread.unpark();
+        }
+    }
+
+    pub(crate) fn tell(&self, control: Control) {
+        // A core that has ended has nothing left to be told.
+        let _ = self.control.send(control);
+        self.wake();
+    }
+
+    fn try_send(&self, stream: &Arc<Stream>, delta: &Arc<Delta>) -> bool {
+        match self.deltas.try_send((Arc::clone(stream), Arc::clone(delta))) {
+            Ok(()) => {
+                self.wake();
+                true
+            }
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Disconnected(_)) => true,
+        }
+    }
+
+    pub(crate) fn inbox_len(&self) -> usize {
+        self.deltas.len()
+    }
+}
+
+/// The receiving ends of a core's queues.
+pub(crate) struct Inboxes {
+    deltas: Receiver<(Arc<Stream>, Arc<Delta>)>,
+    control: Receiver<Control>,
+}
+
+/// Makes both ends of a core.
+pub(crate) fn core_queues() -> (CoreHandle, Inboxes) {
+    let (deltas, deltas_in) = bounded(INBOX_DELTAS);
+    let (control, control_in) = unbounded();
+    (
+        CoreHandle { deltas, control, thread: Mutex::new(None), parked: AtomicBool::new(false) },
+        Inboxes { deltas: deltas_in, control: control_in },
+    )
+}
+
+/// The loop's own state.
+pub(crate) struct Core {
+    index: usize,
+    shared: Arc<Shared>,
+    inboxes: Inboxes,
+    tasks: Vec<IngestTask>,
+    actors: Vec<Actor>,
+    draining: Option<Sender<usize>>,
+    drained: bool,
+    stopping: bool,
+}
+
+impl Core {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>, inboxes: Inboxes) -> Core {
+        Core { index, shared, inboxes, tasks: Vec::new(), actors: Vec::new(), draining: None, drained: false, stopping: false }
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        *self.shared.cores[self.index].thread.lock() = Some(std::thread::current());
+        loop {
+            let now = now_us();
+            let mut busy = self.take_control();
+            busy |= self.take_deltas(now);
+            busy |= self.step_actors(now);
+            let (worked, due_us) = self.step_tasks(now);
+            busy |= worked;
+            self.report_drained(busy);
+            if self.stopping && !busy && self.actors.iter().all(Actor::is_settled) {
+                break;
+            }
+            if !busy {
+                self.park(now, due_us);
+            }
+        }
+        *self.shared.cores[self.index].thread.lock() = None;
+    }
+
+    fn park(&self, now: u64, due_us: Option<u64>) {
+        let due_us = self.actors.iter().filter_map(Actor::due_us).chain(due_us).min();
+        let timeout = due_us.map_or(PARK_MAX, |due| Duration::from_micros(due.saturating_sub(now)).min(PARK_MAX));
+        let handle = &self.shared.cores[self.index];
+        handle.parked.store(true, Ordering::SeqCst);
+        if self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty() && !self.tasks.iter().any(IngestTask::has_input) {
+            std::thread::park_timeout(timeout);
+        }
+        handle.parked.store(false, Ordering::SeqCst);
+    }
+
+    fn take_control(&mut self) -> bool {
+        let mut any = false;
+        while let Ok(control) = self.inboxes.control.try_recv() {
+            any = true;
+            match control {
+                Control::Actor(actor) => self.actors.push(*actor),
+                Control::Task(task) => {
+                    self.tasks.push(*task);
+                    let last = self.tasks.len() - 1;
+                    self.send_deltas(last);
+                }
+                Control::Barrier { stream, epoch, splits, plan } => self.mark_barrier(stream, epoch, &splits, &plan),
+                Control::Adopt(stream, plan) => {
+                    self.actors.iter_mut().filter(|actor| actor.stream.id == stream).for_each(|actor| actor.adopt(&plan));
+                }
+                Control::Drop(stream) => {
+                    self.tasks.retain(|task| task.stream.id != stream);
+                    self.actors.retain(|actor| actor.stream.id != stream);
+                }
+                Control::Drain(report) => self.draining = Some(report),
+                Control::Stop => self.stopping = true,
+            }
+        }
+        any
+    }
+
+    fn mark_barrier(&mut self, stream: StreamId, epoch: Epoch, splits: &Arc<[SplitId]>, plan: &SharedPlan) {
+        for i in 0..self.tasks.len() {
+            if self.tasks[i].stream.id == stream {
+                self.tasks[i].mark_barrier(epoch, Arc::clone(splits), plan);
+                self.send_deltas(i);
+            }
+        }
+    }
+
+    fn take_deltas(&mut self, now: u64) -> bool {
+        let mut any = false;
+        for _ in 0..ROUND_DELTAS {
+            let Ok((stream, delta)) = self.inboxes.deltas.try_recv() else { break };
+            any = true;
+            self.apply(&stream, &delta, now);
+        }
+        any
+    }
+
+    fn apply(&mut self, stream: &Arc<Stream>, delta: &Arc<Delta>, now: u64) {
+        for actor in self.actors.iter_mut().filter(|actor| actor.stream.id == stream.id) {
+            if let Some(fact) = actor.apply(delta, now) {
+                self.shared.tell_coordinator(fact);
+            }
+        }
+    }
+
+    fn step_actors(&mut self, now: u64) -> bool {
+        let mut busy = false;
+        for actor in &mut self.actors {
+            let was_complete = actor.stream.is_complete();
+            for _ in 0..ROUND_CLOSINGS {
+                if !actor.step(now) {
+                    break;
+                }
+                busy = true;
+            }
+            if !was_complete && actor.stream.is_complete() {
+                self.shared.note_progress();
+            }
+        }
+        busy
+    }
+
+    /// Steps the ready task with the lowest watermark that has something to do. Returns whether one had, else when one will.
+    fn step_tasks(&mut self, now: u64) -> (bool, Option<u64>) {
+        let mut worked = self.empty_outboxes();
+        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| self.tasks[i].is_ready()).collect();
+        order.sort_by_key(|&i| (self.tasks[i].watermark(), self.tasks[i].split));
+        let mut due_us: Option<u64> = None;
+        for i in order {
+            match self.tasks[i].step(now, self.draining.is_some()) {
+                Ok(Step::Worked) => {
+                    self.send_deltas(i);
+                    worked = true;
+                    break;
+                }
+                Ok(Step::Idle(at)) => due_us = due_us.into_iter().chain(at).min(),
+                Ok(Step::Ended) => {}
+                Err(error) => self.fail(i, error),
+            }
+        }
+        (worked, due_us)
+    }
+
+    fn fail(&mut self, task: usize, error: Error) {
+        tracing::error!(%error, "the job fails");
+        self.tasks.remove(task);
+        self.shared.fail(error);
+    }
+
+    /// Sends what a task has made: to actors here at once, to other cores by their queues.
+    fn send_deltas(&mut self, task: usize) {
+        let now = now_us();
+        for fact in std::mem::take(&mut self.tasks[task].facts) {
+            self.shared.tell_coordinator(fact);
+        }
+        for delta in std::mem::take(&mut self.tasks[task].deltas) {
+            let stream = Arc::clone(&self.tasks[task].stream);
+            for core in 0..self.shared.cores.len() {
+                if core != self.index {
+                    self.tasks[task].outbox.push_back((core, Arc::clone(&delta)));
+                }
+            }
+            self.apply(&stream, &delta, now);
+        }
+        self.empty_outboxes();
+    }
+
+    fn empty_outboxes(&mut self) -> bool {
+        let mut any = false;
+        for task in &mut self.tasks {
+            while let Some((core, delta)) = task.outbox.front() {
+                if !self.shared.cores[*core].try_send(&task.stream, delta) {
+                    break;
+                }
+                task.outbox.pop_front();
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn report_drained(&mut self, busy: bool) {
+        if let Some(report) = &self.draining
+            && !self.drained
+            && !busy
+            && self.tasks.iter().all(|task| task.outbox.is_empty())
+        {
+            self.drained = true;
+            let _ = report.send(self.index);
+        }
+    }
+}
+
+/// A fact for the coordinator.
+pub(crate) type FactSender = Sender<Fact>;

@@ -1,0 +1,296 @@
+//! The engine in one process: cores, streams, the coordinator's thread, and the SQL that drives them.
+
+mod execute;
+mod options;
+mod start;
+
+pub use execute::{Answer, Deferred};
+pub use options::{EngineBuilder, EngineOptions};
+
+use crate::clock::now_us;
+use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
+use crate::error::{Error, Result};
+use crate::sink_task::SinkTask;
+use crate::stream::Stream;
+use crate::writer::WriterQueue;
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded, unbounded};
+use parking_lot::{Condvar, Mutex};
+use raympp_coordinator::{Action, Coordinator, Fact};
+use raympp_operators::sql::Catalog;
+use raympp_types::{MetricId, SplitId, StreamId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What all threads of an engine share.
+pub(crate) struct Shared {
+    pub(crate) options: EngineOptions,
+    pub(crate) cores: Vec<Arc<CoreHandle>>,
+    pub(crate) facts: FactSender,
+    pub(crate) state: Mutex<State>,
+    failure: Mutex<Option<Error>>,
+    failed: AtomicBool,
+    progress: Condvar,
+    progress_lock: Mutex<u64>,
+}
+
+/// What exists. Changed by statements only.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) catalog: Catalog,
+    pub(crate) streams: BTreeMap<String, Arc<Stream>>,
+    pub(crate) metric_ids: BTreeMap<String, MetricId>,
+    pub(crate) sinks: BTreeMap<String, SinkTask>,
+    pub(crate) next_stream: StreamId,
+    pub(crate) next_metric: MetricId,
+    /// Tasks of splits that wait for the barrier they join at.
+    pub(crate) joining: BTreeMap<(StreamId, SplitId), Joining>,
+    pub(crate) writers: Vec<Arc<WriterQueue>>,
+    pub(crate) shut_down: bool,
+}
+
+/// A writer's split that wants to join.
+pub(crate) struct Joining {
+    pub(crate) queue: Arc<WriterQueue>,
+    pub(crate) core: usize,
+}
+
+impl Shared {
+    pub(crate) fn tell_coordinator(&self, fact: Fact) {
+        // The coordinator's thread ends only at shutdown, when nobody needs barriers any more.
+        let _ = self.facts.send(fact);
+    }
+
+    /// Notes that the job has failed; the first reason stays.
+    pub(crate) fn fail(&self, error: Error) {
+        self.failure.lock().get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
+        self.note_progress();
+    }
+
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failed.load(Ordering::Acquire).then(|| self.failure.lock().clone()).flatten()
+    }
+
+    /// Wakes whoever waits for streams or sinks to complete.
+    pub(crate) fn note_progress(&self) {
+        *self.progress_lock.lock() += 1;
+        self.progress.notify_all();
+    }
+
+    /// Waits until `done` says so, the job fails, or `timeout` has passed. `done` is asked after each note of progress.
+    fn wait_until(&self, timeout: Option<Duration>, done: impl Fn() -> bool) -> Result<bool> {
+        let mut count = self.progress_lock.lock();
+        let mut timed_out = false;
+        loop {
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            if done() {
+                return Ok(true);
+            }
+            if timed_out {
+                return Ok(false);
+            }
+            match timeout {
+                Some(timeout) => timed_out = self.progress.wait_for(&mut count, timeout).timed_out(),
+                None => self.progress.wait(&mut count),
+            }
+        }
+    }
+
+    /// True once every stream that ends has closed everything and its sinks have published.
+    fn is_done(&self) -> bool {
+        let state = self.state.lock();
+        let finite: Vec<&Arc<Stream>> = state.streams.values().collect();
+        let complete = |name: &str| finite.iter().any(|stream| stream.name() == name && stream.is_complete());
+        finite.iter().all(|stream| stream.is_complete() || !stream.finite.load(Ordering::Acquire) && stream.plan.load().connector.is_none())
+            && state.sinks.values().all(|sink| sink.is_done() || !complete(sink.stream()))
+    }
+
+    pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
+        self.state.lock().streams.get(name).cloned()
+    }
+}
+
+/// A running engine. See the crate's documentation for an example.
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    coordinator: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Sets options before the engine starts.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    fn start(options: EngineOptions) -> Engine {
+        let (facts, facts_in) = unbounded();
+        let (handles, inboxes): (Vec<_>, Vec<_>) = (0..options.threads).map(|_| core_queues()).unzip();
+        let shared = Arc::new(Shared {
+            options,
+            cores: handles.into_iter().map(Arc::new).collect(),
+            facts,
+            state: Mutex::default(),
+            failure: Mutex::default(),
+            failed: AtomicBool::new(false),
+            progress: Condvar::new(),
+            progress_lock: Mutex::default(),
+        });
+        let core_ids = if shared.options.pin_threads { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+        let threads = inboxes.into_iter().enumerate().map(|(index, inboxes)| {
+            let core = Core::new(index, Arc::clone(&shared), inboxes);
+            let pin = core_ids.get(index).copied();
+            let run = move || {
+                if let Some(id) = pin {
+                    core_affinity::set_for_current(id);
+                }
+                core.run();
+            };
+            std::thread::Builder::new().name(format!("raympp-core-{index}")).spawn(run).expect("the system grants a thread")
+        });
+        let threads = threads.collect();
+        let driver = Arc::clone(&shared);
+        let coordinator = std::thread::Builder::new()
+            .name("raympp-coordinator".into())
+            .spawn(move || drive_coordinator(&driver, &facts_in))
+            .expect("the system grants a thread");
+        Engine { shared, threads, coordinator: Some(coordinator) }
+    }
+
+    /// Waits until every stream that is being read has ended and closed everything, and every sink has published. A stream fed by
+    /// writers counts once a writer has been opened; one that never ends is waited for until the job fails.
+    ///
+    /// # Errors
+    /// What made the job fail, if it did.
+    pub fn wait(&self) -> Result<()> {
+        self.shared.wait_until(None, || self.shared.is_done()).map(|_| ())
+    }
+
+    /// As [`Engine::wait`], but not longer than `timeout`. True if everything is done.
+    ///
+    /// # Errors
+    /// What made the job fail, if it did.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
+        self.shared.wait_until(Some(timeout), || self.shared.is_done())
+    }
+
+    /// What made the job fail, if it has failed.
+    pub fn failure(&self) -> Option<Error> {
+        self.shared.failure()
+    }
+
+    /// Stops cleanly: what writers were given is folded and applied, what can be closed is closed and handed to sinks and subscriptions,
+    /// sinks publish what they have. No window is closed before its time.
+    ///
+    /// # Errors
+    /// What made the job fail, if it did.
+    pub fn shutdown(mut self) -> Result<()> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        if self.threads.is_empty() {
+            return Ok(());
+        }
+        let (streams, writers) = {
+            let mut state = self.shared.state.lock();
+            state.shut_down = true;
+            (state.streams.values().cloned().collect::<Vec<_>>(), std::mem::take(&mut state.writers))
+        };
+        writers.iter().for_each(|writer| writer.close());
+        for stream in &streams {
+            stream.consumers.all().iter().for_each(|consumer| consumer.queue.lift_bound());
+        }
+        self.drain_cores();
+        self.shared.cores.iter().for_each(|core| core.tell(Control::Stop));
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                self.shared.fail(Error::Refused("a core's thread has panicked; this is a bug of the engine".into()));
+            }
+        }
+        for stream in &streams {
+            stream.consumers.all().iter().for_each(|consumer| consumer.queue.finish());
+            stream.wake_flush_waiters();
+        }
+        let sinks = std::mem::take(&mut self.shared.state.lock().sinks);
+        for (_, sink) in sinks {
+            sink.join();
+        }
+        self.shared.tell_coordinator(Fact::Tick(u64::MAX));
+        if let Some(coordinator) = self.coordinator.take() {
+            let _ = coordinator.join();
+        }
+        self.shared.failure().map_or(Ok(()), Err)
+    }
+
+    /// Waits until every core has emptied its writers.
+    fn drain_cores(&self) {
+        let (report, reports) = bounded(self.shared.cores.len());
+        self.shared.cores.iter().for_each(|core| core.tell(Control::Drain(report.clone())));
+        drop(report);
+        for _ in 0..self.shared.cores.len() {
+            if reports.recv().is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::error!(%error, "the engine was dropped after a failure");
+        }
+    }
+}
+
+/// The coordinator's thread: facts and time in, actions carried out.
+fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
+    let mut coordinator = Coordinator::new(shared.options.barrier_interval_us);
+    let mut next = Some(Fact::Tick(now_us()));
+    while let Some(fact) = next.take() {
+        if fact == Fact::Tick(u64::MAX) {
+            return;
+        }
+        for action in coordinator.learn(fact) {
+            carry_out(shared, action);
+        }
+        let now = now_us();
+        let wait_us = coordinator.due_us().map_or(shared.options.barrier_interval_us, |due| due.saturating_sub(now));
+        next = match facts.recv_timeout(Duration::from_micros(wait_us)) {
+            Ok(fact) => Some(fact),
+            Err(RecvTimeoutError::Timeout) => Some(Fact::Tick(now_us())),
+            Err(RecvTimeoutError::Disconnected) => None,
+        };
+    }
+}
+
+fn carry_out(shared: &Arc<Shared>, action: Action) {
+    match action {
+        Action::Barrier { stream, epoch, splits, plan } => {
+            let Some(found) = stream_by_id(shared, stream) else { return };
+            let plan = found.plan_of(plan);
+            for core in &shared.cores {
+                core.tell(Control::Barrier { stream, epoch, splits: Arc::clone(&splits), plan: Arc::clone(&plan) });
+            }
+        }
+        Action::Open { stream, split, epoch, splits, plan, floor } => {
+            let Some(found) = stream_by_id(shared, stream) else { return };
+            if let Err(error) = start::open_joining(shared, &found, split, (epoch, splits, plan), floor) {
+                shared.fail(error);
+            }
+        }
+        Action::Commit { stream, epoch, frontier } => {
+            tracing::trace!(%stream, %epoch, %frontier, "epoch complete");
+        }
+    }
+}
+
+fn stream_by_id(shared: &Shared, id: StreamId) -> Option<Arc<Stream>> {
+    shared.state.lock().streams.values().find(|stream| stream.id == id).cloned()
+}

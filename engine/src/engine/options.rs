@@ -1,0 +1,117 @@
+//! How an engine is set up.
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::ingest::FlushOptions;
+use raympp_state::fold::FLUSH_ROWS_MAX;
+use raympp_types::KeyGroups;
+
+/// Options in force.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    pub(crate) threads: usize,
+    pub(crate) partitions: u32,
+    pub(crate) key_groups: u32,
+    pub(crate) replicas: usize,
+    pub(crate) flush: FlushOptions,
+    pub(crate) pin_threads: bool,
+    pub(crate) barrier_interval_us: u64,
+}
+
+/// Sets options before the engine starts.
+#[derive(Clone, Debug, Default)]
+pub struct EngineBuilder {
+    threads: Option<usize>,
+    partitions: Option<u32>,
+    key_groups: Option<u32>,
+    replicas: Option<usize>,
+    flush_rows: Option<u64>,
+    flush_delay_us: Option<u64>,
+    pin_threads: bool,
+    barrier_interval_us: Option<u64>,
+}
+
+impl EngineBuilder {
+    /// Threads that do the work, one core loop each. Default: the machine's cores.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Partitions of each stream. Results do not depend on it. Default: one per thread.
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = Some(partitions);
+        self
+    }
+
+    /// Key groups of each stream, at least as many as partitions, at most 65,536. Default: 256, or as many as there are partitions.
+    pub fn key_groups(mut self, key_groups: u32) -> Self {
+        self.key_groups = Some(key_groups);
+        self
+    }
+
+    /// Replicas of each partition, 1 or 2. Default: 1.
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Rows folded into one delta at most. Results do not depend on it. Default: 262,144.
+    pub fn flush_rows(mut self, rows: u64) -> Self {
+        self.flush_rows = Some(rows);
+        self
+    }
+
+    /// How long a row may wait for its delta while more rows come, in microseconds. Default: 2,000.
+    pub fn flush_delay_us(mut self, micros: u64) -> Self {
+        self.flush_delay_us = Some(micros);
+        self
+    }
+
+    /// Binds each thread to one core of the machine. Default: false.
+    pub fn pin_threads(mut self, pin: bool) -> Self {
+        self.pin_threads = pin;
+        self
+    }
+
+    /// Time from one barrier to the next, in microseconds. Default: 1,000,000.
+    pub fn barrier_interval_us(mut self, micros: u64) -> Self {
+        self.barrier_interval_us = Some(micros);
+        self
+    }
+
+    /// Starts the engine's threads.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if an option is out of its range.
+    pub fn build(self) -> Result<Engine> {
+        self.options().map(Engine::start)
+    }
+
+    /// The options in force, checked.
+    pub(crate) fn options(self) -> Result<EngineOptions> {
+        let refuse = |message: &str| Err(Error::Refused(message.to_owned()));
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        let partitions = self.partitions.unwrap_or(threads as u32);
+        let key_groups = self.key_groups.unwrap_or(KeyGroups::GROUPS_DEFAULT.max(partitions));
+        let replicas = self.replicas.unwrap_or(1);
+        let flush_rows = self.flush_rows.unwrap_or(1 << 18);
+        if threads == 0 || threads > 1024 {
+            return refuse("threads must be 1 to 1,024");
+        }
+        if KeyGroups::new(key_groups, partitions).is_none() {
+            return refuse(
+                "there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups",
+            );
+        }
+        if !(1..=2).contains(&replicas) {
+            return refuse("replicas must be 1 or 2");
+        }
+        if flush_rows == 0 || flush_rows > FLUSH_ROWS_MAX {
+            return refuse("flush_rows must be 1 to 2,097,151");
+        }
+        let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(2_000), step_rows: 8_192 };
+        let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
+        Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads: self.pin_threads, barrier_interval_us })
+    }
+}

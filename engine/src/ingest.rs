@@ -1,0 +1,281 @@
+//! An ingest task: reads one split, folds it, sends deltas. One per split, on one core, stepped by the core's loop.
+//!
+//! A task is never blocked: without input it is *idle*, with a full queue ahead or a held stream it is *not ready*. It flushes when its
+//! input runs dry, at a size, or when the oldest unflushed row has waited long enough, so an idle engine answers at once and a
+//! loaded one folds big batches. Where it flushes never shows in results.
+
+use crate::error::Error;
+use crate::source::{SourcePoll, SourceRows, SplitReader};
+use crate::stream::{SplitCounters, Stream};
+use crate::writer::WriterQueue;
+use raympp_coordinator::Fact;
+use raympp_operators::plan::BadRows;
+use raympp_operators::sharing::SharedPlan;
+use raympp_state::chain::{Chain, Rejected, Rows};
+use raympp_state::delta::{Delta, Mark};
+use raympp_types::{Epoch, EventTime, Offset, SplitId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// First bad rows of a split that are logged one by one.
+const BAD_ROWS_LOGGED: u64 = 5;
+
+/// Where a task's rows come from.
+pub(crate) enum Input {
+    /// A connector's split.
+    Reader(Box<dyn SplitReader>),
+    /// An embedded writer.
+    Writer(Arc<WriterQueue>),
+}
+
+/// How big and how late a flush may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlushOptions {
+    /// Rows of one flush at most.
+    pub(crate) rows_max: u64,
+    /// How long a row may wait for a flush while more rows come.
+    pub(crate) delay_us: u64,
+    /// Rows taken from the input in one step.
+    pub(crate) step_rows: usize,
+}
+
+/// What a step did.
+pub(crate) enum Step {
+    /// It went forward; deltas are to be sent.
+    Worked,
+    /// Nothing to do before this time, or before something arrives.
+    Idle(Option<u64>),
+    /// The split has ended and everything is sent.
+    Ended,
+}
+
+/// See the module.
+pub(crate) struct IngestTask {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) split: SplitId,
+    input: Input,
+    chain: Chain,
+    flush: FlushOptions,
+    bad_rows: BadRows,
+    dead_letters: Option<crate::dead_letter::DeadLetters>,
+    counters: Arc<SplitCounters>,
+    /// Time of the oldest row not yet flushed.
+    waiting_since_us: Option<u64>,
+    pub(crate) deltas: Vec<Arc<Delta>>,
+    pub(crate) facts: Vec<Fact>,
+    /// Deltas that a core had no room for: (core, delta).
+    pub(crate) outbox: VecDeque<(usize, Arc<Delta>)>,
+    ended: bool,
+    rejected: u64,
+    /// Rows of a batch that are too many for one flush.
+    rest: Option<SourceRows>,
+}
+
+impl IngestTask {
+    pub(crate) fn new(
+        stream: Arc<Stream>,
+        input: Input,
+        chain: Chain,
+        flush: FlushOptions,
+        counters: Arc<SplitCounters>,
+    ) -> Result<IngestTask, Error> {
+        let bad_rows = stream.plan.load().bad_rows.clone();
+        let dead_letters = match &bad_rows {
+            BadRows::DeadLetter(path) => Some(crate::dead_letter::DeadLetters::open(path, &stream.name(), chain.split())?),
+            _ => None,
+        };
+        Ok(IngestTask {
+            split: chain.split(),
+            stream,
+            input,
+            chain,
+            flush,
+            bad_rows,
+            dead_letters,
+            counters,
+            waiting_since_us: None,
+            deltas: Vec::new(),
+            facts: Vec::new(),
+            outbox: VecDeque::new(),
+            ended: false,
+            rejected: 0,
+            rest: None,
+        })
+    }
+
+    /// The split's watermark: tasks with the lowest go first.
+    pub(crate) fn watermark(&self) -> EventTime {
+        self.chain.watermark()
+    }
+
+    /// True if it could step now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.outbox.is_empty() && !self.stream.is_held()
+    }
+
+    /// True if rows wait and could be taken.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.ended && self.is_ready() && matches!(&self.input, Input::Writer(queue) if queue.has_input())
+    }
+
+    /// Begins the chain of a split that joined a running stream.
+    pub(crate) fn begin(&mut self, barrier: Mark, floor: EventTime) {
+        let mut marks = vec![barrier];
+        if floor > EventTime::MIN {
+            marks.push(Mark::Floor(floor));
+        }
+        self.send(marks);
+    }
+
+    /// Marks a barrier at the current offset and goes on under the plan.
+    pub(crate) fn mark_barrier(&mut self, epoch: Epoch, splits: Arc<[SplitId]>, plan: &SharedPlan) {
+        if self.ended {
+            return;
+        }
+        self.send(vec![Mark::Barrier { epoch, splits, plan: plan.version }]);
+        self.chain.adopt(plan);
+        self.facts.push(Fact::Placed(self.stream.id, epoch, self.split, self.chain.watermark()));
+    }
+
+    /// Takes rows if there are any, flushes if it is time. `stopping`: readers read no more, writers are emptied.
+    pub(crate) fn step(&mut self, now_us: u64, stopping: bool) -> Result<Step, Error> {
+        if self.ended {
+            return Ok(Step::Ended);
+        }
+        let poll = match (&mut self.input, self.rest.take()) {
+            (_, Some(rest)) => SourcePoll::Rows(rest),
+            (Input::Reader(_), None) if stopping => SourcePoll::Pending { retry_at_us: None },
+            (Input::Reader(reader), None) => {
+                let rows_max = self.flush.step_rows.min(self.chain.room() as usize).max(1);
+                reader.poll(now_us, rows_max).map_err(|error| self.source_error(error))?
+            }
+            (Input::Writer(queue), None) => queue.poll(self.chain.offset()),
+        };
+        match poll {
+            SourcePoll::Rows(rows) => {
+                self.take(rows, now_us)?;
+                Ok(Step::Worked)
+            }
+            SourcePoll::Pending { retry_at_us } => {
+                let flushed = self.chain.pending_rows() > 0;
+                self.send(Vec::new());
+                Ok(if flushed { Step::Worked } else { Step::Idle(retry_at_us) })
+            }
+            SourcePoll::End => {
+                self.ended = true;
+                self.send(vec![Mark::End]);
+                self.counters.ended.store(true, Ordering::Relaxed);
+                self.facts.push(Fact::SplitEnded(self.stream.id, self.split));
+                tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
+                Ok(Step::Worked)
+            }
+        }
+    }
+
+    fn source_error(&self, error: crate::source::SourceError) -> Error {
+        Error::Source { stream: self.stream.name(), error: Arc::new(error) }
+    }
+
+    fn take(&mut self, mut rows: SourceRows, now_us: u64) -> Result<(), Error> {
+        let room =
+            self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
+        if rows.to.0 - rows.from.0 > room.max(1) {
+            let (head, rest) = split_rows(rows, room.max(1));
+            self.rest = Some(rest);
+            rows = head;
+        }
+        self.counters.rows.fetch_add(rows.to.0 - rows.from.0, Ordering::Relaxed);
+        for bad in &rows.bad {
+            self.report_bad(bad.offset, &bad.reason, bad.raw.as_deref())?;
+        }
+        let run = Rows {
+            from: rows.from,
+            to: rows.to,
+            batch: &rows.batch,
+            row_offsets: rows.row_offsets.as_deref(),
+            undecodable: rows.bad.len() as u64,
+        };
+        for rejected in self.chain.push(&run) {
+            self.report_rejected(&rejected, &rows)?;
+        }
+        self.report_progress();
+        self.waiting_since_us.get_or_insert(now_us);
+        let waited = self.waiting_since_us.is_some_and(|since| now_us.saturating_sub(since) >= self.flush.delay_us);
+        if self.chain.pending_rows() >= self.flush.rows_max || waited || self.chain.room() < self.flush.step_rows as u64 {
+            self.send(Vec::new());
+        }
+        Ok(())
+    }
+
+    fn report_rejected(&mut self, rejected: &Rejected, rows: &SourceRows) -> Result<(), Error> {
+        let raw = (self.dead_letters.is_some()).then(|| crate::dead_letter::row_as_json(&rows.batch, rejected.row));
+        self.report_bad(rejected.offset, &rejected.reason, raw.as_deref())
+    }
+
+    fn report_bad(&mut self, offset: Offset, reason: &str, raw: Option<&str>) -> Result<(), Error> {
+        self.rejected += 1;
+        if self.rejected <= BAD_ROWS_LOGGED {
+            tracing::warn!(stream = %self.stream.name(), split = %self.counters.name, %offset, reason, "bad row");
+        }
+        match &mut self.dead_letters {
+            Some(letters) => letters.write(offset, reason, raw),
+            None if self.bad_rows == BadRows::Fail => Err(Error::BadRow {
+                stream: self.stream.name(),
+                split: self.counters.name.clone(),
+                offset: offset.0,
+                reason: reason.to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn report_progress(&self) {
+        let relaxed = Ordering::Relaxed;
+        self.counters.watermark_us.store(self.chain.watermark().0, relaxed);
+        self.counters.late.store(self.chain.late_rows(), relaxed);
+        self.counters.bad.store(self.rejected, relaxed);
+        match &self.input {
+            Input::Reader(reader) => {
+                if let Some((done, total)) = reader.progress() {
+                    self.counters.bytes_done.store(done, relaxed);
+                    self.counters.bytes_total.store(total, relaxed);
+                }
+            }
+            Input::Writer(queue) => self.counters.queued.store(queue.len() as u64, relaxed),
+        }
+    }
+
+    /// Flushes with marks; the delta waits in `deltas`.
+    fn send(&mut self, marks: Vec<Mark>) {
+        self.waiting_since_us = None;
+        if let Some(delta) = self.chain.flush(marks) {
+            self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+            let entries: usize = delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len()).sum();
+            self.counters.entries.fetch_add(entries as u64, Ordering::Relaxed);
+            self.deltas.push(Arc::new(delta));
+        }
+    }
+}
+
+/// Cuts rows after the first `count` offsets.
+fn split_rows(rows: SourceRows, count: u64) -> (SourceRows, SourceRows) {
+    let middle = Offset(rows.from.0 + count);
+    let head_rows = match &rows.row_offsets {
+        None => count as usize,
+        Some(offsets) => offsets.partition_point(|&offset| u64::from(offset) < count),
+    };
+    let bad_split = rows.bad.partition_point(|bad| bad.offset < middle);
+    let mut bad = rows.bad;
+    let tail_bad = bad.split_off(bad_split);
+    let offsets = rows.row_offsets.map(|mut offsets| {
+        let tail = offsets.split_off(head_rows);
+        (offsets, tail.into_iter().map(|offset| offset - count as u32).collect())
+    });
+    let (head_offsets, tail_offsets) = offsets.unzip();
+    let tail_rows = rows.batch.num_rows() - head_rows;
+    (
+        SourceRows { from: rows.from, to: middle, batch: rows.batch.slice(0, head_rows), row_offsets: head_offsets, bad },
+        SourceRows { from: middle, to: rows.to, batch: rows.batch.slice(head_rows, tail_rows), row_offsets: tail_offsets, bad: tail_bad },
+    )
+}

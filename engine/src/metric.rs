@@ -1,0 +1,296 @@
+//! A handle on a metric: point look-ups, scans, subscriptions.
+
+use crate::clock::now_us;
+use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
+use crate::error::{Error, Result};
+use crate::stream::Stream;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema};
+use futures_core::Stream as AsyncStream;
+use raympp_operators::expr::arrow_types::value_at;
+use raympp_operators::keycode::encode_values;
+use raympp_operators::sharing::SharedMetric;
+use raympp_types::{DataType, MetricId, Schema, Value};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Windows a subscription may have waiting before the stream is held.
+const SUBSCRIPTION_QUEUE: usize = 4096;
+
+/// A metric of a running engine. Cheap to clone; may be used from any thread.
+#[derive(Clone)]
+pub struct Metric {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) shared: Arc<SharedMetric>,
+    key_types: Arc<[DataType]>,
+}
+
+/// One result row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    schema: Arc<Schema>,
+    values: Vec<Value>,
+}
+
+impl Row {
+    /// Output columns.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Values in column order.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The value of a column; `None` if there is no such column.
+    pub fn get(&self, column: &str) -> Option<&Value> {
+        Some(&self.values[self.schema.index_of(column)?])
+    }
+
+    /// A column of BIGINT, INTEGER, SMALLINT, DOUBLE PRECISION, REAL or DECIMAL as a float; `None` if it is NULL or another type.
+    pub fn number(&self, column: &str) -> Option<f64> {
+        match *self.get(column)? {
+            Value::BigInt(v) => Some(v as f64),
+            Value::Integer(v) => Some(v.into()),
+            Value::SmallInt(v) => Some(v.into()),
+            Value::Double(v) => Some(v),
+            Value::Real(v) => Some(v.into()),
+            ref decimal @ Value::Decimal { .. } => decimal.to_string().parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Metric {
+    pub(crate) fn open(stream: Arc<Stream>, id: MetricId) -> Option<Metric> {
+        let shared = stream.metric(id)?;
+        let key_types = shared.plan.keys.iter().map(|key| key.expr.data_type()).collect();
+        Some(Metric { stream, shared, key_types })
+    }
+
+    /// Name.
+    pub fn name(&self) -> &str {
+        &self.shared.plan.name
+    }
+
+    /// Columns of its results.
+    pub fn schema(&self) -> Schema {
+        self.shared.plan.output_schema()
+    }
+
+    /// The live window's row of a key: one value per key of GROUP BY, in its order. `None` if the key has no row in the live window, or
+    /// HAVING refuses it. Never waits and takes no lock.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the number or types of values are not those of the keys.
+    pub fn get(&self, key: &[Value]) -> Result<Option<Row>> {
+        Ok(self.get_batch(key)?.map(|batch| self.row(&batch)))
+    }
+
+    /// As [`Metric::get`], as a batch of one row.
+    ///
+    /// # Errors
+    /// As [`Metric::get`].
+    pub fn get_batch(&self, key: &[Value]) -> Result<Option<RecordBatch>> {
+        let key = self.key_bytes(key)?;
+        Ok(self.stream.view_of_key(&key).and_then(|view| view.live(&self.shared, &key)))
+    }
+
+    fn row(&self, batch: &RecordBatch) -> Row {
+        Row { schema: Arc::new(self.schema()), values: batch.columns().iter().map(|column| value_at(column, 0)).collect() }
+    }
+
+    fn key_bytes(&self, key: &[Value]) -> Result<Vec<u8>> {
+        if key.len() != self.key_types.len() {
+            let message = format!("metric {} has {} keys, but {} values were given", self.name(), self.key_types.len(), key.len());
+            return Err(Error::Refused(message));
+        }
+        let widened: Vec<Value> = key.iter().zip(self.key_types.iter()).map(|(value, &to)| widen(value, to)).collect();
+        let mut bytes = Vec::new();
+        encode_values(&widened, &self.key_types, &mut bytes).map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
+        Ok(bytes)
+    }
+
+    /// How old a look-up's answer may be, in microseconds: the time since its partition last had everything that was sent to it. While
+    /// rows keep coming this is small; an idle stream's answers are as fresh as its last row however old they get.
+    pub fn staleness_us(&self) -> u64 {
+        let oldest = self.stream.views().iter().map(|view| view.as_of_us()).min().unwrap_or(0);
+        now_us().saturating_sub(oldest)
+    }
+
+    /// Highest event time of the stream that look-ups can see, in microseconds since 1970; `i64::MIN` before the first row.
+    pub fn highest_event_time_us(&self) -> i64 {
+        self.stream.views().iter().map(|view| view.seen().0).max().unwrap_or(i64::MIN)
+    }
+
+    /// The live window's rows of all keys that have one.
+    pub fn live_rows(&self) -> Vec<Row> {
+        let views = self.stream.views();
+        let batches = views.iter().flat_map(|view| view.scan(&self.shared, true)).map(|scanned| scanned.rows.batch);
+        let schema = Arc::new(self.schema());
+        let rows_of = |batch: RecordBatch| -> Vec<Row> {
+            let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
+            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row) }).collect()
+        };
+        batches.flat_map(rows_of).collect()
+    }
+
+    /// All windows kept, with two more columns `closed` and `live`; for `point`, the live window of one key only.
+    pub(crate) fn readable(&self, point: Option<&[Value]>) -> Vec<RecordBatch> {
+        let views = match point.and_then(|key| self.key_bytes(key).ok()) {
+            Some(key) => self.stream.view_of_key(&key).into_iter().collect(),
+            None => self.stream.views(),
+        };
+        let scanned = views.iter().flat_map(|view| view.scan(&self.shared, false));
+        scanned.map(|rows| with_state(&rows.rows.batch, rows.closed, &rows.live)).collect()
+    }
+
+    /// Closed windows from now on, each once, in order of their end within a partition. The stream is held while the subscription has a full
+    /// queue; dropping it lets go.
+    pub fn subscribe(&self) -> Subscription {
+        self.consume(Wants::Closed(self.shared.id))
+    }
+
+    /// The changelog from the next delta on: rows with a first column `op` (upsert or delete) for each key's live window, at most once per
+    /// delta or per `every`, and each window once more when it closes.
+    pub fn subscribe_updates(&self, every: Option<Duration>) -> Subscription {
+        self.consume(Wants::Changes(self.shared.id, every.map(|every| every.as_micros() as i64)))
+    }
+
+    fn consume(&self, wants: Wants) -> Subscription {
+        let consumer = self.stream.consumers.add(wants, SUBSCRIPTION_QUEUE);
+        let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
+        if complete > 0 {
+            consumer.queue.finish();
+        }
+        Subscription { stream: Arc::clone(&self.stream), consumer, assembler: WindowAssembler::default(), complete }
+    }
+}
+
+/// Key values of a narrower type are taken for the wider key.
+fn widen(value: &Value, to: DataType) -> Value {
+    match (value, to) {
+        (Value::SmallInt(v), DataType::Integer) => Value::Integer((*v).into()),
+        (Value::SmallInt(v), DataType::BigInt) => Value::BigInt((*v).into()),
+        (Value::Integer(v), DataType::BigInt) => Value::BigInt((*v).into()),
+        _ => value.clone(),
+    }
+}
+
+fn with_state(batch: &RecordBatch, closed: bool, live: &[bool]) -> RecordBatch {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let column = crate::changelog::plain(column);
+        fields.push(Field::new(field.name(), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    for (name, values) in [("closed", vec![closed; batch.num_rows()]), ("live", live.to_vec())] {
+        fields.push(Field::new(name, ArrowType::Boolean, true));
+        columns.push(Arc::new(BooleanArray::from(values)));
+    }
+    RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).expect("one length")
+}
+
+/// Results as they come. An iterator that waits, an async stream, or polled.
+pub struct Subscription {
+    stream: Arc<Stream>,
+    consumer: Arc<Consumer>,
+    assembler: WindowAssembler,
+    complete: usize,
+}
+
+impl Subscription {
+    /// Takes in one item; returns rows that need no putting together.
+    fn receive(&mut self, item: Item) -> Option<RecordBatch> {
+        match item {
+            Item::Closed(piece) => self.assembler.add(piece),
+            Item::Changes(batch) | Item::Late(batch) => return Some(batch),
+            Item::Complete => {
+                self.complete += 1;
+                if self.complete == self.stream.partitions.len() {
+                    self.consumer.queue.finish();
+                }
+            }
+        }
+        None
+    }
+
+    fn assembled(&mut self) -> Option<RecordBatch> {
+        self.assembler.next()
+    }
+
+    /// The next rows if there are any now.
+    pub fn try_next(&mut self) -> Option<RecordBatch> {
+        loop {
+            if let Some(rows) = self.assembled() {
+                return Some(rows);
+            }
+            let item = self.consumer.queue.try_pop()?;
+            if let Some(batch) = self.receive(item) {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// The next rows, or `None` if none come within `timeout` or the stream is complete.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<RecordBatch> {
+        loop {
+            if let Some(rows) = self.assembled() {
+                return Some(rows);
+            }
+            let item = self.consumer.queue.pop_timeout(timeout).ok()??;
+            if let Some(batch) = self.receive(item) {
+                return Some(batch);
+            }
+        }
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = RecordBatch;
+
+    /// Waits for the next rows; `None` when the stream is complete or the engine has shut down.
+    fn next(&mut self) -> Option<RecordBatch> {
+        loop {
+            if let Some(rows) = self.assembled() {
+                return Some(rows);
+            }
+            let item = self.consumer.queue.pop()?;
+            if let Some(batch) = self.receive(item) {
+                return Some(batch);
+            }
+        }
+    }
+}
+
+impl AsyncStream for Subscription {
+    type Item = RecordBatch;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RecordBatch>> {
+        loop {
+            if let Some(rows) = self.assembled() {
+                return Poll::Ready(Some(rows));
+            }
+            match self.consumer.queue.poll_pop(context) {
+                Poll::Ready(Some(item)) => {
+                    if let Some(batch) = self.receive(item) {
+                        return Poll::Ready(Some(batch));
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.consumer.queue.abandon();
+        self.stream.consumers.remove(self.consumer.id);
+    }
+}

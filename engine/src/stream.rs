@@ -1,0 +1,183 @@
+//! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
+
+use crate::consumer::Consumers;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::{Condvar, Mutex};
+use raympp_operators::plan::StreamPlan;
+use raympp_operators::sharing::{SharedMetric, SharedPlan};
+use raympp_state::view::ReplicaView;
+use raympp_types::{DataType, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// What is counted per split. Written by the split's task, read by anyone.
+#[derive(Default)]
+pub(crate) struct SplitCounters {
+    pub(crate) name: String,
+    pub(crate) rows: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) bad: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) entries: AtomicU64,
+    pub(crate) queued: AtomicU64,
+    pub(crate) watermark_us: std::sync::atomic::AtomicI64,
+    pub(crate) bytes_done: AtomicU64,
+    pub(crate) bytes_total: AtomicU64,
+    pub(crate) ended: AtomicBool,
+    /// By partition: offset that its primary has applied.
+    pub(crate) applied: Box<[AtomicU64]>,
+}
+
+/// What is counted per partition, by its primary.
+#[derive(Default)]
+pub(crate) struct PartitionCounters {
+    pub(crate) deltas: AtomicU64,
+    pub(crate) windows_closed: AtomicU64,
+    pub(crate) overflowed: AtomicU64,
+    pub(crate) rows_below_frontier: AtomicU64,
+    pub(crate) violations: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) bad: AtomicU64,
+    pub(crate) keys: AtomicU64,
+    pub(crate) slices: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) bad_by_store: Mutex<BTreeMap<usize, u64>>,
+}
+
+/// A stream that rows flow through, or will.
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) plan: ArcSwap<StreamPlan>,
+    pub(crate) key_groups: KeyGroups,
+    /// The plan in force or about to be; older ones that a barrier may still name are in `plans`.
+    pub(crate) shared: ArcSwap<SharedPlan>,
+    plans: Mutex<BTreeMap<PlanVersion, Arc<SharedPlan>>>,
+    /// Views of the primaries, by partition.
+    views: Vec<ArcSwapOption<ReplicaView>>,
+    pub(crate) consumers: Consumers,
+    pub(crate) splits: Mutex<BTreeMap<SplitId, Arc<SplitCounters>>>,
+    pub(crate) partitions: Vec<PartitionCounters>,
+    /// Actors that could not hand over results: while there are any, tasks read no rows.
+    pub(crate) held: AtomicUsize,
+    /// Partitions that have closed everything.
+    pub(crate) complete: AtomicUsize,
+    pub(crate) started: AtomicBool,
+    /// All inputs are known and end by themselves.
+    pub(crate) finite: AtomicBool,
+    pub(crate) results: AtomicU64,
+    pub(crate) keeps_late_rows: AtomicBool,
+    flush_waiters: AtomicUsize,
+    flush_lock: Mutex<()>,
+    flushed: Condvar,
+}
+
+impl Stream {
+    pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups) -> Stream {
+        let partitions = key_groups.partitions() as usize;
+        Stream {
+            id,
+            plan: ArcSwap::new(plan),
+            key_groups,
+            shared: ArcSwap::from_pointee(SharedPlan::empty()),
+            plans: Mutex::default(),
+            views: (0..partitions).map(|_| ArcSwapOption::empty()).collect(),
+            consumers: Consumers::default(),
+            splits: Mutex::default(),
+            partitions: (0..partitions).map(|_| PartitionCounters::default()).collect(),
+            held: AtomicUsize::new(0),
+            complete: AtomicUsize::new(0),
+            started: AtomicBool::new(false),
+            finite: AtomicBool::new(false),
+            results: AtomicU64::new(0),
+            keeps_late_rows: AtomicBool::new(false),
+            flush_waiters: AtomicUsize::new(0),
+            flush_lock: Mutex::default(),
+            flushed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.plan.load().name.clone()
+    }
+
+    /// Type of window bounds.
+    pub(crate) fn time_type(&self) -> DataType {
+        let plan = self.plan.load();
+        plan.event_time.map_or(DataType::Timestamp, |column| plan.schema.fields[column].data_type)
+    }
+
+    pub(crate) fn set_plan(&self, plan: Arc<SharedPlan>) {
+        self.plans.lock().insert(plan.version, Arc::clone(&plan));
+        self.shared.store(plan);
+    }
+
+    /// The plan of a version that a barrier names.
+    pub(crate) fn plan_of(&self, version: PlanVersion) -> Arc<SharedPlan> {
+        Arc::clone(self.plans.lock().get(&version).expect("a barrier names plans that were set"))
+    }
+
+    pub(crate) fn set_view(&self, partition: PartitionId, view: Arc<ReplicaView>) {
+        self.views[partition.0 as usize].store(Some(view));
+    }
+
+    /// The primary that owns a key, if the stream has started.
+    pub(crate) fn view_of_key(&self, key: &[u8]) -> Option<Arc<ReplicaView>> {
+        self.views[self.key_groups.partition(KeyHash::of(key)).0 as usize].load_full()
+    }
+
+    pub(crate) fn views(&self) -> Vec<Arc<ReplicaView>> {
+        self.views.iter().filter_map(|view| view.load_full()).collect()
+    }
+
+    pub(crate) fn metric(&self, id: MetricId) -> Option<Arc<SharedMetric>> {
+        self.shared.load().metrics.iter().find(|metric| metric.id == id).cloned()
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire) == self.partitions.len()
+    }
+
+    pub(crate) fn add_split(&self, split: SplitId, name: String) -> Arc<SplitCounters> {
+        let applied = self.partitions.iter().map(|_| AtomicU64::new(0)).collect();
+        let counters = SplitCounters { name, applied, ..SplitCounters::default() };
+        counters.watermark_us.store(i64::MIN, Ordering::Relaxed);
+        let counters = Arc::new(counters);
+        self.splits.lock().insert(split, Arc::clone(&counters));
+        counters
+    }
+
+    /// Notes that a partition's primary has applied a split up to an offset.
+    pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, offset: Offset) {
+        let counters = self.splits.lock().get(&split).cloned();
+        if let Some(counters) = counters {
+            counters.applied[partition.0 as usize].store(offset.0, Ordering::Release);
+        }
+        if self.flush_waiters.load(Ordering::SeqCst) > 0 {
+            self.wake_flush_waiters();
+        }
+    }
+
+    pub(crate) fn wake_flush_waiters(&self) {
+        let _held = self.flush_lock.lock();
+        self.flushed.notify_all();
+    }
+
+    /// Waits until every primary has applied a split up to `offset`. False if `given_up` before that.
+    pub(crate) fn wait_applied(&self, split: SplitId, offset: u64, given_up: impl Fn() -> bool) -> bool {
+        let counters = self.splits.lock().get(&split).cloned().expect("noted when the split was made");
+        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::Acquire) >= offset);
+        self.flush_waiters.fetch_add(1, Ordering::SeqCst);
+        let mut held = self.flush_lock.lock();
+        while !done() && !given_up() {
+            self.flushed.wait(&mut held);
+        }
+        drop(held);
+        self.flush_waiters.fetch_sub(1, Ordering::SeqCst);
+        done()
+    }
+}

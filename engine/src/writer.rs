@@ -1,0 +1,211 @@
+//! Embedded writers: a thread of the caller pushes rows; each writer is one split.
+//!
+//! Rows go into a bounded queue that the split's ingest task empties. Typed rows are gathered in column builders and become a batch only
+//! when the task comes for them, so a busy engine gets big batches and an idle one gets each row at once. Rows are in order of the
+//! calls; a row that was accepted is never lost by a clean shutdown.
+
+mod columns;
+mod row;
+
+use crate::core_loop::CoreHandle;
+use crate::error::{Error, Result};
+use crate::source::{SourcePoll, SourceRows};
+use crate::stream::Stream;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use columns::Columns;
+use parking_lot::{Condvar, Mutex};
+use raympp_operators::expr::arrow_types::arrow_schema;
+use raympp_types::{Offset, Schema, SplitId};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Rows that may wait in one writer's queue.
+const QUEUE_ROWS: usize = 1 << 17;
+
+struct Waiting {
+    batches: VecDeque<RecordBatch>,
+    columns: Columns,
+    rows: usize,
+    pushed: u64,
+    ended: bool,
+    closed: bool,
+}
+
+/// Between a writer and its task.
+pub(crate) struct WriterQueue {
+    schema: SchemaRef,
+    waiting: Mutex<Waiting>,
+    room: Condvar,
+}
+
+impl WriterQueue {
+    fn new(schema: &Schema) -> WriterQueue {
+        let arrow = arrow_schema(schema);
+        let columns = Columns::new(schema, &arrow);
+        let waiting = Waiting { batches: VecDeque::new(), columns, rows: 0, pushed: 0, ended: false, closed: false };
+        WriterQueue { schema: arrow, waiting: Mutex::new(waiting), room: Condvar::new() }
+    }
+
+    /// What is next, for the task.
+    pub(crate) fn poll(&self, at: Offset) -> SourcePoll {
+        let mut waiting = self.waiting.lock();
+        if waiting.batches.is_empty() && !waiting.columns.is_empty() {
+            let batch = waiting.columns.take(&self.schema);
+            waiting.batches.push_back(batch);
+        }
+        match waiting.batches.pop_front() {
+            Some(batch) => {
+                waiting.rows -= batch.num_rows();
+                self.room.notify_all();
+                let to = Offset(at.0 + batch.num_rows() as u64);
+                SourcePoll::Rows(SourceRows { from: at, to, batch, row_offsets: None, bad: Vec::new() })
+            }
+            None if waiting.ended => SourcePoll::End,
+            None => SourcePoll::Pending { retry_at_us: None },
+        }
+    }
+
+    pub(crate) fn has_input(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.rows > 0 || waiting.ended
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().rows
+    }
+
+    /// No more rows are accepted.
+    pub(crate) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.room.notify_all();
+    }
+
+    /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
+    fn with_room<R>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut Waiting) -> Result<R>) -> Result<R> {
+        let mut waiting = self.waiting.lock();
+        while !waiting.closed && waiting.rows > 0 && waiting.rows + rows > QUEUE_ROWS {
+            if !wait {
+                return Err(Error::Full);
+            }
+            self.room.wait(&mut waiting);
+        }
+        if waiting.closed {
+            return Err(Error::ShutDown);
+        }
+        let result = push(&mut waiting)?;
+        waiting.rows += rows;
+        waiting.pushed += rows as u64;
+        Ok(result)
+    }
+}
+
+/// Pushes rows into a stream; one split. Dropping it without [`Writer::finish`] ends the split too.
+pub struct Writer {
+    stream: Arc<Stream>,
+    split: SplitId,
+    queue: Arc<WriterQueue>,
+    core: Arc<CoreHandle>,
+}
+
+impl Writer {
+    pub(crate) fn queue_for(stream: &Stream) -> Arc<WriterQueue> {
+        Arc::new(WriterQueue::new(&stream.plan.load().schema))
+    }
+
+    pub(crate) fn new(stream: Arc<Stream>, split: SplitId, queue: Arc<WriterQueue>, core: Arc<CoreHandle>) -> Writer {
+        Writer { stream, split, queue, core }
+    }
+
+    /// Number of the split.
+    pub fn split(&self) -> SplitId {
+        self.split
+    }
+
+    /// Pushes one row: a struct or map whose fields are named like the stream's columns. A column without a field is NULL; a field without
+    /// a column is ignored. Waits while the queue is full.
+    ///
+    /// Numbers go to any numeric column that holds them exactly; strings also to DECIMAL, DATE, TIMESTAMP and INTERVAL columns, in the
+    /// spelling of files; integers to TIMESTAMP columns as microseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if the row does not fit, [`Error::ShutDown`] after a shutdown.
+    pub fn push<T: Serialize + ?Sized>(&self, row: &T) -> Result<()> {
+        self.push_row(row, true)
+    }
+
+    /// Like [`Writer::push`], but fails with [`Error::Full`] where that would wait.
+    ///
+    /// # Errors
+    /// As [`Writer::push`], and [`Error::Full`].
+    pub fn try_push<T: Serialize + ?Sized>(&self, row: &T) -> Result<()> {
+        self.push_row(row, false)
+    }
+
+    fn push_row<T: Serialize + ?Sized>(&self, row: &T, wait: bool) -> Result<()> {
+        self.queue.with_room(1, wait, |waiting| {
+            waiting.columns.push(row).map_err(|message| Error::Row { stream: self.stream.name(), message })
+        })?;
+        self.core.wake();
+        Ok(())
+    }
+
+    /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream, VARCHAR also as
+    /// dictionary of 32-bit codes. Waits while the queue is full.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if a column has another type, [`Error::ShutDown`] after a shutdown.
+    pub fn push_batch(&self, batch: &RecordBatch) -> Result<()> {
+        self.enqueue(batch, true)
+    }
+
+    /// Like [`Writer::push_batch`], but fails with [`Error::Full`] where that would wait.
+    ///
+    /// # Errors
+    /// As [`Writer::push_batch`], and [`Error::Full`].
+    pub fn try_push_batch(&self, batch: &RecordBatch) -> Result<()> {
+        self.enqueue(batch, false)
+    }
+
+    fn enqueue(&self, batch: &RecordBatch, wait: bool) -> Result<()> {
+        let batch = columns::conform(batch, &self.stream.plan.load().schema)
+            .map_err(|message| Error::Row { stream: self.stream.name(), message })?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.queue.with_room(batch.num_rows(), wait, |waiting| {
+            if !waiting.columns.is_empty() {
+                let rows = waiting.columns.take(&self.queue.schema);
+                waiting.batches.push_back(rows);
+            }
+            waiting.batches.push_back(batch);
+            Ok(())
+        })?;
+        self.core.wake();
+        Ok(())
+    }
+
+    /// Waits until every row pushed so far shows in look-ups.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] after a shutdown.
+    pub fn flush(&self) -> Result<()> {
+        let pushed = self.queue.waiting.lock().pushed;
+        self.core.wake();
+        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.lock().closed) { Ok(()) } else { Err(Error::ShutDown) }
+    }
+
+    /// Ends the split: nothing more comes from it, so it holds no window open any longer. When all splits of the stream have ended, the
+    /// stream is complete and everything closes.
+    pub fn finish(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.waiting.lock().ended = true;
+        self.core.wake();
+    }
+}

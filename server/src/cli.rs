@@ -1,0 +1,84 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Exact windowed metrics from SQL over streams of rows.
+#[derive(Debug, Parser)]
+#[command(name = "raympp", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a script until its inputs end (or Ctrl-C) and write its sinks
+    Run(RunOptions),
+    /// Show success rates of a generated payments stream, live
+    Demo(DemoOptions),
+    /// Show how the metrics of a script compile
+    Explain {
+        /// The script
+        file: PathBuf,
+    },
+    /// Report the errors of a script, if any
+    Check {
+        /// The script
+        file: PathBuf,
+    },
+}
+
+/// Options of `run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunOptions {
+    /// The script
+    pub(crate) file: PathBuf,
+    /// Threads that do the work [default: the machine's cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Partitions of each stream [default: one per thread]
+    #[arg(long)]
+    pub(crate) partitions: Option<u32>,
+    /// Replicas of each partition, 1 or 2
+    #[arg(long, default_value_t = 1)]
+    pub(crate) replicas: usize,
+    /// Rows folded into one delta at most; results do not depend on it
+    #[arg(long)]
+    pub(crate) flush_rows: Option<u64>,
+    /// Keep a JSON file of all counters, renewed each second and at the end
+    #[arg(long)]
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// Print lines instead of a progress bar
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+/// Options of `demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// How long to run, for example 10s or 2m [default: until q or Ctrl-C]
+    #[arg(long = "for", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Rows per second
+    #[arg(long, default_value_t = 200_000)]
+    pub(crate) rate: u64,
+    /// Print lines instead of drawing on the terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().map_err(|_| format!("'{text}' is not a duration; write for example 10s, 500ms or 2m"))?;
+    let seconds = match text[digits..].trim() {
+        "ms" => number / 1_000.0,
+        "" | "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3_600.0,
+        unit => return Err(format!("'{unit}' is no unit of time; use ms, s, m or h")),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

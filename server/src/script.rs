@@ -1,0 +1,33 @@
+//! `check` and `explain`: what a script says, without running it.
+
+use crate::Failure;
+use raympp_engine::Engine;
+use std::path::Path;
+
+/// Reads a script file.
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("raympp: {}: {error}", file.display())))
+}
+
+/// Reports the first error of a script.
+pub(crate) fn check(file: &Path) -> Result<(), Failure> {
+    let text = read(file)?;
+    Engine::check(&text).map_err(|error| in_file(file, error))?;
+    println!("{}: no errors", file.display());
+    Ok(())
+}
+
+/// Shows how each metric of a script compiles.
+pub(crate) fn explain(file: &Path) -> Result<(), Failure> {
+    let text = read(file)?;
+    print!("{}", Engine::explain_script(&text).map_err(|error| in_file(file, error))?);
+    Ok(())
+}
+
+/// An error in a file's text, with the file's name before it.
+pub(crate) fn in_file(file: &Path, error: raympp_engine::Error) -> Failure {
+    match Failure::from(error) {
+        Failure::Usage(message) => Failure::Usage(format!("{}: {message}", file.display())),
+        other => other,
+    }
+}

@@ -1,0 +1,244 @@
+//! What is kept is what windows still need: keys, slices and dictionaries are forgotten, gaps in time cost nothing, blocks grow.
+
+use crate::small::{Row, SECOND_US, batch, close, delta, first_chain, plan_of, push, replica, script, table};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::Int64Type;
+use raympp_state::delta::Mark;
+use raympp_state::replica::Want;
+use raympp_state::result::ResultDelta;
+use raympp_testkit::random::Random;
+use raympp_types::{EventTime, Offset};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Keys that a chain adds before it forgets those it no longer uses.
+const SWEEP_MIN: usize = 65_536;
+
+/// Rows of numbered keys at one event time each, value 1.
+fn numbered(keys: impl Iterator<Item = u64> + Clone, at_us: impl Fn(u64) -> i64) -> RecordBatch {
+    let columns: [(&str, ArrayRef); 3] = [
+        ("k", Arc::new(StringArray::from_iter_values(keys.clone().map(|key| format!("key {key}"))))),
+        ("v", Arc::new(Int64Array::from_iter_values(keys.clone().map(|_| 1)))),
+        ("et", Arc::new(TimestampMicrosecondArray::from_iter_values(keys.map(at_us)))),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("columns of one length")
+}
+
+/// Sum of the column `n` of all rows, and their number.
+fn total(results: &[ResultDelta]) -> (i64, usize) {
+    let n = |result: &ResultDelta| {
+        let column = result.batch.column_by_name("n").expect("a column n").as_primitive::<Int64Type>().clone();
+        column.values().iter().sum::<i64>()
+    };
+    (results.iter().map(n).sum(), results.iter().map(|result| result.batch.num_rows()).sum())
+}
+
+#[test]
+fn ever_new_keys_take_no_more_memory_than_the_windows_that_are_open() {
+    let script = script(
+        "CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, COUNT(*) AS n, MAX(v) AS m \
+         FROM HOP(s, et, INTERVAL '1 second', INTERVAL '3 seconds') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let (keys_per_second, seconds) = (5_000, 80);
+    let mut results = Vec::new();
+    let mut most = (0, 0);
+    for second in 0..seconds {
+        let keys = second * keys_per_second..(second + 1) * keys_per_second;
+        let rows = numbered(keys, |key| (key / keys_per_second) as i64 * SECOND_US);
+        replica.apply(&delta(&mut chain, &rows, if second + 1 == seconds { vec![Mark::End] } else { Vec::new() }));
+        results.extend(close(&mut replica));
+        let (keys, slices, _) = replica.size();
+        most = (most.0.max(keys), most.1.max(slices));
+    }
+    assert_eq!(total(&results), (3 * (keys_per_second * seconds) as i64, 3 * (keys_per_second * seconds) as usize));
+    // The sender names keys until it sweeps; the replica needs those of the last few slices.
+    assert!(most.0 < 2 * SWEEP_MIN + 10 * keys_per_second as usize, "{} keys at once", most.0);
+    // Pages are as many as keys are at once, slices per page as many as windows need.
+    assert!(most.1 < most.0.div_ceil(4096) * 8, "{} blocks at once", most.1);
+    assert_eq!(replica.counters().rows_below_frontier, 0);
+}
+
+#[test]
+fn a_key_that_comes_back_after_it_was_forgotten_is_itself_again() {
+    let script = script("CREATE METRIC m AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;");
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let mut expected: BTreeMap<u64, i64> = BTreeMap::new();
+    for round in 0..6u64 {
+        // Half of the keys are new in each round, so that each sweep retires some and their wire ids are given away.
+        let keys = round * 40_000..round * 40_000 + 80_000;
+        keys.clone().for_each(|key| *expected.entry(key).or_default() += 1);
+        replica.apply(&delta(&mut chain, &numbered(keys, |_| 0), Vec::new()));
+    }
+    let again = (0..80_000).step_by(7);
+    again.clone().for_each(|key| *expected.entry(key).or_default() += 1);
+    replica.apply(&delta(&mut chain, &numbered(again, |_| 0), Vec::new()));
+    let scanned = replica.view().scan(&plan.metrics[0], false);
+    let mut found: BTreeMap<u64, i64> = BTreeMap::new();
+    for rows in &scanned {
+        let keys = arrow::compute::cast(rows.rows.batch.column(0), &arrow::datatypes::DataType::Utf8).expect("strings");
+        let counts = rows.rows.batch.column(1).as_primitive::<Int64Type>();
+        for (key, &count) in keys.as_string::<i32>().iter().zip(counts.values()) {
+            let key = key.and_then(|key| key.strip_prefix("key ")).expect("a numbered key").parse().expect("a number");
+            assert_eq!(found.insert(key, count), None, "a key has one group");
+        }
+    }
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_gap_of_centuries_is_closed_in_a_few_steps() {
+    let script = script(
+        "CREATE METRIC hop AS SELECT k, window_start, COUNT(*) AS n FROM HOP(s, et, INTERVAL '10 milliseconds', INTERVAL '1 second') \
+         GROUP BY k, window_start;\n\
+         CREATE METRIC cumulate AS SELECT k, window_start, window_end, MIN(v) AS n \
+         FROM CUMULATE(s, et, INTERVAL '1 second', INTERVAL '1 minute') GROUP BY k, window_start, window_end;\n\
+         CREATE METRIC session AS SELECT k, window_start, COUNT(*) AS n FROM SESSION(s, et, INTERVAL '1 second') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let centuries = [-50_000_000_000.0, 0.0, 50_000_000_000.0];
+    let mut steps = 0;
+    for (i, at) in centuries.into_iter().enumerate() {
+        let marks = if i + 1 == centuries.len() { vec![Mark::End] } else { Vec::new() };
+        replica.apply(&delta(&mut chain, &batch(&[(Some("a"), Some(1), at)]), marks));
+        while replica.close_step(|_| Want::Nothing, &mut Vec::new()) {
+            steps += 1;
+        }
+    }
+    // The three minutes are cut at their 41st, first and 21st second.
+    assert_eq!(replica.counters().windows_closed, 3 * 100 + (20 + 60 + 40) + 3);
+    assert!(steps < 2_000, "{steps} steps for three rows");
+}
+
+#[test]
+fn blocks_and_pages_grow_with_their_keys() {
+    let script = script(
+        "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, FIRST_VALUE(k) AS first, \
+         COUNT(DISTINCT k) AS keys, AVG(v) AS mean FROM HOP(s, et, INTERVAL '1 second', INTERVAL '4 seconds') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let mut results = Vec::new();
+    let mut rows = 0;
+    // More keys second by second: within a block's first capacity, beyond it, to the end of a page and over it.
+    for (second, keys) in [1, 63, 64, 65, 130, 4_095, 4_096, 4_097, 9_000, 10, 1].into_iter().enumerate() {
+        rows += keys;
+        replica.apply(&delta(&mut chain, &numbered(0..keys, |_| second as i64 * SECOND_US), Vec::new()));
+        results.extend(close(&mut replica));
+    }
+    replica.apply(&Arc::new(chain.flush(vec![Mark::End]).expect("a mark")));
+    results.extend(close(&mut replica));
+    assert_eq!(total(&results).0, 4 * rows as i64);
+    for result in results.iter().filter(|result| result.batch.num_rows() > 0) {
+        let column = |name: &str| result.batch.column_by_name(name).expect("a column");
+        let (n, total) = (column("n").as_primitive::<Int64Type>(), column("total"));
+        let sums = arrow::compute::cast(total, &arrow::datatypes::DataType::Int64).expect("small numbers");
+        assert_eq!(n.values(), sums.as_primitive::<Int64Type>().values());
+        let texts = |name: &str| arrow::compute::cast(column(name), &arrow::datatypes::DataType::Utf8).expect("strings");
+        assert_eq!(texts("k").as_string::<i32>(), texts("first").as_string::<i32>());
+        assert!(column("keys").as_primitive::<Int64Type>().values().iter().all(|&keys| keys == 1));
+    }
+}
+
+#[test]
+fn sums_beyond_64_bits_come_and_go() {
+    let script = script(
+        "CREATE METRIC m AS SELECT window_end, SUM(v) AS total, COUNT(v) AS n FROM HOP(s, et, INTERVAL '1 second', INTERVAL '3 seconds') \
+         GROUP BY window_end;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let (most, least) = (Some(i64::MAX), Some(i64::MIN));
+    let rows: [Row; 9] = [
+        (None, Some(7), 0.0),
+        (None, most, 1.0),
+        (None, most, 1.5),
+        (None, most, 2.0),
+        (None, least, 3.0),
+        (None, least, 4.0),
+        (None, least, 4.5),
+        (None, None, 5.0),
+        (None, Some(-7), 6.0),
+    ];
+    let mut results = Vec::new();
+    for row in rows {
+        replica.apply(&delta(&mut chain, &batch(&[row]), Vec::new()));
+        results.extend(close(&mut replica));
+    }
+    replica.apply(&Arc::new(chain.flush(vec![Mark::End]).expect("a mark")));
+    results.extend(close(&mut replica));
+    assert_eq!(
+        table(&results, 0),
+        "\
+window_end                 | total                 | n
+---------------------------+-----------------------+--
+1970-01-01 00:00:01.000000 | 7                     | 1
+1970-01-01 00:00:02.000000 | 18446744073709551621  | 3
+1970-01-01 00:00:03.000000 | 27670116110564327428  | 4
+1970-01-01 00:00:04.000000 | 18446744073709551613  | 4
+1970-01-01 00:00:05.000000 | -18446744073709551617 | 4
+1970-01-01 00:00:06.000000 | -27670116110564327424 | 3
+1970-01-01 00:00:07.000000 | -18446744073709551623 | 3
+1970-01-01 00:00:08.000000 | -7                    | 1
+1970-01-01 00:00:09.000000 | -7                    | 1
+"
+    );
+}
+
+#[test]
+fn every_offset_is_a_row_late_or_bad() {
+    let script = script(
+        "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '1 second') GROUP BY k, window_start;\n\
+         CREATE METRIC fails AS SELECT window_start, COUNT(*) AS n, SUM(100 / v) AS x FROM TUMBLE(s, et, INTERVAL '1 second') \
+         GROUP BY window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let mut random = Random::new(11);
+    let offsets = 3_000;
+    let mut rejected = 0;
+    for at in 0..offsets {
+        let time = at as f64 / 50.0 - random.between(0, 4_000) as f64 / 1000.0;
+        let rows = batch(&[(Some(random.pick(&["a", "b", "c"])), Some(random.between(0, 3)), time)]);
+        rejected += push(&mut chain, &rows).len() as u64;
+        if random.once_in(10) || at + 1 == offsets {
+            replica.apply(&Arc::new(chain.flush(if at + 1 == offsets { vec![Mark::End] } else { Vec::new() }).expect("rows")));
+        }
+    }
+    let results = close(&mut replica);
+    let of = |metric: u32| {
+        let mine: Vec<ResultDelta> = results.iter().filter(|result| result.metric.0 == metric).cloned().collect();
+        total(&mine).0 as u64
+    };
+    let counters = replica.counters();
+    let bad: u64 = replica.bad_by_store().values().sum();
+    assert!(counters.late > 100 && bad > 100, "the rows are awkward enough");
+    assert_eq!(of(0) + counters.late + counters.bad, offsets);
+    assert_eq!(of(1) + counters.late + counters.bad + bad, offsets);
+    assert_eq!((rejected, chain.late_rows(), chain.offset()), (bad, counters.late, Offset(offsets)));
+    let late: usize = replica.take_late_rows().iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(late as u64, counters.late);
+    assert_eq!(replica.frontier(), EventTime::MAX);
+}
+
+#[test]
+fn sessions_that_end_together_are_one_window() {
+    let script = script(
+        "CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, COUNT(*) AS n FROM SESSION(s, et, INTERVAL '1 second') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    replica.apply(&delta(&mut chain, &numbered(0..5_000, |key| if key < 4_000 { 0 } else { SECOND_US }), vec![Mark::End]));
+    let results = close(&mut replica);
+    assert_eq!(total(&results.iter().filter(|result| result.batch.num_rows() > 0).cloned().collect::<Vec<_>>()), (5_000, 5_000));
+    let mut done = EventTime::MIN;
+    for result in &results {
+        assert!(result.window_end > done, "a piece came after the last one");
+        done = if result.last { result.window_end } else { done };
+    }
+    assert_eq!(done, EventTime(2 * SECOND_US));
+    assert!(replica.size().1 == 1_000, "closed sessions are kept for their retention only");
+}

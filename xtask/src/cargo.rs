@@ -1,0 +1,61 @@
+//! The steps that are one cargo command. All of them build with `--release`, so that every dependency is compiled once.
+
+use crate::report::{Outcome, Report};
+use crate::shell::Program;
+use crate::workspace::Workspace;
+
+/// Module headers name private modules in reading order; links to those are for readers of the code.
+const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+
+/// Formats all Rust files.
+pub(crate) fn format(workspace: &Workspace) -> Outcome<()> {
+    workspace.cargo(&["fmt", "--all"]).run()
+}
+
+/// Fails where `./x fmt` would change something.
+pub(crate) fn check_format(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
+    workspace.cargo(&["fmt", "--all", "--", "--check", "-l"]).run().map_err(|error| format!("{error}; ./x fmt mends it"))
+}
+
+/// Lints of all targets, warnings denied.
+pub(crate) fn clippy(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
+    workspace.cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+}
+
+/// Documentation, warnings (such as dead links) denied.
+pub(crate) fn docs(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
+    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", RUSTDOC_FLAGS).run()
+}
+
+/// All tests of all crates, doctests included. A test that is ignored is a failure: it is no test.
+pub(crate) fn test(workspace: &Workspace, report: &mut Report, variables: &[(&str, &str)]) -> Outcome<()> {
+    let mut program = workspace.cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
+    for (name, value) in variables {
+        program = program.variable(name, value);
+    }
+    let mut ignored = 0;
+    let outcome = program.run_observed(|line| {
+        report.count_line(line);
+        ignored += usize::from(line.starts_with("test ") && line.contains(" ... ignored"));
+    });
+    outcome?;
+    if ignored == 0 { Ok(()) } else { Err(format!("{ignored} tests are ignored")) }
+}
+
+/// One benchmark with its arguments.
+pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
+    if arguments.is_empty() {
+        return Err("which benchmark? ./x bench NAME".to_owned());
+    }
+    benches(workspace, arguments)
+}
+
+/// All benchmarks, just long enough to see that they work.
+pub(crate) fn bench_tiny(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
+    benches(workspace, &["all".to_owned(), "--tiny".to_owned()])
+}
+
+fn benches(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
+    let program = workspace.build_program("raympp-benches")?;
+    Program::new(program).arguments(arguments).run()
+}

@@ -5,8 +5,8 @@
 mod support;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int32Type, IntervalMonthDayNano};
 use raympp_engine::sink::encode::{encode_csv, encode_jsonl};
@@ -31,7 +31,15 @@ fn every_type() -> RecordBatch {
         ("b", Arc::new(Int64Array::from(vec![Some(0), Some(i64::MIN), None])), true),
         ("r", Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::MAX), None])), true),
         ("f", Arc::new(Float64Array::from(vec![Some(-0.1), Some(f64::NAN), None])), true),
-        ("d", Arc::new(Decimal128Array::from(vec![Some(-5), Some(99_999_999_999_999_999_999), None]).with_precision_and_scale(20, 3).expect("fits")), true),
+        (
+            "d",
+            Arc::new(
+                Decimal128Array::from(vec![Some(-5), Some(99_999_999_999_999_999_999), None])
+                    .with_precision_and_scale(20, 3)
+                    .expect("fits"),
+            ),
+            true,
+        ),
         ("flag", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])), true),
         ("y", Arc::new(BinaryArray::from(vec![Some(&b"\x00\xff"[..]), Some(&b""[..]), None])), true),
         ("day", Arc::new(Date32Array::from(vec![Some(-1), Some(15_706), None])), true),
@@ -143,10 +151,7 @@ fn parts_become_visible_whole_and_in_order() {
     sink.append(&rows(&[("b", 2)])).expect("room");
     sink.append(&rows(&[("c", 3)])).expect("room");
     sink.finish().expect("room");
-    assert_eq!(
-        files(&directory),
-        named(&[("part-000000.csv", "k,window_end\na,1\n"), ("part-000001.csv", "k,window_end\nb,2\nc,3\n")])
-    );
+    assert_eq!(files(&directory), named(&[("part-000000.csv", "k,window_end\na,1\n"), ("part-000001.csv", "k,window_end\nb,2\nc,3\n")]));
 }
 
 #[test]

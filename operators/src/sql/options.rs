@@ -131,6 +131,7 @@ pub const SINK_CONNECTORS: &[ConnectorSpec] = &[
             optional("format", FORMATS),
             optional("sorted", OptionValue::Boolean),
             optional("roll", OptionValue::Duration(1)),
+            optional("overwrite", OptionValue::Boolean),
         ],
     },
     ConnectorSpec { name: "stdout", options: &[optional("format", OptionValue::OneOf(&["csv", "jsonl", "table"]))] },

@@ -37,6 +37,6 @@ WHERE status <> 'CANCELLED'
 GROUP BY origin, window_start, window_end
 HAVING COUNT(*) >= 5;
 
-CREATE SINK carriers FROM carrier_reliability WITH (connector = 'file', path = 'out/flights/carriers', format = 'csv', sorted = true);
-CREATE SINK airports FROM airport_delays WITH (connector = 'file', path = 'out/flights/airports', format = 'csv', sorted = true);
-CREATE SINK late_flights FROM flights_late WITH (connector = 'file', path = 'out/flights/late', format = 'csv');
+CREATE SINK carriers FROM carrier_reliability WITH (connector = 'file', path = 'out/flights/carriers', format = 'csv', sorted = true, overwrite = true);
+CREATE SINK airports FROM airport_delays WITH (connector = 'file', path = 'out/flights/airports', format = 'csv', sorted = true, overwrite = true);
+CREATE SINK late_flights FROM flights_late WITH (connector = 'file', path = 'out/flights/late', format = 'csv', overwrite = true);

@@ -1,5 +1,6 @@
 //! A sink's own thread: takes whole windows from the actors' queue and writes them. Disks may be slow; cores do not wait for them.
 
+use crate::clock::now_us;
 use crate::consumer::{Consumer, Item, WindowAssembler};
 use crate::error::{Error, Result};
 use crate::sink::{self, Sink, SinkError};
@@ -7,9 +8,14 @@ use crate::stream::Stream;
 use parking_lot::Mutex;
 use raympp_operators::plan::SinkPlan;
 use raympp_types::Schema;
+use raympp_types::text::parse_interval;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Time between two publications of a sink that names none.
+const ROLL_US: u64 = 60_000_000;
 
 /// A running sink.
 pub(crate) struct SinkTask {
@@ -32,9 +38,12 @@ impl SinkTask {
         let output = sink::create(plan, &schema).map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
         let done = Arc::new(AtomicBool::new(false));
         let name = plan.name.clone();
+        let roll_us =
+            plan.options.get("roll").and_then(|text| parse_interval(text.as_bytes()).ok()?.fixed_us()).map_or(ROLL_US, |us| us as u64);
         let (partitions, queue, is_done) = (stream.partitions.len(), Arc::clone(&consumer), Arc::clone(&done));
         let run = move || {
-            let result = write_all(&queue, partitions, output).map_err(|error| Error::Sink { sink: name, message: error.to_string() });
+            let result =
+                write_all(&queue, partitions, output, roll_us).map_err(|error| Error::Sink { sink: name, message: error.to_string() });
             if result.is_err() {
                 queue.queue.abandon();
             }
@@ -72,19 +81,26 @@ impl SinkTask {
     }
 }
 
-/// Writes until the stream is complete or the queue is finished, then publishes.
-fn write_all(consumer: &Consumer, partitions: usize, mut output: Box<dyn Sink>) -> std::result::Result<(), SinkError> {
+/// Writes until the stream is complete or the queue is finished; publishes each `roll_us` of wall time and at the end.
+fn write_all(consumer: &Consumer, partitions: usize, mut output: Box<dyn Sink>, roll_us: u64) -> std::result::Result<(), SinkError> {
     let mut assembler = WindowAssembler::default();
     let mut complete = 0;
+    let mut published_us = now_us();
     while complete < partitions {
-        let Some(item) = consumer.queue.pop() else { break };
-        match item {
-            Item::Closed(piece) => assembler.add(piece),
-            Item::Changes(batch) | Item::Late(batch) => output.append(&batch)?,
-            Item::Complete => complete += 1,
+        let due_us = (published_us + roll_us).saturating_sub(now_us());
+        match consumer.queue.pop_timeout(Duration::from_micros(due_us)) {
+            Ok(Some(Item::Closed(piece))) => assembler.add(piece),
+            Ok(Some(Item::Changes(batch) | Item::Late(batch))) => output.append(&batch)?,
+            Ok(Some(Item::Complete)) => complete += 1,
+            Ok(None) => break,
+            Err(()) => {}
         }
         while let Some(whole) = assembler.next() {
             output.append(&whole)?;
+        }
+        if now_us() >= published_us + roll_us {
+            output.publish()?;
+            published_us = now_us();
         }
     }
     output.finish()

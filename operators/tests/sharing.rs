@@ -102,7 +102,13 @@ fn equal_accumulators_of_one_window_are_kept_once() {
     check(
         &(metric("a", "SUM(n) AS s, COUNT(*) AS c", &format!("TUMBLE(s, et, {SECOND})"))
             + &metric("b", "AVG(n) AS m", &format!("TUMBLE(s, et, {SECOND})"))),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            store 0: keys 0, slices: nulls(n), sum(n)
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {0, 1}
+            a: (0, 0, 0) [[0, 1], []] since 1
+            b: (0, 0, 0) [[0, 1]] since 1
+        "#]],
     );
 }
 
@@ -111,7 +117,14 @@ fn a_coarser_window_is_a_tier_of_the_finer_one() {
     check(
         &(metric("minute", "SUM(n) AS s", "TUMBLE(s, et, INTERVAL '1 minute')")
             + &metric("sliding", "SUM(n) AS s", &format!("HOP(s, et, {SECOND}, INTERVAL '10 seconds')"))),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            store 0: keys 0, slices: nulls(n), sum(n)
+              slices of 1000000 + 0: size 10000000 retention 10000000 of {0, 1}
+              slices of 60000000 + 0: size 60000000 retention 60000000 of {0, 1}
+            minute: (0, 1, 0) [[0, 1]] since 1
+            sliding: (0, 0, 0) [[0, 1]] since 1
+        "#]],
     );
 }
 
@@ -121,7 +134,17 @@ fn slides_that_do_not_divide_each_other_get_a_finer_base() {
         &(metric("two", "MIN(n) AS s", "HOP(s, et, INTERVAL '2 seconds', INTERVAL '6 seconds')")
             + &metric("three", "MIN(n) AS s", "HOP(s, et, INTERVAL '3 seconds', INTERVAL '6 seconds')")
             + &metric("shifted", "COUNT(*) AS s", "TUMBLE(s, et, INTERVAL '2 seconds', INTERVAL '500 milliseconds')")),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            store 0: keys 0, slices: nulls(n), min(n)
+              slices of 500000 + 0: 
+              slices of 2000000 + 0: size 6000000 retention 6000000 of {0, 1}
+              slices of 2000000 + 500000: size 2000000 retention 2000000 of {}
+              slices of 3000000 + 0: size 6000000 retention 6000000 of {0, 1}
+            two: (0, 1, 0) [[0, 1]] since 1
+            three: (0, 3, 0) [[0, 1]] since 1
+            shifted: (0, 2, 0) [[]] since 1
+        "#]],
     );
 }
 
@@ -130,7 +153,15 @@ fn a_base_that_would_be_much_finer_is_not_worth_it() {
     check(
         &(metric("prime", "COUNT(*) AS s", "TUMBLE(s, et, INTERVAL '997 milliseconds')")
             + &metric("second", "COUNT(*) AS s", &format!("TUMBLE(s, et, {SECOND})"))),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            store 0: keys 0, slices: 
+              slices of 997000 + 0: size 997000 retention 997000 of {}
+            store 1: keys 0, slices: 
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {}
+            prime: (0, 0, 0) [[]] since 1
+            second: (1, 0, 0) [[]] since 1
+        "#]],
     );
 }
 
@@ -143,7 +174,25 @@ fn other_rows_are_another_store_over_the_same_keys() {
             + &metric("other_gap", "COUNT(*) AS c", "SESSION(s, et, INTERVAL '2 seconds')")
             + "CREATE METRIC running AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;\n"
             + "CREATE METRIC one_group AS SELECT window_start, COUNT(*) AS c FROM TUMBLE(s, et, INTERVAL '1 second') GROUP BY window_start;\n"),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            key space 1: ()
+            store 0: keys 0, sessions 1000000: 
+            store 1: keys 0, sessions 2000000: 
+            store 2: keys 0, running: 
+            store 3: keys 0, slices: 
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {}
+            store 4: keys 0, slices where n > 0: 
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {}
+            store 5: keys 1, slices: 
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {}
+            all: (3, 0, 0) [[]] since 1
+            positive: (4, 0, 0) [[]] since 1
+            session: (0, 0, 0) [[]] since 1
+            other_gap: (1, 0, 0) [[]] since 1
+            running: (2, 0, 0) [[]] since 1
+            one_group: (5, 0, 0) [[]] since 1
+        "#]],
     );
 }
 
@@ -153,7 +202,16 @@ fn what_can_fail_sets_metrics_apart() {
         &(metric("safe", "SUM(n) AS s", &format!("TUMBLE(s, et, {SECOND})"))
             + &metric("fails", "SUM(1 / n) AS s", &format!("TUMBLE(s, et, {SECOND})"))
             + &metric("fails_too", "SUM(n) AS s, AVG(1 / n) AS m", &format!("TUMBLE(s, et, {SECOND})"))),
-        expect![[r#""#]],
+        expect![[r#"
+            key space 0: (k)
+            store 0: keys 0, slices: nulls(n), sum(n)
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {0, 1}
+            store 1: keys 0, slices: nulls(1 / n), sum(1 / n), nulls(n), sum(n)
+              slices of 1000000 + 0: size 1000000 retention 1000000 of {0, 1, 2, 3}
+            safe: (0, 0, 0) [[0, 1]] since 1
+            fails: (1, 0, 0) [[0, 1]] since 1
+            fails_too: (1, 0, 0) [[2, 3], [0, 1]] since 1
+        "#]],
     );
 }
 
@@ -171,10 +229,33 @@ fn a_metric_added_later_shares_only_what_is_there_already() {
         check_invariants(&plan);
     }
     assert_eq!(plan.stores[0], before, "a store never changes once rows flow");
-    expect![[r#""#]].assert_eq(&text(&plan));
+    expect![[r#"
+        key space 0: (k)
+        store 0: keys 0, slices: nulls(n), sum(n), max(n)
+          slices of 1000000 + 0: size 5000000 retention 5000000 of {0, 1, 2}
+        store 1: keys 0, slices: nulls(n), sum(n)
+          slices of 1000000 + 0: size 6000000 retention 6000000 of {0, 1}
+        store 2: keys 0, slices: nulls(x), sum(x), sum of outliers(x)
+          slices of 1000000 + 0: size 5000000 retention 5000000 of {0, 1, 2}
+        sum: (0, 0, 0) [[0, 1], [0, 2]] since 1
+        same: (0, 0, 0) [[0, 1]] since 2
+        longer: (1, 0, 0) [[0, 1]] since 3
+        more: (2, 0, 0) [[0, 1, 2]] since 4
+    "#]]
+    .assert_eq(&text(&plan));
     let dropped = plan.without(all[0].0).without(all[2].0);
     check_invariants(&dropped);
-    expect![[r#""#]].assert_eq(&text(&dropped));
+    expect![[r#"
+        key space 0: (k)
+        store 0: keys 0, slices: nulls(n), sum(n), max(n)
+          slices of 1000000 + 0: size 5000000 retention 5000000 of {0, 1, 2}
+        store 1: dropped
+        store 2: keys 0, slices: nulls(x), sum(x), sum of outliers(x)
+          slices of 1000000 + 0: size 5000000 retention 5000000 of {0, 1, 2}
+        same: (0, 0, 0) [[0, 1]] since 2
+        more: (2, 0, 0) [[0, 1, 2]] since 4
+    "#]]
+    .assert_eq(&text(&dropped));
     let again = dropped.with(MetricId(9), &all[2].1);
     assert_eq!(again.metrics.last().map(|metric| metric.store), Some(3), "a dropped store's position is not used again");
 }

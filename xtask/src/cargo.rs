@@ -1,7 +1,11 @@
 //! The steps that are one cargo command. All of them build with `--release`, so that every dependency is compiled once.
 
 use crate::report::{Outcome, Report};
+use crate::shell::Program;
 use crate::workspace::Workspace;
+
+/// Module headers name private modules in reading order; links to those are for readers of the code.
+const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 
 /// Formats all Rust files.
 pub(crate) fn format(workspace: &Workspace) -> Outcome<()> {
@@ -20,7 +24,7 @@ pub(crate) fn clippy(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
 
 /// Documentation, warnings (such as dead links) denied.
 pub(crate) fn docs(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings").run()
+    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", RUSTDOC_FLAGS).run()
 }
 
 /// All tests of all crates, doctests included. A test that is ignored is a failure: it is no test.
@@ -52,5 +56,6 @@ pub(crate) fn bench_tiny(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
 }
 
 fn benches(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    workspace.cargo(&["run", "--release", "--package", "raympp-benches", "--"]).arguments(arguments).run()
+    let program = workspace.build_program("raympp-benches")?;
+    Program::new(program).arguments(arguments).run()
 }

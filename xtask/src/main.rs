@@ -41,7 +41,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         about: "build, run the main job on the flight log, show the first lines of its result",
         run: demo::run,
     },
-    Command { name: "test", arguments: "", about: "all tests: the crates' own, and SQL compared with DuckDB", run: test },
+    Command { name: "test", arguments: "", about: "all tests of the crates", run: test },
     Command {
         name: "check",
         arguments: "",
@@ -120,10 +120,7 @@ const CHECK_STEPS: &[Step] = &[
     Step { name: "docs", run: |workspace, report| cargo::docs(workspace, report) },
 ];
 
-const TEST_STEPS: &[Step] = &[
-    Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) },
-    Step { name: "DuckDB comparison", run: |workspace, report| duckdb::compare(workspace, report, &[]) },
-];
+const TEST_STEPS: &[Step] = &[Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) }];
 
 const CI_STEPS: &[Step] = &[
     Step { name: "demo", run: |workspace, _| demo::run(workspace, &[]) },

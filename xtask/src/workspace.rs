@@ -34,10 +34,16 @@ impl Workspace {
         cargo().arguments(arguments).directory(&self.root)
     }
 
+    /// Builds all programs and returns the path of one. The workspace is built as a whole, since features of dependencies are settled
+    /// over all packages that are built together: one package alone would compile half of its dependencies once more.
+    pub(crate) fn build_program(&self, name: &str) -> Outcome<PathBuf> {
+        self.cargo(&["build", "--release", "--workspace", "--bins"]).run()?;
+        Ok(self.target.join("release").join(name))
+    }
+
     /// Builds `raympp` and returns its path.
     pub(crate) fn build_raympp(&self) -> Outcome<PathBuf> {
-        self.cargo(&["build", "--release", "--package", "raympp-server", "--bin", "raympp"]).run()?;
-        Ok(self.target.join("release/raympp"))
+        self.build_program("raympp")
     }
 
     /// All files of the project, relative to the root, in path order.

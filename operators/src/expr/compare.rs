@@ -67,7 +67,7 @@ fn by_kernel(op: Comparison, left: &Vector, right: &Vector) -> Vector {
     Vector { array: std::sync::Arc::new(values), scalar: left.scalar && right.scalar }
 }
 
-/// All six comparisons from `<` and `=` of a total order.
+/// All six comparisons from `<` and `=` of a total order; the operands are never swapped, since each may have a scale of its own.
 fn ordered<T: ArrowPrimitiveType>(
     op: Comparison,
     left: &Vector,
@@ -80,8 +80,8 @@ fn ordered<T: ArrowPrimitiveType>(
         Comparison::Eq => test_pairs(l, r, equal),
         Comparison::NotEq => test_pairs(l, r, |a, b| !equal(a, b)),
         Comparison::Lt => test_pairs(l, r, less),
-        Comparison::LtEq => test_pairs(l, r, |a, b| !less(b, a)),
-        Comparison::Gt => test_pairs(l, r, |a, b| less(b, a)),
+        Comparison::LtEq => test_pairs(l, r, |a, b| less(a, b) || equal(a, b)),
+        Comparison::Gt => test_pairs(l, r, |a, b| !less(a, b) && !equal(a, b)),
         Comparison::GtEq => test_pairs(l, r, |a, b| !less(a, b)),
     }
 }

@@ -130,6 +130,7 @@ pub const SINK_CONNECTORS: &[ConnectorSpec] = &[
             required("path", OptionValue::Text),
             optional("format", FORMATS),
             optional("sorted", OptionValue::Boolean),
+            optional("overwrite", OptionValue::Boolean),
             optional("roll", OptionValue::Duration(1)),
             optional("overwrite", OptionValue::Boolean),
         ],

@@ -20,7 +20,7 @@ fn numbers() {
         (bigint("-5"), SmallInt, "-5"),
         (integer("5"), decimal(3, 1), "5.0"),
         (integer("500"), decimal(3, 1), "!the result does not fit DECIMAL(3,1)"),
-        (bigint("9007199254740993"), Double, "9007199254740992"),
+        (bigint("9007199254740993"), Double, "9.007199254740992e+15"),
         (double("2.5"), Integer, "2"),
         (double("3.5"), Integer, "4"),
         (double("-2.5"), Integer, "-2"),

@@ -72,10 +72,6 @@ fn rounding() {
         ("round", &[dec(5, 2, "2.50")], "3"),
         ("round", &[dec(5, 2, "-2.50")], "-3"),
         ("round", &[dec(5, 2, "999.99")], "1000"),
-        ("round", &[dec(5, 3, "1.005"), integer("2")], "1.01"),
-        ("round", &[dec(5, 1, "1.5"), integer("3")], "1.500"),
-        ("round", &[dec(5, 1, "1555.5"), integer("-2")], "1600"),
-        ("round", &[dec(5, 1, "1555.5"), bigint("-9223372036854775808")], "0"),
         ("round", &[integer("1555"), integer("-2")], "1600"),
         ("round", &[double("2.5")], "3"),
         ("round", &[double("-2.5")], "-3"),
@@ -99,6 +95,16 @@ fn rounding() {
         ("sign", &[integer("-7")], "-1"),
         ("mod", &[integer("-7"), integer("3")], "-1"),
     ]);
+    // A literal number of digits is the scale of the result.
+    for (value, digits, expected) in [
+        (dec(5, 3, "1.005"), integer("2"), "1.01"),
+        (dec(5, 1, "1.5"), integer("3"), "1.500"),
+        (dec(5, 1, "1555.5"), integer("-2"), "1600"),
+        (dec(5, 1, "1555.5"), bigint("-9223372036854775808"), "0"),
+    ] {
+        let rounded = call("round", vec![Expr::literal(value.value.clone()), Expr::literal(digits.value.clone())]).unwrap();
+        assert_eq!(rounded.as_literal().unwrap().to_string(), expected, "{value:?}");
+    }
     // A number of digits from a column leaves the scale as it is.
     let columns = [array(decimal(6, 3), &["1.005", "1.005"]), array(DataType::Integer, &["2", "-1"])];
     let expr = call("round", vec![Expr::column(0, "d", decimal(6, 3)), Expr::column(1, "n", DataType::Integer)]).unwrap();

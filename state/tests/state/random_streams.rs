@@ -1,6 +1,6 @@
 //! Random scripts over random splits, run in random order. A failure prints the seed and the script.
 
-use crate::harness::{Harness, Run};
+use crate::harness::{Changes, Harness, Run};
 use raympp_testkit::generate::splits::{SplitsShape, TextEncoding};
 use raympp_testkit::generate::{ScriptShape, script, splits};
 use raympp_testkit::random::Random;

@@ -132,7 +132,6 @@ pub const SINK_CONNECTORS: &[ConnectorSpec] = &[
             optional("sorted", OptionValue::Boolean),
             optional("overwrite", OptionValue::Boolean),
             optional("roll", OptionValue::Duration(1)),
-            optional("overwrite", OptionValue::Boolean),
         ],
     },
     ConnectorSpec { name: "stdout", options: &[optional("format", OptionValue::OneOf(&["csv", "jsonl", "table"]))] },

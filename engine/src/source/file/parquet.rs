@@ -14,8 +14,9 @@ use raympp_types::{Offset, Schema};
 use std::fs::File;
 use std::path::Path;
 
-/// Rows decoded at a time.
-const ROWS_PER_READ: usize = 8_192;
+/// Most rows decoded at a time, and most bytes, as far as the file tells: Arrow's strings end at 2 GiB a batch.
+const ROWS_PER_READ: u64 = 8_192;
+const BYTES_PER_READ: u64 = 64 << 20;
 
 /// Reader of one parquet file.
 pub(super) struct ParquetReader {
@@ -91,6 +92,12 @@ fn rows_of(metadata: &ParquetMetaData) -> u64 {
     metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum()
 }
 
+/// Rows to decode at a time.
+fn rows_per_read(metadata: &ParquetMetaData) -> usize {
+    let row_bytes = metadata.row_groups().iter().map(|group| group.total_byte_size().max(0) as u64 / group.num_rows().max(1) as u64);
+    (BYTES_PER_READ / row_bytes.max().unwrap_or(0).max(1)).clamp(1, ROWS_PER_READ) as usize
+}
+
 /// Restricts a reader to the declared columns and to the rows from `at` on.
 fn positioned(builder: ParquetRecordBatchReaderBuilder<File>, schema: &Schema, at: Offset) -> ParquetRecordBatchReaderBuilder<File> {
     let declared = |&column: &usize| schema.index_of(builder.schema().field(column).name()).is_some();
@@ -106,7 +113,8 @@ fn positioned(builder: ParquetRecordBatchReaderBuilder<File>, schema: &Schema, a
             groups.push(number);
         }
     }
-    builder.with_projection(mask).with_batch_size(ROWS_PER_READ).with_row_groups(groups).with_offset(before as usize)
+    let rows = rows_per_read(builder.metadata());
+    builder.with_projection(mask).with_batch_size(rows).with_row_groups(groups).with_offset(before as usize)
 }
 
 fn format_error(name: &str, error: &dyn std::fmt::Display) -> SourceError {

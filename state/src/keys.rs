@@ -2,7 +2,7 @@
 //!
 //! A key has an id as long as something *holds* it: a tier of a store with rows of it, a session, or a sender's dictionary that
 //! may name it. When the last holder lets go, the key is forgotten and its id is given to the next new key, lowest first, so that
-//! pages stay dense. Readers look ids up without a lock; [`KeyReader::stable`] tells them when a key was forgotten in between, since
+//! pages stay dense. Readers look ids up without a lock; [`KeyReader::forgotten`] tells them when a key was forgotten in between, since
 //! its id may by then belong to another.
 
 use arrow::array::ArrayRef;

@@ -1,6 +1,6 @@
 //! Random streams: a script of metrics that overlap in what they share, and splits whose rows are awkward in every way that is allowed.
 //!
-//! Everything is a function of the seed. [`script`] writes SQL, so that a failure can be read and run by hand; [`splits`] makes rows for
+//! Everything is a function of the seed. [`mod@script`] writes SQL, so that a failure can be read and run by hand; [`mod@splits`] makes rows for
 //! the stream of such a script ([`COLUMNS`]), in quasi-monotone event time.
 
 pub mod script;

@@ -4,6 +4,9 @@ use crate::report::{Outcome, Report};
 use crate::shell::Program;
 use crate::workspace::Workspace;
 
+/// Module headers name private modules in reading order; links to those are for readers of the code.
+const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+
 /// Formats all Rust files.
 pub(crate) fn format(workspace: &Workspace) -> Outcome<()> {
     workspace.cargo(&["fmt", "--all"]).run()
@@ -21,7 +24,7 @@ pub(crate) fn clippy(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
 
 /// Documentation, warnings (such as dead links) denied.
 pub(crate) fn docs(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings").run()
+    workspace.cargo(&["doc", "--release", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", RUSTDOC_FLAGS).run()
 }
 
 /// All tests of all crates, doctests included. A test that is ignored is a failure: it is no test.

@@ -29,7 +29,7 @@ pub(super) enum Node {
         left: Expr,
         right: Expr,
     },
-    /// IS [NOT] DISTINCT FROM
+    /// IS \[NOT\] DISTINCT FROM
     Distinct {
         left: Expr,
         right: Expr,
@@ -42,7 +42,7 @@ pub(super) enum Node {
         operand: Expr,
         negated: bool,
     },
-    /// IS [NOT] TRUE and IS [NOT] FALSE
+    /// IS \[NOT\] TRUE and IS \[NOT\] FALSE
     IsTruth {
         operand: Expr,
         truth: bool,

@@ -1,4 +1,4 @@
-//! Random rows for the stream of [`super::script`].
+//! Random rows for the stream of [`mod@super::script`].
 
 use super::COLUMNS;
 use crate::random::Random;

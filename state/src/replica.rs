@@ -384,6 +384,7 @@ impl Replica {
         match mark {
             Mark::Barrier { epoch, splits, plan } => {
                 self.splits.get_mut(&split).expect("known").barrier = *epoch;
+                self.advance_frontier();
                 for &listed in splits.iter() {
                     self.add_split(listed, self.frontier);
                 }

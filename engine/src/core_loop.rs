@@ -5,20 +5,17 @@
 //! nothing to do it parks; whoever sends it something unparks it.
 
 use crate::actor::Actor;
-use crate::clock::now_us;
 use crate::engine::Shared;
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
+use crate::parking::Parking;
 use crate::stream::Stream;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
-use parking_lot::Mutex;
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::delta::Delta;
-use raympp_types::{Epoch, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, SplitId, StreamId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Thread;
 use std::time::Duration;
 
 /// Deltas that one core may have waiting from the others.
@@ -47,6 +44,17 @@ pub(crate) enum Control {
         /// In force after it.
         plan: Arc<SharedPlan>,
     },
+    /// An idle split's task marks this floor.
+    Floor {
+        /// Which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+        /// Which silence of the split.
+        since_us: u64,
+        /// The floor.
+        floor: EventTime,
+    },
     /// Actors of the stream take over this plan at once.
     Adopt(StreamId, Arc<SharedPlan>),
     /// Forget everything of the stream.
@@ -61,17 +69,12 @@ pub(crate) enum Control {
 pub(crate) struct CoreHandle {
     deltas: Sender<(Arc<Stream>, Arc<Delta>)>,
     control: Sender<Control>,
-    thread: Mutex<Option<Thread>>,
-    parked: AtomicBool,
+    parking: Parking,
 }
 
 impl CoreHandle {
     pub(crate) fn wake(&self) {
-        if self.parked.load(Ordering::SeqCst)
-            && let Some(thread) = &*self.thread.lock()
-        {
-            thread.unpark();
-        }
+        self.parking.wake();
     }
 
     pub(crate) fn tell(&self, control: Control) {
@@ -106,10 +109,7 @@ pub(crate) struct Inboxes {
 pub(crate) fn core_queues() -> (CoreHandle, Inboxes) {
     let (deltas, deltas_in) = bounded(INBOX_DELTAS);
     let (control, control_in) = unbounded();
-    (
-        CoreHandle { deltas, control, thread: Mutex::new(None), parked: AtomicBool::new(false) },
-        Inboxes { deltas: deltas_in, control: control_in },
-    )
+    (CoreHandle { deltas, control, parking: Parking::new() }, Inboxes { deltas: deltas_in, control: control_in })
 }
 
 /// The loop's own state.
@@ -131,9 +131,10 @@ impl Core {
 
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        *self.shared.cores[self.index].thread.lock() = Some(std::thread::current());
+        let handle = Arc::clone(&self.shared.cores[self.index]);
+        handle.parking.enter();
         loop {
-            let now = now_us();
+            let now = self.shared.options.clock.now_us();
             let mut busy = self.take_control();
             busy |= self.take_deltas(now);
             busy |= self.step_actors(now);
@@ -147,18 +148,15 @@ impl Core {
                 self.park(now, due_us);
             }
         }
-        *self.shared.cores[self.index].thread.lock() = None;
+        handle.parking.leave();
     }
 
     fn park(&self, now: u64, due_us: Option<u64>) {
         let due_us = self.actors.iter().filter_map(Actor::due_us).chain(due_us).min();
         let timeout = due_us.map_or(PARK_MAX, |due| Duration::from_micros(due.saturating_sub(now)).min(PARK_MAX));
-        let handle = &self.shared.cores[self.index];
-        handle.parked.store(true, Ordering::SeqCst);
-        if self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty() && !self.tasks.iter().any(IngestTask::has_input) {
-            std::thread::park_timeout(timeout);
-        }
-        handle.parked.store(false, Ordering::SeqCst);
+        let nothing_came = || self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty();
+        let is_idle = || nothing_came() && !self.tasks.iter().any(IngestTask::has_input);
+        self.shared.cores[self.index].parking.park(timeout, is_idle);
     }
 
     fn take_control(&mut self) -> bool {
@@ -173,6 +171,10 @@ impl Core {
                     self.send_deltas(last);
                 }
                 Control::Barrier { stream, epoch, splits, plan } => self.mark_barrier(stream, epoch, &splits, &plan),
+                Control::Floor { stream, split, since_us, floor } => {
+                    let tasks = self.tasks.iter_mut().filter(|task| (task.stream.id, task.split) == (stream, split));
+                    tasks.for_each(|task| task.ask_floor(since_us, floor));
+                }
                 Control::Adopt(stream, plan) => {
                     self.actors.iter_mut().filter(|actor| actor.stream.id == stream).for_each(|actor| actor.adopt(&plan));
                 }
@@ -231,22 +233,33 @@ impl Core {
         busy
     }
 
-    /// Steps the ready task with the lowest watermark that has something to do. Returns whether one had, else when one will.
+    /// Steps, of each stream, the ready task with the lowest watermark that has something to do. Returns whether one had, else when one
+    /// will. Streams do not wait for each other, however far apart their event times are.
     fn step_tasks(&mut self, now: u64) -> (bool, Option<u64>) {
         let mut worked = self.empty_outboxes();
         let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| self.tasks[i].is_ready()).collect();
         order.sort_by_key(|&i| (self.tasks[i].watermark(), self.tasks[i].split));
         let mut due_us: Option<u64> = None;
+        let mut stepped: Vec<StreamId> = Vec::new();
         for i in order {
+            if stepped.contains(&self.tasks[i].stream.id) {
+                continue;
+            }
             match self.tasks[i].step(now, self.draining.is_some()) {
                 Ok(Step::Worked) => {
                     self.send_deltas(i);
+                    stepped.push(self.tasks[i].stream.id);
                     worked = true;
-                    break;
                 }
-                Ok(Step::Idle(at)) => due_us = due_us.into_iter().chain(at).min(),
+                Ok(Step::Idle(at)) => {
+                    self.send_facts(i);
+                    due_us = due_us.into_iter().chain(at).min();
+                }
                 Ok(Step::Ended) => {}
-                Err(error) => self.fail(i, error),
+                Err(error) => {
+                    self.fail(i, error);
+                    return (true, None);
+                }
             }
         }
         (worked, due_us)
@@ -258,12 +271,16 @@ impl Core {
         self.shared.fail(error);
     }
 
-    /// Sends what a task has made: to actors here at once, to other cores by their queues.
-    fn send_deltas(&mut self, task: usize) {
-        let now = now_us();
+    fn send_facts(&mut self, task: usize) {
         for fact in std::mem::take(&mut self.tasks[task].facts) {
             self.shared.tell_coordinator(fact);
         }
+    }
+
+    /// Sends what a task has made: to actors here at once, to other cores by their queues.
+    fn send_deltas(&mut self, task: usize) {
+        let now = self.shared.options.clock.now_us();
+        self.send_facts(task);
         for delta in std::mem::take(&mut self.tasks[task].deltas) {
             let stream = Arc::clone(&self.tasks[task].stream);
             for core in 0..self.shared.cores.len() {

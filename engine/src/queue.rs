@@ -3,7 +3,7 @@
 //! Many actors push, one consumer takes. A full queue refuses, and the actor keeps what it could not hand over; that is what pushes
 //! back on the sources. Closing lifts the bound, so that what is left at shutdown always finds room.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;

@@ -5,6 +5,9 @@
 //! opened then, with floor F(n), and their chains begin with barrier n. An epoch is committed when it is placed and all partitions have acked
 //! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
 //! a split is opened once, and only after a barrier whose list names it.
+//!
+//! A barrier needs a chain to stand in. Without splits none is started; one that all splits ended before, and at which none joined, is
+//! void: nobody will ever see it, so nobody is waited for.
 
 use crate::action::Action;
 use crate::fact::Fact;
@@ -21,6 +24,8 @@ struct Placing {
     joining: Vec<SplitId>,
     lowest: EventTime,
     plan: PlanVersion,
+    /// Some chain has it.
+    marked: bool,
 }
 
 /// A placed barrier that partitions have yet to ack.
@@ -59,7 +64,7 @@ impl Coordinator {
 
     /// When something is due without a fact other than the time, in microseconds of the time it is told.
     pub fn due_us(&self) -> Option<u64> {
-        let barrier = |stream: &StreamEpochs| stream.placing.is_none().then_some(stream.due_us);
+        let barrier = |stream: &StreamEpochs| stream.can_start().then_some(stream.due_us);
         self.streams.values().flat_map(|stream| [barrier(stream), stream.idle.due_us()]).flatten().min()
     }
 
@@ -105,7 +110,7 @@ impl Coordinator {
     fn start_if_due(&mut self, id: StreamId) -> Vec<Action> {
         let (now_us, interval_us) = (self.now_us, self.interval_us);
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
-        if stream.placing.is_some() || stream.due_us > now_us {
+        if !stream.can_start() || stream.due_us > now_us {
             return Vec::new();
         }
         stream.due_us = now_us + interval_us;
@@ -114,7 +119,8 @@ impl Coordinator {
         let splits: Arc<[SplitId]> = stream.live.iter().copied().chain(joining.iter().copied()).collect();
         let (epoch, plan) = (stream.started, stream.plan);
         let waiting = stream.live.clone();
-        stream.placing = Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan });
+        stream.placing =
+            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, marked: false });
         let mut actions = Vec::new();
         if !stream.live.is_empty() {
             actions.push(Action::Barrier { stream: id, epoch, splits, plan });
@@ -127,6 +133,7 @@ impl Coordinator {
         let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
         if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
             placing.lowest = placing.lowest.min(watermark);
+            placing.marked |= epoch.is_some();
         }
         self.finish_placing(id)
     }
@@ -143,6 +150,9 @@ impl Coordinator {
     fn finish_placing(&mut self, id: StreamId) -> Vec<Action> {
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
         let Some(placing) = stream.placing.take_if(|placing| placing.waiting.is_empty()) else { return Vec::new() };
+        if !placing.marked && placing.joining.is_empty() {
+            return self.start_if_due(id);
+        }
         if placing.lowest < EventTime::MAX {
             stream.frontier = stream.frontier.max(placing.lowest);
         }
@@ -237,5 +247,10 @@ impl StreamEpochs {
             due_us,
             idle: IdleSplits::default(),
         }
+    }
+
+    /// True if a barrier may be started: none is under way, and there are chains for it.
+    fn can_start(&self) -> bool {
+        self.placing.is_none() && !(self.live.is_empty() && self.wants_to_join.is_empty())
     }
 }

@@ -80,9 +80,11 @@ impl Actor {
         self.ack()
     }
 
-    /// The newest barrier that every split has passed, once.
+    /// The newest barrier that every split has passed, once. An ended split is past all that come after its end.
     fn ack(&mut self) -> Option<Fact> {
-        let passed = self.replica.splits().values().filter(|split| !split.ended).map(|split| split.barrier).min()?;
+        let splits = || self.replica.splits().values();
+        let held_back = splits().filter(|split| !split.ended).map(|split| split.barrier).min();
+        let passed = held_back.or_else(|| splits().map(|split| split.barrier).max())?;
         if passed <= self.acked {
             return None;
         }

@@ -136,6 +136,16 @@ struct Quiet {
     since_us: u64,
 }
 
+impl Quiet {
+    /// From the highest watermark, since the last split fell silent, but not since before that watermark was reached.
+    fn after<'a>(idle: impl Iterator<Item = &'a Idle> + Clone, now_us: u64) -> Quiet {
+        let from = idle.clone().map(|idle| idle.watermark).max().unwrap_or(EventTime::MIN);
+        let reached_us = idle.clone().filter(|idle| idle.watermark == from).map(|idle| idle.as_of_us).min();
+        let silent_us = idle.map(|idle| idle.since_us).max();
+        Quiet { from, since_us: reached_us.max(silent_us).unwrap_or(now_us) }
+    }
+}
+
 /// The idle splits of one stream; see the module.
 #[derive(Default)]
 pub(crate) struct IdleSplits {
@@ -198,9 +208,7 @@ impl IdleSplits {
 
     /// Floors where all splits are idle.
     fn go_on(&mut self, now_us: u64) -> Vec<Floor> {
-        let highest = self.idle.values().map(|idle| idle.watermark).max().unwrap_or(EventTime::MIN);
-        let since_us = self.idle.values().map(|idle| idle.as_of_us).max().unwrap_or(now_us);
-        let quiet = *self.quiet.get_or_insert(Quiet { from: highest, since_us });
+        let quiet = *self.quiet.get_or_insert_with(|| Quiet::after(self.idle.values(), now_us));
         let passed_us = now_us.saturating_sub(quiet.since_us);
         self.due_us = Some(now_us + PERIOD_US.max(passed_us / PACE_PARTS));
         if quiet.from == EventTime::MIN {
@@ -332,6 +340,25 @@ mod tests {
         assert_eq!(rise(&mut idle, 4 * SECOND, &live), Some(vec![(0, 1_000 + second), (1, 1_000 + second)]));
         assert_eq!(rise(&mut idle, 4 * SECOND + PERIOD_US - 1, &live), None);
         assert_eq!(rise(&mut idle, 5 * SECOND, &live), Some(vec![(0, 1_000 + 2 * second), (1, 1_000 + 2 * second)]));
+    }
+
+    #[test]
+    fn it_does_not_matter_which_of_two_is_found_silent_first() {
+        let (mut idle, live) = (IdleSplits::default(), splits(&[0, 1]));
+        turn_idle(&mut idle, 0, 0, 3);
+        assert_eq!(raised(&idle.follow(SECOND, &live, &[(SplitId(1), EventTime(12))])), [(0, 12)]);
+        turn_idle(&mut idle, 1, 0, 12);
+        let floor = 12 + SECOND as i64;
+        assert_eq!(rise(&mut idle, SECOND, &live), Some(vec![(0, floor), (1, floor)]));
+    }
+
+    #[test]
+    fn a_split_ahead_waits_for_the_last_to_fall_silent() {
+        let (mut idle, live) = (IdleSplits::default(), splits(&[0, 1]));
+        turn_idle(&mut idle, 0, 0, 1_000);
+        turn_idle(&mut idle, 1, 500 * SECOND, 7);
+        let floor = 1_000 + SECOND as i64;
+        assert_eq!(rise(&mut idle, 501 * SECOND, &live), Some(vec![(0, floor), (1, floor)]));
     }
 
     #[test]

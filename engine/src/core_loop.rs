@@ -8,7 +8,7 @@ use crate::actor::Actor;
 use crate::engine::Shared;
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
-use crate::parking::Parking;
+use crate::parking::{Parking, RoomWanted};
 use crate::stream::Stream;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use raympp_coordinator::Fact;
@@ -70,6 +70,8 @@ pub(crate) struct CoreHandle {
     deltas: Sender<(Arc<Stream>, Arc<Delta>)>,
     control: Sender<Control>,
     parking: Parking,
+    /// Some core has deltas for this one's full inbox.
+    room_wanted: RoomWanted,
 }
 
 impl CoreHandle {
@@ -94,6 +96,11 @@ impl CoreHandle {
         }
     }
 
+    /// True if senders that sleep may go on.
+    fn has_room(&self) -> bool {
+        self.deltas.len() <= INBOX_DELTAS / 2
+    }
+
     pub(crate) fn inbox_len(&self) -> usize {
         self.deltas.len()
     }
@@ -109,7 +116,10 @@ pub(crate) struct Inboxes {
 pub(crate) fn core_queues() -> (CoreHandle, Inboxes) {
     let (deltas, deltas_in) = bounded(INBOX_DELTAS);
     let (control, control_in) = unbounded();
-    (CoreHandle { deltas, control, parking: Parking::new() }, Inboxes { deltas: deltas_in, control: control_in })
+    (
+        CoreHandle { deltas, control, parking: Parking::new(), room_wanted: RoomWanted::new() },
+        Inboxes { deltas: deltas_in, control: control_in },
+    )
 }
 
 /// The loop's own state.
@@ -155,8 +165,17 @@ impl Core {
         let due_us = self.actors.iter().filter_map(Actor::due_us).chain(due_us).min();
         let timeout = due_us.map_or(PARK_MAX, |due| Duration::from_micros(due.saturating_sub(now)).min(PARK_MAX));
         let nothing_came = || self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty();
-        let is_idle = || nothing_came() && !self.tasks.iter().any(IngestTask::has_input);
+        let is_idle = || {
+            let can_go_on = |task: &IngestTask| task.has_input() || task.blocked_by().is_some_and(|core| self.has_room(core));
+            nothing_came() && !self.tasks.iter().any(can_go_on) && !self.actors.iter().any(Actor::can_hand_over)
+        };
         self.shared.cores[self.index].parking.park(timeout, is_idle);
+    }
+
+    /// Whether another core has room for deltas; if not, it will wake this one when it has.
+    fn has_room(&self, core: usize) -> bool {
+        let other = &self.shared.cores[core];
+        other.room_wanted.ask(|| other.has_room())
     }
 
     fn take_control(&mut self) -> bool {
@@ -205,6 +224,10 @@ impl Core {
             any = true;
             self.apply(&stream, &delta, now);
         }
+        let own = &self.shared.cores[self.index];
+        if any && own.has_room() && own.room_wanted.take() {
+            self.shared.cores.iter().for_each(|core| core.wake());
+        }
         any
     }
 
@@ -237,7 +260,7 @@ impl Core {
     /// will. Streams do not wait for each other, however far apart their event times are.
     fn step_tasks(&mut self, now: u64) -> (bool, Option<u64>) {
         let mut worked = self.empty_outboxes();
-        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| self.tasks[i].is_ready()).collect();
+        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| !self.tasks[i].pass_over()).collect();
         order.sort_by_key(|&i| (self.tasks[i].watermark(), self.tasks[i].split));
         let mut due_us: Option<u64> = None;
         let mut stepped: Vec<StreamId> = Vec::new();

@@ -73,6 +73,8 @@ pub(crate) struct IngestTask {
     silence: SilenceWatch,
     /// A floor that waits for the next proof of silence, and which silence it is for.
     asked_floor: Option<(u64, EventTime)>,
+    /// It was not asked for rows in the last round, since it was not ready.
+    passed_over: bool,
 }
 
 impl IngestTask {
@@ -92,6 +94,7 @@ impl IngestTask {
             split: chain.split(),
             silence: SilenceWatch::new(stream.idle_rule()),
             asked_floor: None,
+            passed_over: false,
             stream,
             input,
             chain,
@@ -119,9 +122,21 @@ impl IngestTask {
         self.outbox.is_empty() && !self.stream.is_held()
     }
 
-    /// True if rows wait and could be taken.
+    /// True if it is not ready and has to wait for another round, which it remembers.
+    pub(crate) fn pass_over(&mut self) -> bool {
+        self.passed_over = !self.is_ready();
+        self.passed_over
+    }
+
+    /// True if rows wait and could be taken, or may wait since it has become ready only now.
     pub(crate) fn has_input(&self) -> bool {
-        !self.ended && self.is_ready() && matches!(&self.input, Input::Writer(queue) if queue.has_input())
+        let input = || self.passed_over || matches!(&self.input, Input::Writer(queue) if queue.has_input());
+        !self.ended && self.is_ready() && input()
+    }
+
+    /// The core that has no room for its next delta.
+    pub(crate) fn blocked_by(&self) -> Option<usize> {
+        self.outbox.front().map(|&(core, _)| core)
     }
 
     /// Begins the chain of a split that joined a running stream.

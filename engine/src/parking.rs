@@ -4,6 +4,9 @@
 //! afterwards whether somebody is parked. A fence stands between the two steps on either side, so at least one of them sees what the other has
 //! done (Dekker's argument), whatever queue the work lies in. An `unpark` before the `park` makes that return at once. So no wake-up is
 //! lost; the timeout is not needed for it. Waking costs a fence and a load while nobody sleeps.
+//!
+//! [`RoomWanted`] is the same between a sender, which goes to sleep because a queue is full, and the receiver, which makes room: the sender
+//! says that it wants room and then looks whether there is some, the receiver makes room and then looks whether some is wanted.
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
@@ -50,5 +53,28 @@ impl Parking {
         {
             sleeper.unpark();
         }
+    }
+}
+
+/// Beside a bounded queue: somebody sleeps until there is room in it.
+pub(crate) struct RoomWanted(AtomicBool);
+
+impl RoomWanted {
+    /// Nobody does.
+    pub(crate) fn new() -> RoomWanted {
+        RoomWanted(AtomicBool::new(false))
+    }
+
+    /// For a sender about to sleep: asks for room and tells whether there is some already.
+    pub(crate) fn ask(&self, has_room: impl FnOnce() -> bool) -> bool {
+        self.0.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        has_room()
+    }
+
+    /// For the receiver that has made room: true if the senders are to be woken.
+    pub(crate) fn take(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }

@@ -1,7 +1,8 @@
 //! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
 
 use crate::clock::Clock;
-use crate::consumer::Consumers;
+use crate::consumer::{Consumer, Consumers, Wants};
+use crate::core_loop::CoreHandle;
 use crate::source::Source;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
@@ -50,12 +51,26 @@ pub(crate) struct PartitionCounters {
     pub(crate) bad_by_store: Mutex<BTreeMap<usize, u64>>,
 }
 
+/// What a stream needs of the engine around it.
+#[derive(Clone, Default)]
+pub(crate) struct Host {
+    pub(crate) clock: Clock,
+    pub(crate) cores: Vec<Arc<CoreHandle>>,
+}
+
+impl Host {
+    /// Lets every core look whether it can go on.
+    pub(crate) fn wake(&self) {
+        self.cores.iter().for_each(|core| core.wake());
+    }
+}
+
 /// A stream that rows flow through, or will.
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) plan: ArcSwap<StreamPlan>,
     pub(crate) key_groups: KeyGroups,
-    pub(crate) clock: Clock,
+    pub(crate) host: Host,
     /// Where its rows come from, once it has started; nothing for a stream that writers feed.
     pub(crate) source: OnceLock<Arc<dyn Source>>,
     /// The metric for which it reads the splits of another stream again.
@@ -83,13 +98,13 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups, clock: Clock) -> Stream {
+    pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups, host: Host) -> Stream {
         let partitions = key_groups.partitions() as usize;
         Stream {
             id,
             plan: ArcSwap::new(plan),
             key_groups,
-            clock,
+            host,
             source: OnceLock::new(),
             again_for: None,
             shared: ArcSwap::from_pointee(SharedPlan::empty()),
@@ -115,7 +130,7 @@ impl Stream {
     /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace. `None` if `first` has no source.
     pub(crate) fn again(id: StreamId, first: &Stream, metric: MetricId, plan: &Arc<MetricPlan>) -> Option<Stream> {
         let source = OnceLock::from(Arc::clone(first.source.get()?));
-        let stream = Stream::new(id, first.plan.load_full(), first.key_groups, first.clock.clone());
+        let stream = Stream::new(id, first.plan.load_full(), first.key_groups, first.host.clone());
         stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &[(metric, Arc::clone(plan))])));
         Some(Stream { source, again_for: Some(plan.name.clone()), ..stream })
     }
@@ -151,6 +166,12 @@ impl Stream {
     /// The plan of a version that a barrier names.
     pub(crate) fn plan_of(&self, version: PlanVersion) -> Arc<SharedPlan> {
         Arc::clone(self.plans.lock().get(&version).expect("a barrier names plans that were set"))
+    }
+
+    /// Adds a consumer with room for so many items.
+    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+        let host = self.host.clone();
+        self.consumers.add(wants, capacity, Box::new(move || host.wake()))
     }
 
     pub(crate) fn set_view(&self, partition: PartitionId, view: Arc<ReplicaView>) {

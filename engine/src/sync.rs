@@ -1,7 +1,7 @@
 //! Locks, atomics and parking as the engine's hand-written protocols use them, from one place, so that models of the protocols can be
 //! compiled against another implementation, which tries every interleaving.
 
-pub(crate) use parking_lot::{Condvar, Mutex};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::sync::atomic;
 
 /// Threads that park.

@@ -3,14 +3,13 @@
 use super::options::EngineBuilder;
 use super::start::{open_writer, start_stream};
 use super::{Engine, Shared};
-use crate::clock::Clock;
 use crate::consumer::Wants;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
 use crate::sink_task::SinkTask;
-use crate::stream::Stream;
+use crate::stream::{Host, Stream};
 use crate::writer::Writer;
 use arrow::array::RecordBatch;
 use raympp_coordinator::Fact;
@@ -113,7 +112,7 @@ impl Engine {
         let metrics: Vec<(MetricId, Arc<MetricPlan>)> = (0..).map(MetricId).zip(created.cloned()).collect();
         let mut texts = Vec::new();
         for (id, metric) in &metrics {
-            let stream = Stream::new(StreamId(0), Arc::clone(&script.catalog.streams[&metric.stream]), key_groups, Clock::Machine);
+            let stream = Stream::new(StreamId(0), Arc::clone(&script.catalog.streams[&metric.stream]), key_groups, Host::default());
             let of_stream: Vec<_> = metrics.iter().filter(|(_, other)| other.stream == metric.stream).cloned().collect();
             stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &of_stream)));
             texts.push(explain::metric(&stream, &stream.metric(*id).expect("just placed")));
@@ -189,7 +188,8 @@ impl Shared {
         let id = state.next_stream;
         state.next_stream = id.next();
         let key_groups = KeyGroups::new(self.options.key_groups, self.options.partitions).expect("checked when the engine was built");
-        state.streams.insert(plan.name.clone(), Arc::new(Stream::new(id, Arc::clone(plan), key_groups, self.options.clock.clone())));
+        let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone() };
+        state.streams.insert(plan.name.clone(), Arc::new(Stream::new(id, Arc::clone(plan), key_groups, host)));
     }
 
     fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> Result<()> {
@@ -278,7 +278,7 @@ impl Shared {
             }
         };
         drop(state);
-        let consumer = stream.consumers.add(wants, SINK_QUEUE);
+        let consumer = stream.consume(wants, SINK_QUEUE);
         let shared = Arc::clone(self);
         let sink = SinkTask::start(plan, stream, consumer, schema, move |result| match result {
             Ok(()) => shared.note_progress(),

@@ -1,14 +1,87 @@
 //! Benchmarks of Ray-MPP, each in one run that prints ratios.
+//!
+//! `fold [PART …]` measures folding, look-ups and decoding; parts are chosen by a piece of their name. `all --tiny` runs everything just long
+//! enough to see that it works, and prints the same result hashes each time.
 
+mod decoding;
+mod floor;
+mod fold;
+mod job;
+mod latency;
+mod payments;
+mod report;
+
+use fold::Effort;
+use payments::Channels;
+use raympp_engine::Error;
+use report::Report;
 use std::process::ExitCode;
+use std::time::Duration;
+
+const FULL: Effort = Effort { rounds: 15, batches: 2_048, keys_max: usize::MAX, long_window_s: 3_600 };
+const TINY: Effort = Effort { rounds: 1, batches: 64, keys_max: 10_000, long_window_s: 120 };
+
+/// A part of the benchmark.
+struct Part {
+    name: &'static str,
+    run: fn(Effort, &mut Report) -> Result<(), Error>,
+}
+
+const FOLD: &[Part] = &[
+    Part { name: "100 channels", run: |effort, report| fold::beside_floor("100 channels", 100, Channels::Dictionary, 0.5, effort, report) },
+    Part {
+        name: "10,000 channels",
+        run: |effort, report| fold::beside_floor("10,000 channels", 10_000, Channels::Dictionary, 0.5, effort, report),
+    },
+    Part {
+        name: "1,000,000 keys",
+        run: |effort, report| {
+            // A measurement closes a window per million rows, a million results each: fewer rows will do.
+            let effort = Effort { batches: effort.batches.min(512), ..effort };
+            fold::beside_floor("1,000,000 keys", 1_000_000, Channels::Dictionary, 0.4, effort, report)
+        },
+    },
+    Part {
+        name: "10,000 strings",
+        run: |effort, report| fold::beside_floor("10,000 strings", 10_000, Channels::Strings, 0.5, effort, report),
+    },
+    Part { name: "long window", run: fold::long_window },
+    Part { name: "metrics", run: |effort, report| fold::many_metrics(Effort { batches: effort.batches.min(512), ..effort }, report) },
+    Part { name: "threads", run: fold::two_threads },
+    Part {
+        name: "jitter",
+        run: |effort, report| {
+            latency::jitter(seconds(effort), report);
+            Ok(())
+        },
+    },
+    Part { name: "look-up", run: |effort, report| latency::lookups(seconds(effort), report) },
+    Part { name: "visible", run: |effort, report| latency::visible(seconds(effort), report) },
+    Part { name: "decoding", run: decoding::flights },
+];
+
+fn seconds(effort: Effort) -> Duration {
+    Duration::from_millis(effort.rounds as u64 * 400)
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("all") => ExitCode::SUCCESS,
-        name => {
-            eprintln!("there is no benchmark {}", name.unwrap_or("without a name"));
-            ExitCode::from(2)
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (effort, names) = match &arguments[..] {
+        ["all", "--tiny"] => (TINY, &[][..]),
+        ["fold", names @ ..] => (FULL, names),
+        _ => {
+            eprintln!("usage: fold [PART …] | all --tiny");
+            return ExitCode::from(2);
+        }
+    };
+    let mut report = Report::default();
+    for part in FOLD.iter().filter(|part| names.is_empty() || names.iter().any(|name| part.name.contains(name))) {
+        if let Err(error) = (part.run)(effort, &mut report) {
+            eprintln!("{}: {error}", part.name);
+            return ExitCode::FAILURE;
         }
     }
+    report.finish();
+    ExitCode::SUCCESS
 }

@@ -2,16 +2,14 @@
 //!
 //! A cell is absent (identity) until something touches its column. Sums start as one 64-bit word; the first that does not fit
 //! gives the column its higher words, sign-extended for everyone, and from then on all its cells are wide. Heavy cells (sets,
-//! sketches, strings) are shared pointers: the writer takes one out, changes it in place unless a reader still holds it, and puts
-//! it back. Invariant: only the page's writer changes a block, inside [`crate::version::PageVersion::write`] once readers can see it.
+//! sketches, strings) are in `heavy_cells`. Invariant: only the page's writer changes a block, inside [`crate::version::PageVersion::write`] once readers can see it.
 //!
 //! A block made for few keys is small (its capacity is what its page had use for) and is replaced by a larger copy when a key beyond
 //! its capacity comes.
 
-use arc_swap::ArcSwapOption;
+use crate::heavy_cells::{self, HeavyCell, HeavyCells};
 use raympp_operators::accumulator::wide::{wide_add, wide_extend, wide_from_i64, wide_shrink, wide_sub};
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn};
-use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -38,7 +36,7 @@ struct Column {
     words: OnceLock<Words>,
     /// The other words of sums, cell by cell, once one did not fit into 64 bits.
     high: OnceLock<Words>,
-    heavy: OnceLock<Box<[ArcSwapOption<Heavy>]>>,
+    heavy: OnceLock<HeavyCells>,
 }
 
 impl Column {
@@ -59,8 +57,8 @@ impl Column {
         self.words.get_or_init(|| zeroed(capacity))
     }
 
-    fn heavy(&self, capacity: usize) -> &[ArcSwapOption<Heavy>] {
-        self.heavy.get_or_init(|| (0..capacity).map(|_| ArcSwapOption::empty()).collect())
+    fn heavy(&self, capacity: usize) -> &HeavyCells {
+        self.heavy.get_or_init(|| HeavyCells::new(capacity))
     }
 
     /// The higher words; made, with every cell sign-extended, if there are none yet.
@@ -128,27 +126,6 @@ impl Column {
         }
     }
 
-    fn change_heavy(&self, id: usize, capacity: usize, change: impl FnOnce(&mut Option<Arc<Heavy>>)) {
-        let cell = &self.heavy(capacity)[id];
-        let mut value = cell.swap(None);
-        change(&mut value);
-        cell.store(value.filter(|heavy| !heavy.is_identity()));
-    }
-
-    fn merge_heavy(&self, id: usize, capacity: usize, other: &Heavy) {
-        self.change_heavy(id, capacity, |value| match value {
-            Some(mine) => Arc::make_mut(mine).merge(other),
-            None => *value = Some(Arc::new(other.clone())),
-        });
-    }
-
-    fn retract_heavy(&self, id: usize, capacity: usize, other: &Heavy) {
-        self.change_heavy(id, capacity, |value| {
-            // Sums of floats may have cancelled out, so that nothing is there although this was merged.
-            Arc::make_mut(value.get_or_insert_with(|| Arc::new(other.empty()))).retract(other);
-        });
-    }
-
     /// Merges values of a delta: `values[picks[i]]` into cell `ids[i]`.
     fn apply(&self, capacity: usize, ids: &[u32], picks: Picks<'_>, values: &AccumulatorColumn) {
         match values {
@@ -177,10 +154,12 @@ impl Column {
                 let value = wide_shrink::<8, 4>(&values[pick]).expect("a sum of this accumulator fits 256 bits");
                 self.combine_wide(id, capacity, &value, false);
             }),
-            AccumulatorColumn::Heavy(values) => picks.each(ids, |id, pick| {
-                if let Some(value) = &values[pick] {
-                    self.merge_heavy(id, capacity, value);
-                }
+            AccumulatorColumn::Heavy(values) => self.heavy(capacity).write(|cells| {
+                picks.each(ids, |id, pick| {
+                    if let Some(value) = &values[pick] {
+                        heavy_cells::merge(&mut cells[id], value);
+                    }
+                });
             }),
         }
     }
@@ -207,11 +186,16 @@ impl Column {
             CellKind::Wide4 => self.combine_sums::<4>(capacity, other, len, negative),
             CellKind::Wide8 => self.combine_sums::<8>(capacity, other, len, negative),
             CellKind::Heavy => {
-                for (id, cell) in other.heavy(len)[..len].iter().enumerate() {
-                    if let Some(value) = &*cell.load() {
-                        if negative { self.retract_heavy(id, capacity, value) } else { self.merge_heavy(id, capacity, value) }
-                    }
-                }
+                let change = if negative { heavy_cells::retract } else { heavy_cells::merge };
+                other.heavy(len).read(|values| {
+                    self.heavy(capacity).write(|cells| {
+                        for (cell, value) in cells.iter_mut().zip(values) {
+                            if let Some(value) = value {
+                                change(cell, value);
+                            }
+                        }
+                    });
+                });
             }
         }
     }
@@ -245,8 +229,9 @@ impl Column {
             CellKind::Wide4 => AccumulatorColumn::Sum(SumColumn::Wide4(self.gather_wide(ids, capacity))),
             CellKind::Wide8 => AccumulatorColumn::Sum(SumColumn::Wide8(self.gather_wide(ids, capacity))),
             CellKind::Heavy => {
-                let cell = |id: u32| self.heavy.get().filter(|_| (id as usize) < capacity).and_then(|heavy| heavy[id as usize].load_full());
-                AccumulatorColumn::Heavy(ids.iter().map(|&id| cell(id).map(|heavy| Box::new(Heavy::clone(&heavy)))).collect())
+                let pointers = |cells: &[HeavyCell]| ids.iter().map(|&id| cells.get(id as usize).cloned().flatten()).collect();
+                let found: Vec<HeavyCell> = self.heavy.get().map_or_else(|| vec![None; ids.len()], |heavy| heavy.read(pointers));
+                AccumulatorColumn::Heavy(found.into_iter().map(|cell| cell.map(|heavy| Box::new(Heavy::clone(&heavy)))).collect())
             }
         }
     }
@@ -259,17 +244,16 @@ impl Column {
         for words in [self.words.get(), self.high.get()].into_iter().flatten() {
             words.iter().for_each(|word| word.store(0, Relaxed));
         }
-        for cell in self.heavy.get().into_iter().flatten() {
-            cell.store(None);
+        if let Some(heavy) = self.heavy.get() {
+            heavy.write(|cells| cells.fill(None));
         }
     }
 
     fn bytes(&self) -> usize {
         let words = self.words.get().map_or(0, |w| w.len()) + self.high.get().map_or(0, |w| w.len());
-        let heavy = self
-            .heavy
-            .get()
-            .map_or(0, |cells| cells.iter().map(|cell| 8 + cell.load().as_ref().map_or(0, |heavy| heavy.memory_bytes())).sum());
+        let heavy = self.heavy.get().map_or(0, |heavy| {
+            heavy.read(|cells| cells.iter().map(|cell| 8 + cell.as_ref().map_or(0, |heavy| heavy.memory_bytes())).sum())
+        });
         words * 8 + heavy
     }
 }

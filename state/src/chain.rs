@@ -1,6 +1,6 @@
 //! The chain of one split: rows in order, judged and folded; deltas out, each beginning where the last one ended.
 //!
-//! Lateness is decided here, row by row, by the rows before it ([`RunningWatermark`]); whole batches take a short cut when their lowest
+//! Lateness is decided here, row by row, by the rows before it ([`RunningWatermark`]); short runs of rows take a short cut when their lowest
 //! event time is not below the watermark after their highest. What the rows do not determine is placed as marks, always at the end of a delta.
 //! Invariant: the deltas of a chain tile the split; a mark stands between two deltas and never inside one.
 
@@ -12,6 +12,9 @@ use arrow::datatypes::TimestampMicrosecondType;
 use raympp_operators::accumulator::{RowOffsets, RowStamps};
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{EventTime, KeyGroups, KeyHash, Offset, PartitionId, RunningWatermark, SplitId, SplitTerm};
+
+/// Rows that are judged together where that is possible: few, since rows out of order by nearly the bound need a look one by one.
+const RUN_ROWS: usize = 64;
 
 /// What a stream says about the rows of its splits.
 #[derive(Clone, Copy, Debug)]
@@ -172,40 +175,44 @@ impl Chain {
         }
     }
 
+    /// Judges the rows in order. Where a run's lowest event time is high enough for any order, its rows need no look one by one.
     fn judge(&mut self, column: &ArrayRef) -> Judged {
         let column = column.as_primitive::<TimestampMicrosecondType>();
         let times = &column.values()[..];
-        if self.options.max_jump_us.is_none() && column.null_count() == 0 {
-            let range = times.iter().fold((i64::MAX, i64::MIN), |(low, high), &t| (low.min(t), high.max(t)));
-            let after = RunningWatermark { max_event_time: self.watermark.max_event_time.max(EventTime(range.1)), ..self.watermark };
-            if EventTime(range.0) >= after.watermark(self.options.bound_us) {
-                self.watermark = after;
-                return Judged::all_on_time(range);
+        let runs_will_do = self.options.max_jump_us.is_none() && column.null_count() == 0;
+        let mut judged = Judged::all_on_time((i64::MAX, i64::MIN));
+        let mut on_time = Vec::new();
+        for (run, times_of_run) in times.chunks(RUN_ROWS).enumerate() {
+            let (low, high) = times_of_run.iter().fold((i64::MAX, i64::MIN), |(low, high), &t| (low.min(t), high.max(t)));
+            if runs_will_do && self.watermark.observe_run(EventTime(low), EventTime(high), self.options.bound_us) {
+                judged.take_range(low, high);
+                continue;
+            }
+            for row in run * RUN_ROWS..run * RUN_ROWS + times_of_run.len() {
+                if !self.judge_row(row, times[row], column.is_null(row), &mut judged) {
+                    on_time.resize(times.len(), true);
+                    on_time[row] = false;
+                }
             }
         }
-        self.judge_row_by_row(times, |row| column.is_null(row))
+        judged.active = (!on_time.is_empty()).then(|| BooleanBuffer::from(on_time));
+        judged
     }
 
-    fn judge_row_by_row(&mut self, times: &[i64], is_null: impl Fn(usize) -> bool) -> Judged {
-        let mut judged = Judged { active: None, range_us: (i64::MAX, i64::MIN), late: Vec::new(), bad: Vec::new() };
-        let mut on_time = vec![false; times.len()];
-        for (row, &time) in times.iter().enumerate() {
-            let reference = self.watermark.max_event_time.max(self.watermark.floor);
-            if is_null(row) {
-                judged.bad.push((row, "the event time is NULL"));
-            } else if self.jumps_too_far(reference, time) {
-                judged.bad.push((row, "the event time is further ahead of the split than max_jump allows"));
-            } else if self.watermark.observe(EventTime(time), self.options.bound_us) {
-                judged.late.push(row as u32);
-            } else {
-                on_time[row] = true;
-                judged.range_us = (judged.range_us.0.min(time), judged.range_us.1.max(time));
-            }
+    /// True if the row is on time; else it is noted as late or bad.
+    fn judge_row(&mut self, row: usize, time: i64, is_null: bool, judged: &mut Judged) -> bool {
+        let reference = self.watermark.max_event_time.max(self.watermark.floor);
+        if is_null {
+            judged.bad.push((row, "the event time is NULL"));
+        } else if self.jumps_too_far(reference, time) {
+            judged.bad.push((row, "the event time is further ahead of the split than max_jump allows"));
+        } else if self.watermark.observe(EventTime(time), self.options.bound_us) {
+            judged.late.push(row as u32);
+        } else {
+            judged.take_range(time, time);
+            return true;
         }
-        if judged.late.len() + judged.bad.len() > 0 {
-            judged.active = Some(BooleanBuffer::from(on_time));
-        }
-        judged
+        false
     }
 
     fn jumps_too_far(&self, reference: EventTime, time: i64) -> bool {
@@ -258,5 +265,9 @@ struct Judged {
 impl Judged {
     fn all_on_time(range_us: (i64, i64)) -> Judged {
         Judged { active: None, range_us, late: Vec::new(), bad: Vec::new() }
+    }
+
+    fn take_range(&mut self, low: i64, high: i64) {
+        self.range_us = (self.range_us.0.min(low), self.range_us.1.max(high));
     }
 }

@@ -156,12 +156,14 @@ impl SenderKeys {
         let codes = column.keys().values();
         if column.null_count() == 0 && column.values().null_count() == 0 {
             let known = &cache.ids;
-            let mut missing = false;
-            ids.extend(codes.iter().map(|&code| {
-                let id = known[code as usize];
-                missing |= id == NO_ID;
-                id
-            }));
+            // NO_ID has every bit, so the highest bit of all ids together tells whether one is missing; and the loop keeps it in a register.
+            let mut all = 0;
+            ids.resize(codes.len(), 0);
+            for (id, &code) in ids.iter_mut().zip(codes) {
+                *id = known[code as usize];
+                all |= *id;
+            }
+            let missing = all > NO_ID >> 1;
             if missing {
                 self.fill_missing(&mut cache, column, columns, active, ids);
             }
@@ -182,7 +184,10 @@ impl SenderKeys {
         ids: &mut [u32],
     ) {
         let encoder = KeyEncoder::new(columns);
-        for row in (0..ids.len()).filter(|&row| active.is_none_or(|active| active.value(row))) {
+        for row in 0..ids.len() {
+            if ids[row] != NO_ID || active.is_some_and(|active| !active.value(row)) {
+                continue;
+            }
             let slot = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
                 Some(code) => &mut cache.ids[code],
                 None => &mut cache.null,

@@ -8,6 +8,7 @@
 //! each, as long as (rows · greatest magnitude) proves that they fit; everything else is folded by the accumulators' own general code.
 //! Cell 0 is a bin: rows that do not count are added there, so that the loops over rows have no branches.
 
+mod increments;
 mod inputs;
 mod table;
 
@@ -19,7 +20,7 @@ pub use inputs::ExprCache;
 use inputs::Inputs;
 use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
-use raympp_operators::window::{representable, slice_of};
+use raympp_operators::window::{representable, slice_of, slice_start};
 use raympp_types::{KeyGroups, PartitionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -182,10 +183,11 @@ impl StoreFold {
         keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
         match self.store.kind {
             StoreKind::Sessions { gap_us } => self.fold_sessions(batch, &inputs, keys, gap_us),
-            StoreKind::Running => self.fold_slices(batch, &inputs, keys, expected_rows, |_| 0),
+            StoreKind::Running => self.fold_slices(batch, &inputs, keys, expected_rows, |_| 0, |_| i64::MIN),
             StoreKind::Sliced => {
                 let (width, offset) = (self.store.tiers[0].width_us, self.store.tiers[0].offset_us);
-                self.fold_slices(batch, &inputs, keys, expected_rows, |us| slice_of(us, width, offset));
+                let (slice, start) = (|us| slice_of(us, width, offset), |slice| slice_start(slice, width, offset));
+                self.fold_slices(batch, &inputs, keys, expected_rows, slice, start);
             }
         }
         self.failures(failures)
@@ -195,12 +197,23 @@ impl StoreFold {
         failed.into_iter().map(|(row, reason)| Failure { store: self.position, row, reason }).collect()
     }
 
-    fn fold_slices(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, expected_rows: usize, slice: impl Fn(i64) -> i64) {
+    fn fold_slices(
+        &mut self,
+        batch: &Batch<'_>,
+        inputs: &Inputs,
+        keys: &mut SenderKeys,
+        expected_rows: usize,
+        slice: impl Fn(i64) -> i64,
+        start: impl Fn(i64) -> i64,
+    ) {
         let (first, last) = inputs.slice_range(batch, &slice);
         let slots = self.table.slots_with(first, last);
         let cells = slots.map(|slots| slots * keys.ids().next_power_of_two());
-        if cells.is_some_and(|cells| cells <= SMALL_TABLE.max(expected_rows / 2)) {
-            self.fold_into_table(batch, inputs, keys, (first, last), slice);
+        if cells.is_some_and(|cells| cells <= SMALL_TABLE.max(expected_rows)) {
+            self.reserve(keys, first, last);
+            let starts_us: Vec<i64> = (first + 1..=last).map(start).collect();
+            self.table.place(&self.ids, inputs.active.as_ref(), first, &starts_us, batch.event_times_us);
+            self.table.add(&self.store.accumulators, inputs, batch);
         } else {
             for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
                 self.add_direct(batch, inputs, keys, slice, &rows);
@@ -208,21 +221,13 @@ impl StoreFold {
         }
     }
 
-    fn fold_into_table(
-        &mut self,
-        batch: &Batch<'_>,
-        inputs: &Inputs,
-        keys: &mut SenderKeys,
-        (first, last): (i64, i64),
-        slice: impl Fn(i64) -> i64,
-    ) {
+    /// Makes room in the table, if need be by taking out what it holds.
+    fn reserve(&mut self, keys: &mut SenderKeys, first: i64, last: i64) {
         if !self.table.reserve(keys.ids(), first, last) {
             let flushed = self.table.take(self.position, keys);
             self.direct.extend(flushed);
             assert!(self.table.reserve(keys.ids(), first, last), "an empty table takes any range it was asked about");
         }
-        self.table.place(&self.ids, inputs.active.as_ref(), (first, last), |row| slice(batch.event_times_us[row]));
-        self.table.add(&self.store.accumulators, inputs, batch);
     }
 
     /// Rows of one slice as entries of their own.

@@ -10,6 +10,7 @@ pub mod dictionary;
 pub mod fold;
 pub mod chain;
 pub mod version;
+mod heavy_cells;
 pub mod block;
 pub mod slices;
 pub mod keys;

@@ -49,13 +49,13 @@ impl PageVersion {
 }
 
 #[cfg(loom)]
-fn wait_a_moment() {
+pub(crate) fn wait_a_moment() {
     loom::thread::yield_now();
 }
 
 /// A write section lasts microseconds; if the writer has lost its core in the middle, yielding gives it one.
 #[cfg(not(loom))]
-fn wait_a_moment() {
+pub(crate) fn wait_a_moment() {
     std::hint::spin_loop();
     std::thread::yield_now();
 }

@@ -246,7 +246,7 @@ def function_cases(streams):
         "concat_operator": "k || ':' || g::VARCHAR",
         "md5": "MD5(k)",
         "abs": "ABS(g)",
-        "sign": Both("SIGN(x)", "CASE WHEN isnan(x) THEN x ELSE sign(x)::DOUBLE END"),
+        "sign": Both("SIGN(x)", "CASE WHEN isnan(x) THEN 0 ELSE sign(x) END::DOUBLE"),
         "round": Both("ROUND(x / 1e5)", "round(x / 1e5) + 0.0::DOUBLE"),
         "round_half": Both("ROUND(s / 2.0::DOUBLE PRECISION)", "round(s / 2.0::DOUBLE) + 0.0::DOUBLE"),
         "round_decimal": "ROUND(d, 0)",

@@ -35,6 +35,17 @@ impl RunningWatermark {
         late
     }
 
+    /// The next rows of the split, known only to lie between `low` and `high` (which one of them has): true, and the maximum moved, if none
+    /// of them can be late in whatever order they come. Else nothing changes and the rows have to be judged one by one.
+    pub fn observe_run(&mut self, low: EventTime, high: EventTime, bound_us: i64) -> bool {
+        let after = RunningWatermark { max_event_time: self.max_event_time.max(high), floor: self.floor };
+        let on_time = low >= after.watermark(bound_us);
+        if on_time {
+            *self = after;
+        }
+        on_time
+    }
+
     /// Raises the floor; a lower one changes nothing.
     pub fn raise_floor(&mut self, floor: EventTime) {
         self.floor = self.floor.max(floor);
@@ -52,6 +63,17 @@ mod tests {
         assert!(!split.observe(EventTime(90), 10));
         assert!(split.observe(EventTime(89), 10));
         assert_eq!(split.watermark(10), EventTime(90));
+    }
+
+    #[test]
+    fn a_run_is_on_time_only_if_its_lowest_row_could_come_last() {
+        let mut split = RunningWatermark { max_event_time: EventTime(100), floor: EventTime(80) };
+        assert!(!split.observe_run(EventTime(99), EventTime(110), 10));
+        assert_eq!(split.max_event_time, EventTime(100), "nothing has changed");
+        assert!(split.observe_run(EventTime(100), EventTime(110), 10));
+        assert_eq!(split.watermark(10), EventTime(100));
+        assert!(!split.observe_run(EventTime(99), EventTime(99), 10));
+        assert!(!split.observe_run(EventTime(79), EventTime(90), 1_000), "the floor judges too");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The steps that are one cargo command. All of them build with `--release`, so that every dependency is compiled once.
 
+use crate::duckdb;
 use crate::report::{Outcome, Report};
 use crate::shell::Program;
 use crate::workspace::Workspace;
@@ -47,15 +48,11 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome<()> 
     if arguments.is_empty() {
         return Err("which benchmark? ./x bench NAME".to_owned());
     }
-    benches(workspace, arguments)
+    let python = duckdb::environment(workspace)?;
+    Program::new(workspace.build_program("raympp-benches")?).arguments(arguments).variable("RAYMPP_PYTHON", python).run()
 }
 
 /// All benchmarks, just long enough to see that they work.
 pub(crate) fn bench_tiny(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    benches(workspace, &["all".to_owned(), "--tiny".to_owned()])
-}
-
-fn benches(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    let program = workspace.build_program("raympp-benches")?;
-    Program::new(program).arguments(arguments).run()
+    Program::new(workspace.build_program("raympp-benches")?).arguments(&["all", "--tiny"]).run()
 }

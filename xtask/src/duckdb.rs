@@ -34,7 +34,7 @@ pub(crate) fn compare(workspace: &Workspace, report: &mut Report, arguments: &[&
 }
 
 /// The interpreter of the virtual environment, made if it does not stand.
-fn environment(workspace: &Workspace) -> Outcome<PathBuf> {
+pub(crate) fn environment(workspace: &Workspace) -> Outcome<PathBuf> {
     let directory = workspace.target.join("venv");
     let stamp = directory.join("made-from.txt");
     let python = directory.join("bin/python");

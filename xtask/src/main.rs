@@ -120,7 +120,10 @@ const CHECK_STEPS: &[Step] = &[
     Step { name: "docs", run: |workspace, report| cargo::docs(workspace, report) },
 ];
 
-const TEST_STEPS: &[Step] = &[Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) }];
+const TEST_STEPS: &[Step] = &[
+    Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) },
+    Step { name: "DuckDB comparison", run: |workspace, report| duckdb::compare(workspace, report, &[]) },
+];
 
 const CI_STEPS: &[Step] = &[
     Step { name: "demo", run: |workspace, _| demo::run(workspace, &[]) },

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType as ArrowType, Int32Type};
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, fold};
 use raympp_operators::expr::{Evaluated, Expr};
 use raympp_operators::sharing::Store;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// Values of expressions for the batch at hand, and predicates over dictionaries that stay.
@@ -117,7 +118,8 @@ pub(super) struct Inputs {
     pub keys: Vec<ArrayRef>,
     values: Vec<Vec<ArrayRef>>,
     filters: Vec<Option<Truth>>,
-    filter_arrays: Vec<Option<BooleanArray>>,
+    /// Made when asked for: tables do without.
+    filter_arrays: Vec<OnceCell<BooleanArray>>,
 }
 
 impl Inputs {
@@ -145,7 +147,7 @@ impl Inputs {
             let filter = accumulator.filter().map(|filter| inputs.truth_of(filter, None, batch, cache));
             let values = accumulator.inputs().iter().map(|input| inputs.value_of(input, filter.as_ref(), batch, cache)).collect();
             inputs.values.push(values);
-            inputs.filter_arrays.push(filter.as_ref().map(|truth| BooleanArray::new(truth.bits(), None)));
+            inputs.filter_arrays.push(OnceCell::new());
             inputs.filters.push(filter);
         }
         inputs
@@ -233,7 +235,8 @@ impl Inputs {
 
     /// FILTER of an accumulator.
     pub(super) fn filter(&self, accumulator: usize) -> Option<&BooleanArray> {
-        self.filter_arrays[accumulator].as_ref()
+        let truth = self.filters[accumulator].as_ref()?;
+        Some(self.filter_arrays[accumulator].get_or_init(|| BooleanArray::new(truth.bits(), None)))
     }
 
     pub(super) fn truth(&self, accumulator: usize) -> Option<&Truth> {

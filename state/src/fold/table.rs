@@ -1,23 +1,20 @@
 //! The table of cells that repeated keys are folded into. See the module above for its layout.
 
 use super::Batch;
-use super::inputs::{Inputs, Truth, is_whole_number, untouched};
+use super::increments::{Increment, whole_numbers, words_of};
+use super::inputs::{Inputs, untouched};
 use crate::delta::{Placement, StoreDelta};
 use crate::dictionary::SenderKeys;
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
-use raympp_operators::accumulator::wide::{max_bits_bool, max_bits_f64, max_bits_i64, min_bits};
+use arrow::buffer::BooleanBuffer;
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, CellKind, SumColumn, fold};
 use raympp_types::PartitionId;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-const FIELD_BITS: u32 = 21;
-const FIELDS_PER_WORD: usize = 3;
+pub(super) const FIELD_BITS: u32 = 21;
+pub(super) const FIELDS_PER_WORD: usize = 3;
 const FIELD_MASK: u64 = (1 << FIELD_BITS) - 1;
+/// Rows that are added at a time: what they add stays in the first-level cache.
+const BLOCK_ROWS: usize = 1024;
 /// Slices that one table can hold at once.
 const SLOTS_MAX: i64 = 8;
 
@@ -49,7 +46,7 @@ pub(super) struct Table {
     /// By accumulator: no sum of the table exceeds this.
     magnitude: Vec<u128>,
     occupied: bool,
-    /// Scratch: cell of each row, what is added to each word.
+    /// Scratch: cell of each row of a batch, what each row of a block adds to each word.
     index: Vec<u32>,
     increments: Vec<Vec<u64>>,
 }
@@ -119,46 +116,42 @@ impl Table {
         true
     }
 
-    /// Finds the cell of each row.
-    pub(super) fn place(&mut self, ids: &[u32], active: Option<&BooleanBuffer>, (first, last): (i64, i64), slice: impl Fn(usize) -> i64) {
+    /// Finds the cell of each row. `starts_us` are the starts of the slices after the first one that rows fall into, ascending.
+    pub(super) fn place(&mut self, ids: &[u32], active: Option<&BooleanBuffer>, first: i64, starts_us: &[i64], event_times_us: &[i64]) {
         self.occupied = true;
-        self.index.clear();
         let capacity = self.capacity as u32;
-        if first == last {
-            let base = 1 + (first - self.first_slice) as u32 * capacity;
-            self.index.extend(ids.iter().map(|&id| base + id));
-        } else {
-            let first_slice = self.first_slice;
-            let cell = |(row, &id): (usize, &u32)| (1 + id).wrapping_add(((slice(row) - first_slice) as u32).wrapping_mul(capacity));
-            self.index.extend(ids.iter().enumerate().map(cell));
+        let base = 1 + (first - self.first_slice) as u32 * capacity;
+        self.index.clear();
+        self.index.extend(ids.iter().map(|&id| base + id));
+        for &start_us in starts_us {
+            for (cell, &time_us) in self.index.iter_mut().zip(event_times_us) {
+                *cell += if time_us >= start_us { capacity } else { 0 };
+            }
         }
         if let Some(active) = active {
-            for (cell, active) in self.index.iter_mut().zip(active.iter()) {
-                *cell = if active { *cell } else { 0 };
+            for (cells, word) in self.index.chunks_mut(64).zip(words_of(active)) {
+                for (bit, cell) in cells.iter_mut().enumerate() {
+                    *cell &= (((word >> bit) & 1) as u32).wrapping_neg();
+                }
             }
         }
     }
 
     /// Adds the placed rows to their cells.
     pub(super) fn add(&mut self, accumulators: &[Accumulator], inputs: &Inputs, batch: &Batch<'_>) {
-        let mut increments = std::mem::take(&mut self.increments);
         let mut plain = true;
-        for (word, increment) in increments.iter_mut().enumerate() {
-            increment.clear();
-            increment.resize(batch.rows, u64::from(word == 0));
-        }
+        let mut increments = Vec::with_capacity(accumulators.len());
         let mut general: Option<(Vec<u32>, Vec<u32>)> = None;
         for (i, accumulator) in accumulators.iter().enumerate() {
             match self.places[i] {
-                Place::Field(field) => add_field(&mut increments[field / FIELDS_PER_WORD], field, accumulator, inputs, i),
+                Place::Field(field) => increments.extend(Increment::count(accumulator, inputs, i, field)),
                 Place::Sum(word, column) => match self.sum_values(i, inputs, batch.rows) {
-                    Some(values) => increments[word].iter_mut().zip(values.iter()).for_each(|(to, &value)| *to = value as u64),
+                    Some(values) => increments.push(Increment::sum(values, inputs, i, word)),
                     None => self.fold_column(i, column, inputs, batch, &mut general),
                 },
                 Place::Extreme(word) => {
                     plain = false;
-                    extreme_bits(accumulator, &inputs.of(i)[0], &mut increments[word]);
-                    mask(&mut increments[word], inputs.of(i)[0].logical_nulls().as_ref(), inputs.truth(i));
+                    increments.push(Increment::extreme(accumulator, inputs, i, word));
                 }
                 Place::Column(column) => {
                     if !untouched(accumulator, inputs.of(i)) {
@@ -167,31 +160,30 @@ impl Table {
                 }
             }
         }
-        if plain {
-            self.add_words(&increments)
-        } else {
-            self.combine_words(&increments)
+        let mut words = std::mem::take(&mut self.increments);
+        let index = std::mem::take(&mut self.index);
+        for (block, index) in index.chunks(BLOCK_ROWS).enumerate() {
+            let rows = block * BLOCK_ROWS..block * BLOCK_ROWS + index.len();
+            for (word, values) in words.iter_mut().enumerate() {
+                values.clear();
+                values.resize(index.len(), u64::from(word == 0));
+            }
+            increments.iter().for_each(|increment| increment.fill(rows.clone(), &mut words));
+            if plain { self.add_words(index, &words) } else { self.combine_words(index, &words) }
         }
-        self.increments = increments;
+        (self.increments, self.index) = (words, index);
     }
 
-    /// Values of a sum for each row, 0 where nothing is added; `None` if the table's word might not hold them.
+    /// Values of a sum for each row; `None` if the table's word might not hold them.
     fn sum_values<'a>(&mut self, accumulator: usize, inputs: &'a Inputs, rows: usize) -> Option<Cow<'a, [i64]>> {
-        let input = &inputs.of(accumulator)[0];
-        let mut values = whole_numbers(input)?;
-        let greatest = values.iter().fold((0_i64, 0_i64), |(low, high), &value| (low.min(value), high.max(value)));
-        let magnitude = greatest.0.unsigned_abs().max(greatest.1.unsigned_abs());
-        let total = self.magnitude[accumulator] + u128::from(magnitude) * rows as u128;
+        let values = whole_numbers(&inputs.of(accumulator)[0])?;
+        // No magnitude exceeds the bits of all values, those of negative ones inverted, by more than one.
+        let bits = values.iter().fold(0, |bits, &value| bits | (value ^ (value >> 63)) as u64);
+        let total = self.magnitude[accumulator] + (u128::from(bits) + 1) * rows as u128;
         if total > i64::MAX as u128 {
             return None;
         }
         self.magnitude[accumulator] = total;
-        let (nulls, filter) = (input.logical_nulls(), inputs.truth(accumulator));
-        if nulls.as_ref().is_some_and(|nulls| nulls.null_count() > 0) || filter.is_some() {
-            let mut masked: Vec<u64> = values.iter().map(|&value| value as u64).collect();
-            mask(&mut masked, nulls.as_ref(), filter);
-            values = Cow::Owned(masked.into_iter().map(|value| value as i64).collect());
-        }
         Some(values)
     }
 
@@ -215,21 +207,21 @@ impl Table {
     }
 
     /// All words are added to.
-    fn add_words(&mut self, increments: &[Vec<u64>]) {
-        match increments {
-            [a] => add_rows(&mut self.cells, &self.index, [a]),
-            [a, b] => add_rows(&mut self.cells, &self.index, [a, b]),
-            [a, b, c] => add_rows(&mut self.cells, &self.index, [a, b, c]),
-            [a, b, c, d] => add_rows(&mut self.cells, &self.index, [a, b, c, d]),
-            _ => self.combine_words(increments),
+    fn add_words(&mut self, index: &[u32], words: &[Vec<u64>]) {
+        match words {
+            [a] => add_rows(&mut self.cells, index, [a]),
+            [a, b] => add_rows(&mut self.cells, index, [a, b]),
+            [a, b, c] => add_rows(&mut self.cells, index, [a, b, c]),
+            [a, b, c, d] => add_rows(&mut self.cells, index, [a, b, c, d]),
+            _ => self.combine_words(index, words),
         }
     }
 
     /// Word by word: some are added to, some take the maximum.
-    fn combine_words(&mut self, increments: &[Vec<u64>]) {
-        for (word, increment) in increments.iter().enumerate() {
+    fn combine_words(&mut self, index: &[u32], words: &[Vec<u64>]) {
+        for (word, increment) in words.iter().enumerate() {
             let extreme = self.places.contains(&Place::Extreme(word));
-            let cells = self.index.iter().map(|&cell| cell as usize * self.words + word).zip(increment);
+            let cells = index.iter().map(|&cell| cell as usize * self.words + word).zip(increment);
             if extreme {
                 cells.for_each(|(at, &value)| self.cells[at] = self.cells[at].max(value));
             } else {
@@ -246,8 +238,10 @@ impl Table {
         }
         for slot in 0..self.slots {
             let slice = self.first_slice + slot as i64;
-            for (partition, (ids, cells)) in self.occupied_cells(slot, keys) {
-                taken.push((partition, self.entries(store, slice, ids, &cells)));
+            for (partition, (ids, cells)) in self.occupied_cells(slot, keys).into_iter().enumerate() {
+                if !ids.is_empty() {
+                    taken.push((PartitionId(partition as u32), self.entries(store, slice, ids, &cells)));
+                }
             }
         }
         self.cells.fill(0);
@@ -257,15 +251,15 @@ impl Table {
     }
 
     /// Wire ids and cell numbers of a slot's cells that have rows, by partition.
-    fn occupied_cells(&self, slot: usize, keys: &mut SenderKeys) -> BTreeMap<PartitionId, (Vec<u32>, Vec<u32>)> {
-        let mut found: BTreeMap<PartitionId, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
+    fn occupied_cells(&self, slot: usize, keys: &mut SenderKeys) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let mut found = vec![(Vec::new(), Vec::new()); keys.partitions() as usize];
         let base = 1 + slot * self.capacity;
         for id in 0..keys.ids().min(self.capacity) {
             let cell = base + id;
             if self.cells[cell * self.words] & FIELD_MASK != 0 {
                 keys.mark_used(id as u32);
                 let route = keys.route(id as u32);
-                let (ids, cells) = found.entry(PartitionId(route.partition)).or_default();
+                let (ids, cells) = &mut found[route.partition as usize];
                 ids.push(route.wire);
                 cells.push(cell as u32);
             }
@@ -318,113 +312,5 @@ fn add_rows<const WORDS: usize>(cells: &mut [u64], index: &[u32], increments: [&
         for word in 0..WORDS {
             cell[word] = cell[word].wrapping_add(increments[word][row]);
         }
-    }
-}
-
-/// Adds 1 to a packed field for each row that a count takes.
-fn add_field(increments: &mut [u64], field: usize, accumulator: &Accumulator, inputs: &Inputs, i: usize) {
-    let shift = field % FIELDS_PER_WORD * FIELD_BITS as usize;
-    match accumulator {
-        Accumulator::Count { .. } => match inputs.truth(i) {
-            Some(Truth::Codes(codes, truth)) => {
-                for (to, &code) in increments.iter_mut().zip(codes.values()) {
-                    *to += u64::from(truth[code as usize]) << shift;
-                }
-            }
-            Some(Truth::Bits(bits)) => add_bits(increments, bits, shift),
-            None => increments.iter_mut().for_each(|to| *to += 1 << shift),
-        },
-        Accumulator::NullCount { .. } => {
-            if let Some(nulls) = inputs.of(i)[0].logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-                add_bits(increments, &filtered(!nulls.inner(), inputs, i), shift);
-            }
-        }
-        Accumulator::CountTrue { .. } => {
-            let values = inputs.of(i)[0].as_boolean();
-            let bits = values.nulls().map_or_else(|| values.values().clone(), |nulls| values.values() & nulls.inner());
-            add_bits(increments, &filtered(bits, inputs, i), shift);
-        }
-        _ => unreachable!("only counts have fields"),
-    }
-}
-
-fn filtered(bits: BooleanBuffer, inputs: &Inputs, i: usize) -> BooleanBuffer {
-    inputs.truth(i).map_or_else(|| bits.clone(), |truth| &bits & &truth.bits())
-}
-
-fn add_bits(increments: &mut [u64], bits: &BooleanBuffer, shift: usize) {
-    let chunks = bits.bit_chunks();
-    let words = chunks.iter().chain(std::iter::once(chunks.remainder_bits()));
-    for (to, word) in increments.chunks_mut(64).zip(words) {
-        for (bit, to) in to.iter_mut().enumerate() {
-            *to += ((word >> bit) & 1) << shift;
-        }
-    }
-}
-
-/// Zeroes the values of rows that are NULL or that the filter leaves out.
-fn mask(values: &mut [u64], nulls: Option<&NullBuffer>, filter: Option<&Truth>) {
-    if let Some(nulls) = nulls {
-        keep_bits(values, nulls.inner());
-    }
-    match filter {
-        Some(Truth::Codes(codes, truth)) => {
-            for (value, &code) in values.iter_mut().zip(codes.values()) {
-                *value &= u64::from(truth[code as usize]).wrapping_neg();
-            }
-        }
-        Some(Truth::Bits(bits)) => keep_bits(values, bits),
-        None => {}
-    }
-}
-
-fn keep_bits(values: &mut [u64], bits: &BooleanBuffer) {
-    let chunks = bits.bit_chunks();
-    let words = chunks.iter().chain(std::iter::once(chunks.remainder_bits()));
-    for (values, word) in values.chunks_mut(64).zip(words) {
-        for (bit, value) in values.iter_mut().enumerate() {
-            *value &= ((word >> bit) & 1).wrapping_neg();
-        }
-    }
-}
-
-/// An array of integers or decimals as 64-bit integers; `None` if one does not fit.
-fn whole_numbers(array: &ArrayRef) -> Option<Cow<'_, [i64]>> {
-    if !is_whole_number(array) {
-        return None;
-    }
-    Some(match array.data_type() {
-        ArrowType::Int64 => Cow::Borrowed(&array.as_primitive::<Int64Type>().values()[..]),
-        ArrowType::Int32 => Cow::Owned(array.as_primitive::<Int32Type>().values().iter().map(|&value| value.into()).collect()),
-        ArrowType::Int16 => Cow::Owned(array.as_primitive::<Int16Type>().values().iter().map(|&value| value.into()).collect()),
-        ArrowType::Decimal128(..) => {
-            let values = array.as_primitive::<Decimal128Type>().values();
-            let fit = values.iter().fold(true, |fit, &value| fit & (i128::from(value as i64) == value));
-            if !fit {
-                return None;
-            }
-            Cow::Owned(values.iter().map(|&value| value as i64).collect())
-        }
-        _ => return None,
-    })
-}
-
-/// The bits that a maximum is taken of, for each row.
-fn extreme_bits(accumulator: &Accumulator, input: &ArrayRef, bits: &mut [u64]) {
-    fn each<T: Copy>(bits: &mut [u64], values: impl Iterator<Item = T>, to_bits: impl Fn(T) -> u64) {
-        bits.iter_mut().zip(values).for_each(|(bits, value)| *bits = to_bits(value));
-    }
-    match input.data_type() {
-        ArrowType::Boolean => each(bits, input.as_boolean().values().iter(), max_bits_bool),
-        ArrowType::Int16 => each(bits, input.as_primitive::<Int16Type>().values().iter(), |&v| max_bits_i64(v.into())),
-        ArrowType::Int32 => each(bits, input.as_primitive::<Int32Type>().values().iter(), |&v| max_bits_i64(v.into())),
-        ArrowType::Int64 => each(bits, input.as_primitive::<Int64Type>().values().iter(), |&v| max_bits_i64(v)),
-        ArrowType::Float32 => each(bits, input.as_primitive::<Float32Type>().values().iter(), |&v| max_bits_f64(v.into())),
-        ArrowType::Float64 => each(bits, input.as_primitive::<Float64Type>().values().iter(), |&v| max_bits_f64(v)),
-        ArrowType::Date32 => each(bits, input.as_primitive::<Date32Type>().values().iter(), |&v| max_bits_i64(v.into())),
-        _ => each(bits, input.as_primitive::<TimestampMicrosecondType>().values().iter(), |&v| max_bits_i64(v)),
-    }
-    if matches!(accumulator, Accumulator::Min { .. }) {
-        bits.iter_mut().for_each(|bits| *bits = min_bits(*bits));
     }
 }

@@ -1,7 +1,10 @@
 //! REAL and DOUBLE PRECISION: the shortest text that reads back as the same number, laid out as PostgreSQL does.
+//!
+//! The digits are Ryū's, as PostgreSQL's are: of two shortest texts the nearer one, and of two equally near ones the one with the even last
+//! digit (653.71612548828125 lies between 653.7161254882812 and …813), where the standard library takes the upper one.
 
 use super::{ParseError, StackText};
-use std::fmt::{self, LowerExp, Write};
+use std::fmt::{self, Write};
 
 const NUMBER: &str = "a number";
 const DIGITS_OF_DOUBLE: i32 = 15;
@@ -34,7 +37,7 @@ fn vanished(text: &str, zero: bool, infinite: bool) -> bool {
 /// DOUBLE PRECISION
 pub fn write_double(out: &mut impl Write, value: f64) -> fmt::Result {
     if value.is_finite() {
-        return write_shortest(out, value, DIGITS_OF_DOUBLE);
+        return write_shortest(out, ryu::Buffer::new().format_finite(value), DIGITS_OF_DOUBLE);
     }
     write_special(out, value.is_nan(), value > 0.0)
 }
@@ -42,7 +45,7 @@ pub fn write_double(out: &mut impl Write, value: f64) -> fmt::Result {
 /// REAL
 pub fn write_real(out: &mut impl Write, value: f32) -> fmt::Result {
     if value.is_finite() {
-        return write_shortest(out, value, DIGITS_OF_REAL);
+        return write_shortest(out, ryu::Buffer::new().format_finite(value), DIGITS_OF_REAL);
     }
     write_special(out, value.is_nan(), value > 0.0)
 }
@@ -55,17 +58,22 @@ fn write_special(out: &mut impl Write, nan: bool, positive: bool) -> fmt::Result
     })
 }
 
-/// Plain notation for exponents from -4 up to `digits`, else `d.ddde+XX`.
-fn write_shortest(out: &mut impl Write, value: impl LowerExp, digits: i32) -> fmt::Result {
-    let mut scientific = StackText::new();
-    write!(scientific, "{value:e}")?;
-    let text = scientific.as_str();
+/// Plain notation for exponents from -4 up to `digits`, else `d.ddde+XX`. `text` is a number in any notation with the digits to write.
+fn write_shortest(out: &mut impl Write, text: &str, digits: i32) -> fmt::Result {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
     let unsigned = mantissa.trim_start_matches('-');
     out.write_str(&mantissa[..mantissa.len() - unsigned.len()])?;
-    let mantissa = unsigned;
-    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let mut all = StackText::new();
+    write!(all, "{whole}{fraction}")?;
+    let significant = all.as_str().trim_start_matches('0');
+    let leading_zeros = (all.as_str().len() - significant.len()) as i32;
+    let significant = significant.trim_end_matches('0');
+    if significant.is_empty() {
+        return out.write_char('0');
+    }
+    let exponent = exponent.parse().unwrap_or(0) + whole.len() as i32 - 1 - leading_zeros;
+    let (first, rest) = significant.split_at(1);
     if !(-4..digits).contains(&exponent) {
         let point = if rest.is_empty() { "" } else { "." };
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -88,4 +96,40 @@ fn write_plain(out: &mut impl Write, first: &str, rest: &str, exponent: i32) -> 
         return (rest.len()..whole).try_for_each(|_| out.write_char('0'));
     }
     write!(out, "{}.{}", &rest[..whole], &rest[whole..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(value: f64) -> String {
+        let mut text = String::new();
+        write_double(&mut text, value).expect("writing to a string");
+        text
+    }
+
+    fn real(value: f32) -> String {
+        let mut text = String::new();
+        write_real(&mut text, value).expect("writing to a string");
+        text
+    }
+
+    #[test]
+    fn halfway_goes_to_the_even_digit() {
+        assert_eq!(double(653.716_125_488_281_25), "653.7161254882812");
+        assert_eq!(double(-1_388_998_362_527_014.25), "-1.3889983625270142e+15");
+        assert_eq!(double(97.516_876_220_703_125), "97.51687622070312");
+        assert_eq!(real(8_388_608.5), "8.388608e+06");
+    }
+
+    #[test]
+    fn text_reads_back_as_the_same_number() {
+        for value in
+            [0.1, 1.5, 123.0, 5e-324, f64::MAX, f64::MIN_POSITIVE, 1e22, 1e15, 1e14, 100_000.0, 9_007_199_254_740_993.0, -0.0, 1e-4, 1e-5]
+        {
+            let text = double(value);
+            assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{text}");
+        }
+        assert_eq!([double(1e14), double(1e15), double(1e-4), double(1.5e-5)].join(" "), "100000000000000 1e+15 0.0001 1.5e-05");
+    }
 }

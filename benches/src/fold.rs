@@ -1,0 +1,210 @@
+//! `fold`: rows per second of the engine beside the floor, and of one engine beside another, as ratios.
+//!
+//! Two contestants get the same batches in turn, about a second's worth each; a round's ratio compares neighbours in time, and the
+//! median of the rounds' ratios is the figure, because such machines change their speed within minutes. Making batches is outside the clock.
+//! Before a figure counts, both must have produced the same results.
+
+use crate::floor::Floor;
+use crate::job::Job;
+use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND};
+use crate::report::Report;
+use arrow::array::RecordBatch;
+use raympp_engine::Error;
+use std::time::{Duration, Instant};
+
+/// How long a benchmark runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Pairs of measurements.
+    pub rounds: usize,
+    /// Batches of one measurement.
+    pub batches: usize,
+    /// Keys at most: what a quick run can afford.
+    pub keys_max: usize,
+    /// Seconds of event time in the longest window.
+    pub long_window_s: usize,
+}
+
+const SHORT_WINDOW_S: usize = 60;
+
+fn metric(name: &str, window_s: usize) -> String {
+    format!(
+        "CREATE METRIC {name} AS
+         SELECT channel, window_start, window_end, COUNT(*) AS payments,
+                COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS success_rate, SUM(amount) AS volume
+         FROM HOP(payments, event_time, INTERVAL '1 second', INTERVAL '{window_s} seconds')
+         WHERE amount > 0 GROUP BY channel, window_start, window_end HAVING COUNT(*) >= 10;"
+    )
+}
+
+/// One side of a comparison: takes batches, says how long that took.
+type Contestant<'a> = &'a mut dyn FnMut(&[RecordBatch]) -> Result<Duration, Error>;
+
+/// Rows per second of both, and the median of `first / second` in time per row.
+struct Duel {
+    first_rows_per_s: f64,
+    second_rows_per_s: f64,
+    /// Median over the rounds of (time of the second / time of the first): above 1, the first is faster.
+    ratio: f64,
+}
+
+fn duel(effort: Effort, payments: &mut [&mut Payments; 2], first: Contestant<'_>, second: Contestant<'_>) -> Result<Duel, Error> {
+    let rows = (effort.batches * BATCH_ROWS) as f64;
+    let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    for _ in 0..effort.rounds {
+        let of_first = payments[0].take(effort.batches);
+        let a = first(&of_first)?.as_secs_f64();
+        let of_second = payments[1].take(effort.batches);
+        let b = second(&of_second)?.as_secs_f64();
+        times[0].push(a);
+        times[1].push(b);
+        ratios.push(b / a);
+    }
+    let [a, b] = times.map(median);
+    Ok(Duel { first_rows_per_s: rows / a, second_rows_per_s: rows / b, ratio: median(ratios) })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn timed(run: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
+    let started = Instant::now();
+    run()?;
+    Ok(started.elapsed())
+}
+
+/// Engine on one pinned thread beside the floor.
+pub fn beside_floor(name: &str, keys: usize, form: Channels, target: f64, effort: Effort, report: &mut Report) -> Result<(), Error> {
+    let keys = keys.min(effort.keys_max);
+    let job = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
+    let mut floor = Floor::new(keys, SHORT_WINDOW_S);
+    let (mut for_engine, mut for_floor) = (Payments::new(keys, form, 7), Payments::new(keys, form, 7));
+    for (engine_batch, floor_batch) in for_engine.take_sparse(SHORT_WINDOW_S).iter().zip(&for_floor.take_sparse(SHORT_WINDOW_S)) {
+        job.push(std::slice::from_ref(engine_batch))?;
+        floor.push(floor_batch);
+    }
+    // A second of event time and more, so that neither meets a key for the first time while it is measured.
+    let warm_up = 2 * (keys.max(ROWS_PER_SECOND as usize)) / BATCH_ROWS;
+    job.push(&for_engine.take(warm_up))?;
+    for_floor.take(warm_up).iter().for_each(|batch| floor.push(batch));
+    let found = duel(effort, &mut [&mut for_engine, &mut for_floor], &mut |batches| timed(|| job.push(batches)), &mut |batches| {
+        timed(|| Ok(batches.iter().for_each(|batch| floor.push(batch))))
+    })?;
+    let (ours, floors) = (job.finish()?, floor.finish());
+    assert_eq!(ours, floors, "engine and floor produce the same results");
+    report.hash(name, &ours);
+    report.ratio(name, found.ratio, target, &rates("engine", found.first_rows_per_s, "floor", found.second_rows_per_s));
+    Ok(())
+}
+
+/// Cost per row of a long window beside that of a short one.
+pub fn long_window(effort: Effort, report: &mut Report) -> Result<(), Error> {
+    let keys = 10_000.min(effort.keys_max);
+    let jobs = [SHORT_WINDOW_S, effort.long_window_s].map(|seconds| Job::start(&metric("success", seconds), &["success"], 1));
+    let [short, long] = jobs;
+    let (short, long) = (short?, long?);
+    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
+    for (job, payments) in [&short, &long].into_iter().zip(&mut payments) {
+        let mut left = effort.long_window_s;
+        while left > 0 {
+            let seconds = left.min(100);
+            job.push(&payments.take_sparse(seconds))?;
+            left -= seconds;
+        }
+    }
+    let [for_long, for_short] = &mut payments;
+    let found = duel(effort, &mut [for_short, for_long], &mut |batches| timed(|| short.push(batches)), &mut |batches| {
+        timed(|| long.push(batches))
+    })?;
+    report.hash("HOP 1 s / 1 min", &short.finish()?);
+    report.hash("HOP 1 s / 1 h", &long.finish()?);
+    let name = format!("cost per row, HOP 1 s / {} s over 1 s / {SHORT_WINDOW_S} s", effort.long_window_s);
+    report.cost(&name, found.ratio, 1.2, &rates("short", found.first_rows_per_s, "long", found.second_rows_per_s));
+    Ok(())
+}
+
+/// Ten window shapes times ten lists of aggregates, all over twelve accumulators.
+fn hundred_metrics() -> String {
+    let windows = [
+        "TUMBLE(payments, event_time, INTERVAL '1 second')",
+        "TUMBLE(payments, event_time, INTERVAL '5 seconds')",
+        "TUMBLE(payments, event_time, INTERVAL '10 seconds')",
+        "TUMBLE(payments, event_time, INTERVAL '1 minute')",
+        "HOP(payments, event_time, INTERVAL '1 second', INTERVAL '10 seconds')",
+        "HOP(payments, event_time, INTERVAL '1 second', INTERVAL '1 minute')",
+        "HOP(payments, event_time, INTERVAL '5 seconds', INTERVAL '1 minute')",
+        "HOP(payments, event_time, INTERVAL '10 seconds', INTERVAL '5 minutes')",
+        "CUMULATE(payments, event_time, INTERVAL '1 second', INTERVAL '30 seconds')",
+        "CUMULATE(payments, event_time, INTERVAL '10 seconds', INTERVAL '1 minute')",
+    ];
+    let lists = [
+        "COUNT(*) AS payments, COUNT(*) FILTER (WHERE status = 'SUCCESS') AS successes",
+        "COUNT(*) FILTER (WHERE status = 'FAILED') AS failures, SUM(amount) AS volume",
+        "COUNT(*) FILTER (WHERE status = 'TIMEOUT') AS timeouts, AVG(amount) AS mean",
+        "MIN(amount) AS least, MAX(amount) AS most",
+        "SUM(amount) FILTER (WHERE status = 'SUCCESS') AS succeeded, COUNT(*) AS payments",
+        "SUM(amount) FILTER (WHERE status = 'FAILED') AS failed, SUM(amount) AS volume",
+        "MAX(amount) FILTER (WHERE status = 'FAILED') AS worst, COUNT(*) FILTER (WHERE amount > 5000) AS large",
+        "SUM(amount) FILTER (WHERE amount > 5000) AS large_volume, COUNT(*) FILTER (WHERE amount > 5000) AS large",
+        "COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS rate",
+        "MIN(amount) AS least, MAX(amount) AS most, AVG(amount) AS mean, COUNT(*) AS payments",
+    ];
+    let mut script = String::new();
+    for (w, window) in windows.iter().enumerate() {
+        for (l, list) in lists.iter().enumerate() {
+            let select = format!("SELECT channel, window_start, window_end, {list} FROM {window}");
+            script += &format!("CREATE METRIC m_{w}_{l} AS {select} WHERE amount > 0 GROUP BY channel, window_start, window_end;\n");
+        }
+    }
+    script
+}
+
+/// A hundred metrics beside one, results of all taken.
+pub fn many_metrics(effort: Effort, report: &mut Report) -> Result<(), Error> {
+    let keys = 100;
+    let names: Vec<String> = (0..100).map(|i| format!("m_{}_{}", i / 10, i % 10)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let one = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
+    let many = Job::start(&hundred_metrics(), &names, 1)?;
+    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
+    for (job, payments) in [&one, &many].into_iter().zip(&mut payments) {
+        job.push(&payments.take_sparse(SHORT_WINDOW_S))?;
+    }
+    let [for_one, for_many] = &mut payments;
+    let found =
+        duel(effort, &mut [for_one, for_many], &mut |batches| timed(|| one.push(batches)), &mut |batches| timed(|| many.push(batches)))?;
+    report.hash("one metric", &one.finish()?);
+    report.hash("100 metrics", &many.finish()?);
+    report.cost(
+        "cost per row, 100 metrics over one",
+        found.ratio,
+        8.0,
+        &rates("one", found.first_rows_per_s, "100", found.second_rows_per_s),
+    );
+    Ok(())
+}
+
+/// Two threads and two splits beside one and one.
+pub fn two_threads(effort: Effort, report: &mut Report) -> Result<(), Error> {
+    let keys = 10_000.min(effort.keys_max);
+    let one = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
+    let two = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 2)?;
+    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
+    for (job, payments) in [&two, &one].into_iter().zip(&mut payments) {
+        job.push(&payments.take_sparse(SHORT_WINDOW_S))?;
+    }
+    let [for_two, for_one] = &mut payments;
+    let found =
+        duel(effort, &mut [for_two, for_one], &mut |batches| timed(|| two.push(batches)), &mut |batches| timed(|| one.push(batches)))?;
+    report.hash("two threads", &two.finish()?);
+    report.hash("one thread", &one.finish()?);
+    let name = "two threads and splits over one, 10,000 keys";
+    report.ratio(name, found.ratio, 1.8, &rates("two", found.first_rows_per_s, "one", found.second_rows_per_s));
+    Ok(())
+}
+
+fn rates(first: &str, first_rows_per_s: f64, second: &str, second_rows_per_s: f64) -> String {
+    format!("{first} {:.1}, {second} {:.1} million rows/s", first_rows_per_s / 1e6, second_rows_per_s / 1e6)
+}

@@ -1,0 +1,126 @@
+//! The payments that benchmarks fold: Arrow batches in memory, the same ones for the engine and for the floor.
+//!
+//! Channel, status and amount of a million rows are drawn once and come round again; event times go on for ever: one second per
+//! [`ROWS_PER_SECOND`] rows, each row up to 50 ms behind the clock. A fixed seed makes every run the same.
+
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
+use std::sync::Arc;
+
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 8_192;
+/// Batches before channels, statuses and amounts come round again.
+const RING: usize = 128;
+/// How far a row may be behind the highest event time before it.
+pub const DISORDER_US: i64 = 50_000;
+/// Event time advances one second in so many rows.
+pub const ROWS_PER_SECOND: i64 = 1_000_000;
+/// Code of SUCCESS in the dictionary of statuses.
+pub const SUCCESS: i32 = 0;
+const STATUSES: [&str; 3] = ["SUCCESS", "FAILED", "TIMEOUT"];
+
+/// The stream's definition.
+pub const STREAM: &str = "CREATE STREAM payments (channel VARCHAR, status VARCHAR, amount BIGINT, event_time TIMESTAMP,
+    WATERMARK FOR event_time AS event_time - INTERVAL '50 milliseconds');";
+
+/// How channels come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// As codes of one dictionary that all batches share.
+    Dictionary,
+    /// As strings.
+    Strings,
+}
+
+/// An endless supply of batches.
+pub struct Payments {
+    schema: SchemaRef,
+    /// Channel, status, amount of each batch.
+    ring: Vec<[ArrayRef; 3]>,
+    /// How much each row of the ring is late.
+    behind_us: Vec<Vec<i64>>,
+    next_row: i64,
+    /// Microseconds between rows; less than one while warming up is never needed.
+    step_us: i64,
+}
+
+/// splitmix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+    }
+}
+
+impl Payments {
+    /// Payments over that many channels.
+    pub fn new(channels: usize, form: Channels, seed: u64) -> Payments {
+        let mut random = Random(seed);
+        let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..channels).map(|channel| format!("channel-{channel:07}"))));
+        let statuses: ArrayRef = Arc::new(StringArray::from_iter_values(STATUSES));
+        let (mut ring, mut behind_us) = (Vec::new(), Vec::new());
+        for _ in 0..RING {
+            let codes: Vec<i32> = (0..BATCH_ROWS).map(|_| random.below(channels as u64) as i32).collect();
+            let channel: ArrayRef = match form {
+                Channels::Dictionary => dictionary(codes, &names),
+                Channels::Strings => {
+                    let names = names.as_string::<i32>();
+                    Arc::new(StringArray::from_iter_values(codes.iter().map(|&code| names.value(code as usize))))
+                }
+            };
+            // Nine of ten succeed; one amount of a hundred is a refund that WHERE removes.
+            let status =
+                dictionary((0..BATCH_ROWS).map(|_| [0, 0, 0, 0, 0, 0, 0, 0, 1, 2][random.below(10) as usize]).collect(), &statuses);
+            let amount: ArrayRef = Arc::new(Int64Array::from_iter_values((0..BATCH_ROWS).map(|_| random.below(10_000) as i64 - 99)));
+            ring.push([channel, status, amount]);
+            behind_us.push((0..BATCH_ROWS).map(|_| random.below(DISORDER_US as u64) as i64).collect());
+        }
+        let field = |name: &str, data_type: DataType| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![
+            field("channel", ring[0][0].data_type().clone()),
+            field("status", ring[0][1].data_type().clone()),
+            field("amount", DataType::Int64),
+            field("event_time", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        ]);
+        Payments { schema: Arc::new(schema), ring, behind_us, next_row: 0, step_us: 1_000_000 / ROWS_PER_SECOND }
+    }
+
+    /// The next batches.
+    pub fn take(&mut self, batches: usize) -> Vec<RecordBatch> {
+        (0..batches).map(|_| self.next_batch()).collect()
+    }
+
+    /// Lets event time advance `seconds` with one batch a second: what a window needs to have been there for its whole length.
+    pub fn take_sparse(&mut self, seconds: usize) -> Vec<RecordBatch> {
+        let sparse = |_| {
+            let batch = self.next_batch();
+            let row_of = |row: i64| row / self.step_us;
+            self.next_row += row_of(1_000_000) - BATCH_ROWS as i64;
+            batch
+        };
+        (0..seconds).map(sparse).collect()
+    }
+
+    fn next_batch(&mut self) -> RecordBatch {
+        let at = (self.next_row as usize / BATCH_ROWS) % RING;
+        let first = self.next_row;
+        let times = self.behind_us[at].iter().enumerate().map(|(i, behind)| (first + i as i64) * self.step_us - behind);
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
+        self.next_row += BATCH_ROWS as i64;
+        let [channel, status, amount] = self.ring[at].clone();
+        RecordBatch::try_new(Arc::clone(&self.schema), vec![channel, status, amount, times]).expect("columns of the schema")
+    }
+}
+
+fn dictionary(codes: Vec<i32>, values: &ArrayRef) -> ArrayRef {
+    Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(codes), Arc::clone(values)).expect("codes of the dictionary"))
+}

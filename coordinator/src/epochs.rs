@@ -5,80 +5,16 @@
 //! opened then, with floor F(n), and their chains begin with barrier n. An epoch is committed when it is placed and all partitions have acked
 //! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
 //! a split is opened once, and only after a barrier whose list names it.
+//!
+//! A barrier needs a chain to stand in. Without splits none is started; one that all splits ended before, and at which none joined, is
+//! void: nobody will ever see it, so nobody is waited for.
 
+use crate::action::Action;
+use crate::fact::Fact;
+use crate::idle::{Floor, IdleSplits, Rise, Silence};
 use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// Wall-clock time, in microseconds.
-    Tick(u64),
-    /// A stream starts with these splits, read from their beginning.
-    StreamStarts {
-        /// Which.
-        stream: StreamId,
-        /// Splits that exist from the start.
-        splits: Vec<SplitId>,
-        /// Number of partitions that will ack.
-        partitions: u32,
-        /// The first plan.
-        plan: PlanVersion,
-    },
-    /// A stream is gone.
-    StreamDropped(StreamId),
-    /// A split wants to join a stream.
-    SplitJoins(StreamId, SplitId),
-    /// The stream's set of metrics has changed; the change takes effect at the next barrier, which is due at once.
-    PlanChanges(StreamId, PlanVersion),
-    /// A split's reader has marked the barrier; its watermark there.
-    Placed(StreamId, Epoch, SplitId, EventTime),
-    /// A split has ended.
-    SplitEnded(StreamId, SplitId),
-    /// A partition has seen the barrier from every split.
-    Acked(StreamId, Epoch, PartitionId),
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Every live split marks this barrier and goes on under the plan.
-    Barrier {
-        /// Of which stream.
-        stream: StreamId,
-        /// Its number.
-        epoch: Epoch,
-        /// Splits of the epoch: the live ones and those that join.
-        splits: Arc<[SplitId]>,
-        /// In force from here on.
-        plan: PlanVersion,
-    },
-    /// A split that joined is read, its chain beginning with this barrier and floor.
-    Open {
-        /// Of which stream.
-        stream: StreamId,
-        /// Which split.
-        split: SplitId,
-        /// The barrier it joined at.
-        epoch: Epoch,
-        /// Splits of that epoch.
-        splits: Arc<[SplitId]>,
-        /// The plan that barrier carries.
-        plan: PlanVersion,
-        /// The frontier there.
-        floor: EventTime,
-    },
-    /// An epoch is complete everywhere.
-    Commit {
-        /// Of which stream.
-        stream: StreamId,
-        /// Its number.
-        epoch: Epoch,
-        /// F(n).
-        frontier: EventTime,
-    },
-}
 
 /// A barrier on its way through the splits.
 struct Placing {
@@ -88,6 +24,8 @@ struct Placing {
     joining: Vec<SplitId>,
     lowest: EventTime,
     plan: PlanVersion,
+    /// Some chain has it.
+    marked: bool,
 }
 
 /// A placed barrier that partitions have yet to ack.
@@ -108,6 +46,7 @@ struct StreamEpochs {
     early_acks: BTreeSet<(Epoch, PartitionId)>,
     frontier: EventTime,
     due_us: u64,
+    idle: IdleSplits,
 }
 
 /// The state machine.
@@ -123,9 +62,10 @@ impl Coordinator {
         Coordinator { interval_us, now_us: 0, streams: BTreeMap::new() }
     }
 
-    /// When the next barrier is due, in microseconds of the time it is told.
+    /// When something is due without a fact other than the time, in microseconds of the time it is told.
     pub fn due_us(&self) -> Option<u64> {
-        self.streams.values().filter(|stream| stream.placing.is_none()).map(|stream| stream.due_us).min()
+        let barrier = |stream: &StreamEpochs| stream.can_start().then_some(stream.due_us);
+        self.streams.values().flat_map(|stream| [barrier(stream), stream.idle.due_us()]).flatten().min()
     }
 
     /// Takes a fact and answers with what is to be done now.
@@ -134,7 +74,7 @@ impl Coordinator {
             Fact::Tick(now_us) => {
                 self.now_us = self.now_us.max(now_us);
                 let streams: Vec<StreamId> = self.streams.keys().copied().collect();
-                return streams.into_iter().flat_map(|stream| self.start_if_due(stream)).collect();
+                return streams.into_iter().flat_map(|stream| [self.start_if_due(stream), self.raise_floors(stream)]).flatten().collect();
             }
             Fact::StreamStarts { stream, splits, partitions, plan } => {
                 self.streams.insert(stream, StreamEpochs::new(splits, partitions, plan, self.now_us + self.interval_us));
@@ -147,6 +87,12 @@ impl Coordinator {
             Fact::Placed(stream, epoch, split, watermark) => return self.placed(stream, Some(epoch), split, watermark),
             Fact::SplitEnded(stream, split) => return self.ended(stream, split),
             Fact::Acked(stream, epoch, partition) => return self.acked(stream, epoch, partition),
+            Fact::SplitIdle(stream, split, silence) => return self.turned_idle(stream, split, silence),
+            Fact::SplitActive(stream, split) => {
+                self.streams.get_mut(&stream).into_iter().for_each(|epochs| epochs.idle.not_idle(split));
+                return self.raise_floors(stream);
+            }
+            Fact::Watermarks(stream, watermarks) => return self.follow(stream, &watermarks),
         }
         Vec::new()
     }
@@ -164,7 +110,7 @@ impl Coordinator {
     fn start_if_due(&mut self, id: StreamId) -> Vec<Action> {
         let (now_us, interval_us) = (self.now_us, self.interval_us);
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
-        if stream.placing.is_some() || stream.due_us > now_us {
+        if !stream.can_start() || stream.due_us > now_us {
             return Vec::new();
         }
         stream.due_us = now_us + interval_us;
@@ -173,7 +119,8 @@ impl Coordinator {
         let splits: Arc<[SplitId]> = stream.live.iter().copied().chain(joining.iter().copied()).collect();
         let (epoch, plan) = (stream.started, stream.plan);
         let waiting = stream.live.clone();
-        stream.placing = Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan });
+        stream.placing =
+            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, marked: false });
         let mut actions = Vec::new();
         if !stream.live.is_empty() {
             actions.push(Action::Barrier { stream: id, epoch, splits, plan });
@@ -186,6 +133,7 @@ impl Coordinator {
         let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
         if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
             placing.lowest = placing.lowest.min(watermark);
+            placing.marked |= epoch.is_some();
         }
         self.finish_placing(id)
     }
@@ -193,6 +141,7 @@ impl Coordinator {
     fn ended(&mut self, id: StreamId, split: SplitId) -> Vec<Action> {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.live.remove(&split);
+            stream.idle.not_idle(split);
         }
         self.placed(id, None, split, EventTime::MAX)
     }
@@ -201,6 +150,9 @@ impl Coordinator {
     fn finish_placing(&mut self, id: StreamId) -> Vec<Action> {
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
         let Some(placing) = stream.placing.take_if(|placing| placing.waiting.is_empty()) else { return Vec::new() };
+        if !placing.marked && placing.joining.is_empty() {
+            return self.start_if_due(id);
+        }
         if placing.lowest < EventTime::MAX {
             stream.frontier = stream.frontier.max(placing.lowest);
         }
@@ -215,12 +167,39 @@ impl Coordinator {
         };
         let mut actions: Vec<Action> = placing.joining.iter().map(open).collect();
         stream.live.extend(&placing.joining);
+        placing.joining.iter().for_each(|&split| stream.idle.not_idle(split));
         let mut waiting: BTreeSet<PartitionId> = (0..stream.partitions).map(PartitionId).collect();
         waiting.retain(|&partition| !stream.early_acks.remove(&(placing.epoch, partition)));
         stream.placed.insert(placing.epoch, Placed { frontier: floor, waiting });
         actions.extend(self.commit_complete(id));
         actions.extend(self.start_if_due(id));
         actions
+    }
+
+    fn turned_idle(&mut self, id: StreamId, split: SplitId, silence: Silence) -> Vec<Action> {
+        self.now_us = self.now_us.max(silence.at_us);
+        if let Some(stream) = self.streams.get_mut(&id)
+            && stream.live.contains(&split)
+        {
+            stream.idle.turn_idle(split, silence);
+        }
+        self.raise_floors(id)
+    }
+
+    fn raise_floors(&mut self, id: StreamId) -> Vec<Action> {
+        let now_us = self.now_us;
+        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
+        match stream.idle.rise(now_us, &stream.live) {
+            Rise::Nothing => Vec::new(),
+            Rise::Look => vec![Action::Look(id)],
+            Rise::Floors(floors) => place(id, floors),
+        }
+    }
+
+    fn follow(&mut self, id: StreamId, watermarks: &[(SplitId, EventTime)]) -> Vec<Action> {
+        let now_us = self.now_us;
+        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
+        place(id, stream.idle.follow(now_us, &stream.live, watermarks))
     }
 
     fn acked(&mut self, id: StreamId, epoch: Epoch, partition: PartitionId) -> Vec<Action> {
@@ -249,6 +228,10 @@ impl Coordinator {
     }
 }
 
+fn place(stream: StreamId, floors: Vec<Floor>) -> Vec<Action> {
+    floors.into_iter().map(|Floor { split, since_us, floor }| Action::Floor { stream, split, since_us, floor }).collect()
+}
+
 impl StreamEpochs {
     fn new(splits: Vec<SplitId>, partitions: u32, plan: PlanVersion, due_us: u64) -> StreamEpochs {
         StreamEpochs {
@@ -262,6 +245,12 @@ impl StreamEpochs {
             early_acks: BTreeSet::new(),
             frontier: EventTime::MIN,
             due_us,
+            idle: IdleSplits::default(),
         }
+    }
+
+    /// True if a barrier may be started: none is under way, and there are chains for it.
+    fn can_start(&self) -> bool {
+        self.placing.is_none() && !(self.live.is_empty() && self.wants_to_join.is_empty())
     }
 }

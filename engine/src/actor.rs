@@ -80,9 +80,11 @@ impl Actor {
         self.ack()
     }
 
-    /// The newest barrier that every split has passed, once.
+    /// The newest barrier that every split has passed, once. An ended split is past all that come after its end.
     fn ack(&mut self) -> Option<Fact> {
-        let passed = self.replica.splits().values().filter(|split| !split.ended).map(|split| split.barrier).min()?;
+        let splits = || self.replica.splits().values();
+        let held_back = splits().filter(|split| !split.ended).map(|split| split.barrier).min();
+        let passed = held_back.or_else(|| splits().map(|split| split.barrier).max())?;
         if passed <= self.acked {
             return None;
         }
@@ -229,8 +231,8 @@ impl Actor {
             self.holds_stream = hold;
             if hold {
                 self.stream.held.fetch_add(1, Ordering::AcqRel);
-            } else {
-                self.stream.held.fetch_sub(1, Ordering::AcqRel);
+            } else if self.stream.held.fetch_sub(1, Ordering::AcqRel) == 1 {
+                self.stream.host.wake();
             }
         }
     }
@@ -243,6 +245,11 @@ impl Actor {
     /// When it wants to be stepped although nothing arrives.
     pub(crate) fn due_us(&self) -> Option<u64> {
         self.changelogs.iter().filter_map(Changelog::due_us).min()
+    }
+
+    /// True if something is owed to a consumer that has room for it. One that has none will wake the cores when it has.
+    pub(crate) fn can_hand_over(&self) -> bool {
+        self.owed.front().is_some_and(|(consumer, _)| consumer.queue.ask_room())
     }
 
     /// True if nothing is left to hand over.

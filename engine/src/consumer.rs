@@ -55,10 +55,11 @@ impl Consumers {
         self.list.load_full()
     }
 
-    pub(crate) fn add(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+    /// Adds one whose queue calls `room` when there is room for those who have asked for it.
+    pub(crate) fn add(&self, wants: Wants, capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Arc<Consumer> {
         let mut next_id = self.change.lock();
         *next_id += 1;
-        let consumer = Arc::new(Consumer { id: *next_id, wants, queue: Queue::new(capacity) });
+        let consumer = Arc::new(Consumer { id: *next_id, wants, queue: Queue::new(capacity, room) });
         let mut list = Vec::clone(&self.list.load());
         list.push(Arc::clone(&consumer));
         self.list.store(Arc::new(list));

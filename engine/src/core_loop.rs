@@ -5,20 +5,17 @@
 //! nothing to do it parks; whoever sends it something unparks it.
 
 use crate::actor::Actor;
-use crate::clock::now_us;
 use crate::engine::Shared;
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
+use crate::parking::{Parking, RoomWanted};
 use crate::stream::Stream;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
-use parking_lot::Mutex;
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::delta::Delta;
-use raympp_types::{Epoch, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, SplitId, StreamId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Thread;
 use std::time::Duration;
 
 /// Deltas that one core may have waiting from the others.
@@ -47,6 +44,17 @@ pub(crate) enum Control {
         /// In force after it.
         plan: Arc<SharedPlan>,
     },
+    /// An idle split's task marks this floor.
+    Floor {
+        /// Which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+        /// Which silence of the split.
+        since_us: u64,
+        /// The floor.
+        floor: EventTime,
+    },
     /// Actors of the stream take over this plan at once.
     Adopt(StreamId, Arc<SharedPlan>),
     /// Forget everything of the stream.
@@ -61,17 +69,14 @@ pub(crate) enum Control {
 pub(crate) struct CoreHandle {
     deltas: Sender<(Arc<Stream>, Arc<Delta>)>,
     control: Sender<Control>,
-    thread: Mutex<Option<Thread>>,
-    parked: AtomicBool,
+    parking: Parking,
+    /// Some core has deltas for this one's full inbox.
+    room_wanted: RoomWanted,
 }
 
 impl CoreHandle {
     pub(crate) fn wake(&self) {
-        if self.parked.load(Ordering::SeqCst)
-            && let Some(thread) = &*self.thread.lock()
-        {
-            thread.unpark();
-        }
+        self.parking.wake();
     }
 
     pub(crate) fn tell(&self, control: Control) {
@@ -91,6 +96,11 @@ impl CoreHandle {
         }
     }
 
+    /// True if senders that sleep may go on.
+    fn has_room(&self) -> bool {
+        self.deltas.len() <= INBOX_DELTAS / 2
+    }
+
     pub(crate) fn inbox_len(&self) -> usize {
         self.deltas.len()
     }
@@ -107,7 +117,7 @@ pub(crate) fn core_queues() -> (CoreHandle, Inboxes) {
     let (deltas, deltas_in) = bounded(INBOX_DELTAS);
     let (control, control_in) = unbounded();
     (
-        CoreHandle { deltas, control, thread: Mutex::new(None), parked: AtomicBool::new(false) },
+        CoreHandle { deltas, control, parking: Parking::new(), room_wanted: RoomWanted::new() },
         Inboxes { deltas: deltas_in, control: control_in },
     )
 }
@@ -131,9 +141,10 @@ impl Core {
 
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        *self.shared.cores[self.index].thread.lock() = Some(std::thread::current());
+        let handle = Arc::clone(&self.shared.cores[self.index]);
+        handle.parking.enter();
         loop {
-            let now = now_us();
+            let now = self.shared.options.clock.now_us();
             let mut busy = self.take_control();
             busy |= self.take_deltas(now);
             busy |= self.step_actors(now);
@@ -147,18 +158,24 @@ impl Core {
                 self.park(now, due_us);
             }
         }
-        *self.shared.cores[self.index].thread.lock() = None;
+        handle.parking.leave();
     }
 
     fn park(&self, now: u64, due_us: Option<u64>) {
         let due_us = self.actors.iter().filter_map(Actor::due_us).chain(due_us).min();
         let timeout = due_us.map_or(PARK_MAX, |due| Duration::from_micros(due.saturating_sub(now)).min(PARK_MAX));
-        let handle = &self.shared.cores[self.index];
-        handle.parked.store(true, Ordering::SeqCst);
-        if self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty() && !self.tasks.iter().any(IngestTask::has_input) {
-            std::thread::park_timeout(timeout);
-        }
-        handle.parked.store(false, Ordering::SeqCst);
+        let nothing_came = || self.inboxes.deltas.is_empty() && self.inboxes.control.is_empty();
+        let is_idle = || {
+            let can_go_on = |task: &IngestTask| task.has_input() || task.blocked_by().is_some_and(|core| self.has_room(core));
+            nothing_came() && !self.tasks.iter().any(can_go_on) && !self.actors.iter().any(Actor::can_hand_over)
+        };
+        self.shared.cores[self.index].parking.park(timeout, is_idle);
+    }
+
+    /// Whether another core has room for deltas; if not, it will wake this one when it has.
+    fn has_room(&self, core: usize) -> bool {
+        let other = &self.shared.cores[core];
+        other.room_wanted.ask(|| other.has_room())
     }
 
     fn take_control(&mut self) -> bool {
@@ -173,6 +190,10 @@ impl Core {
                     self.send_deltas(last);
                 }
                 Control::Barrier { stream, epoch, splits, plan } => self.mark_barrier(stream, epoch, &splits, &plan),
+                Control::Floor { stream, split, since_us, floor } => {
+                    let tasks = self.tasks.iter_mut().filter(|task| (task.stream.id, task.split) == (stream, split));
+                    tasks.for_each(|task| task.ask_floor(since_us, floor));
+                }
                 Control::Adopt(stream, plan) => {
                     self.actors.iter_mut().filter(|actor| actor.stream.id == stream).for_each(|actor| actor.adopt(&plan));
                 }
@@ -203,6 +224,10 @@ impl Core {
             any = true;
             self.apply(&stream, &delta, now);
         }
+        let own = &self.shared.cores[self.index];
+        if any && own.has_room() && own.room_wanted.take() {
+            self.shared.cores.iter().for_each(|core| core.wake());
+        }
         any
     }
 
@@ -231,22 +256,33 @@ impl Core {
         busy
     }
 
-    /// Steps the ready task with the lowest watermark that has something to do. Returns whether one had, else when one will.
+    /// Steps, of each stream, the ready task with the lowest watermark that has something to do. Returns whether one had, else when one
+    /// will. Streams do not wait for each other, however far apart their event times are.
     fn step_tasks(&mut self, now: u64) -> (bool, Option<u64>) {
         let mut worked = self.empty_outboxes();
-        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| self.tasks[i].is_ready()).collect();
+        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|&i| !self.tasks[i].pass_over()).collect();
         order.sort_by_key(|&i| (self.tasks[i].watermark(), self.tasks[i].split));
         let mut due_us: Option<u64> = None;
+        let mut stepped: Vec<StreamId> = Vec::new();
         for i in order {
+            if stepped.contains(&self.tasks[i].stream.id) {
+                continue;
+            }
             match self.tasks[i].step(now, self.draining.is_some()) {
                 Ok(Step::Worked) => {
                     self.send_deltas(i);
+                    stepped.push(self.tasks[i].stream.id);
                     worked = true;
-                    break;
                 }
-                Ok(Step::Idle(at)) => due_us = due_us.into_iter().chain(at).min(),
+                Ok(Step::Idle(at)) => {
+                    self.send_facts(i);
+                    due_us = due_us.into_iter().chain(at).min();
+                }
                 Ok(Step::Ended) => {}
-                Err(error) => self.fail(i, error),
+                Err(error) => {
+                    self.fail(i, error);
+                    return (true, None);
+                }
             }
         }
         (worked, due_us)
@@ -258,12 +294,16 @@ impl Core {
         self.shared.fail(error);
     }
 
-    /// Sends what a task has made: to actors here at once, to other cores by their queues.
-    fn send_deltas(&mut self, task: usize) {
-        let now = now_us();
+    fn send_facts(&mut self, task: usize) {
         for fact in std::mem::take(&mut self.tasks[task].facts) {
             self.shared.tell_coordinator(fact);
         }
+    }
+
+    /// Sends what a task has made: to actors here at once, to other cores by their queues.
+    fn send_deltas(&mut self, task: usize) {
+        let now = self.shared.options.clock.now_us();
+        self.send_facts(task);
         for delta in std::mem::take(&mut self.tasks[task].deltas) {
             let stream = Arc::clone(&self.tasks[task].stream);
             for core in 0..self.shared.cores.len() {

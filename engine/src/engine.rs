@@ -7,7 +7,7 @@ mod start;
 pub use execute::{Answer, Deferred};
 pub use options::{EngineBuilder, EngineOptions};
 
-use crate::clock::now_us;
+use crate::clock::Clock;
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::sink_task::SinkTask;
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) catalog: Catalog,
     pub(crate) streams: BTreeMap<String, Arc<Stream>>,
+    /// Streams that read another one's splits again, by the metric they do it for.
+    pub(crate) again: BTreeMap<MetricId, Arc<Stream>>,
     pub(crate) metric_ids: BTreeMap<String, MetricId>,
     pub(crate) sinks: BTreeMap<String, SinkTask>,
     pub(crate) next_stream: StreamId,
@@ -49,6 +51,21 @@ pub(crate) struct State {
     pub(crate) joining: BTreeMap<(StreamId, SplitId), Joining>,
     pub(crate) writers: Vec<Arc<WriterQueue>>,
     pub(crate) shut_down: bool,
+}
+
+impl State {
+    /// Streams of the catalog and those that read again.
+    pub(crate) fn all_streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.streams.values().chain(self.again.values())
+    }
+
+    /// The id of a metric and the stream that it is computed on.
+    pub(crate) fn metric(&self, name: &str) -> Result<(MetricId, Arc<Stream>)> {
+        let id = self.metric_ids.get(name).copied();
+        let computes = |id: MetricId| self.all_streams().find(|stream| stream.metric(id).is_some());
+        let found = id.and_then(|id| Some((id, Arc::clone(computes(id)?))));
+        found.ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+    }
 }
 
 /// A writer's split that wants to join.
@@ -61,6 +78,20 @@ impl Shared {
     pub(crate) fn tell_coordinator(&self, fact: Fact) {
         // The coordinator's thread ends only at shutdown, when nobody needs barriers any more.
         let _ = self.facts.send(fact);
+    }
+
+    /// Lets every thread look at the time again when a manual clock moves.
+    fn follow_clock(self: &Arc<Self>) {
+        if let Clock::Manual(clock) = &self.options.clock {
+            let shared = Arc::downgrade(self);
+            clock.listen(move |now_us| {
+                shared.upgrade().is_some_and(|shared| {
+                    shared.cores.iter().for_each(|core| core.wake());
+                    shared.tell_coordinator(Fact::Tick(now_us));
+                    true
+                })
+            });
+        }
     }
 
     /// Notes that the job has failed; the first reason stays.
@@ -104,10 +135,9 @@ impl Shared {
     /// True once every stream that ends has closed everything and its sinks have published.
     fn is_done(&self) -> bool {
         let state = self.state.lock();
-        let finite: Vec<&Arc<Stream>> = state.streams.values().collect();
-        let complete = |name: &str| finite.iter().any(|stream| stream.name() == name && stream.is_complete());
-        finite.iter().all(|stream| stream.is_complete() || !stream.finite.load(Ordering::Acquire) && stream.plan.load().connector.is_none())
-            && state.sinks.values().all(|sink| sink.is_done() || !complete(sink.stream()))
+        let unused = |stream: &Stream| !stream.finite.load(Ordering::Acquire) && stream.plan.load().connector.is_none();
+        state.all_streams().all(|stream| stream.is_complete() || unused(stream))
+            && state.sinks.values().all(|sink| sink.is_done() || !sink.stream().is_complete())
     }
 
     pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
@@ -141,6 +171,7 @@ impl Engine {
             progress: Condvar::new(),
             progress_lock: Mutex::default(),
         });
+        shared.follow_clock();
         let core_ids = if shared.options.pin_threads { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
         let threads = inboxes.into_iter().enumerate().map(|(index, inboxes)| {
             let core = Core::new(index, Arc::clone(&shared), inboxes);
@@ -200,7 +231,7 @@ impl Engine {
         let (streams, writers) = {
             let mut state = self.shared.state.lock();
             state.shut_down = true;
-            (state.streams.values().cloned().collect::<Vec<_>>(), std::mem::take(&mut state.writers))
+            (state.all_streams().cloned().collect::<Vec<_>>(), std::mem::take(&mut state.writers))
         };
         writers.iter().for_each(|writer| writer.close());
         for stream in &streams {
@@ -252,19 +283,20 @@ impl Drop for Engine {
 /// The coordinator's thread: facts and time in, actions carried out.
 fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
     let mut coordinator = Coordinator::new(shared.options.barrier_interval_us);
-    let mut next = Some(Fact::Tick(now_us()));
+    let clock = &shared.options.clock;
+    let mut next = Some(Fact::Tick(clock.now_us()));
     while let Some(fact) = next.take() {
         if fact == Fact::Tick(u64::MAX) {
             return;
         }
-        for action in coordinator.learn(fact) {
+        let now = clock.now_us();
+        for action in [coordinator.learn(Fact::Tick(now)), coordinator.learn(fact)].into_iter().flatten() {
             carry_out(shared, action);
         }
-        let now = now_us();
         let wait_us = coordinator.due_us().map_or(shared.options.barrier_interval_us, |due| due.saturating_sub(now));
         next = match facts.recv_timeout(Duration::from_micros(wait_us)) {
             Ok(fact) => Some(fact),
-            Err(RecvTimeoutError::Timeout) => Some(Fact::Tick(now_us())),
+            Err(RecvTimeoutError::Timeout) => Some(Fact::Tick(clock.now_us())),
             Err(RecvTimeoutError::Disconnected) => None,
         };
     }
@@ -285,6 +317,15 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
                 shared.fail(error);
             }
         }
+        Action::Look(stream) => {
+            if let Some(found) = stream_by_id(shared, stream) {
+                shared.tell_coordinator(Fact::Watermarks(stream, found.watermarks()));
+            }
+        }
+        Action::Floor { stream, split, since_us, floor } => {
+            tracing::debug!(%stream, %split, %floor, "the split is idle");
+            shared.cores.iter().for_each(|core| core.tell(Control::Floor { stream, split, since_us, floor }));
+        }
         Action::Commit { stream, epoch, frontier } => {
             tracing::trace!(%stream, %epoch, %frontier, "epoch complete");
         }
@@ -292,5 +333,5 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
 }
 
 fn stream_by_id(shared: &Shared, id: StreamId) -> Option<Arc<Stream>> {
-    shared.state.lock().streams.values().find(|stream| stream.id == id).cloned()
+    shared.state.lock().all_streams().find(|stream| stream.id == id).cloned()
 }

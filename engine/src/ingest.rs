@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::source::{SourcePoll, SourceRows, SplitReader};
 use crate::stream::{SplitCounters, Stream};
 use crate::writer::WriterQueue;
-use raympp_coordinator::Fact;
+use raympp_coordinator::{Fact, Silence, SilenceWatch, Turn};
 use raympp_operators::plan::BadRows;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, Rejected, Rows};
@@ -70,6 +70,11 @@ pub(crate) struct IngestTask {
     rejected: u64,
     /// Rows of a batch that are too many for one flush.
     rest: Option<SourceRows>,
+    silence: SilenceWatch,
+    /// A floor that waits for the next proof of silence, and which silence it is for.
+    asked_floor: Option<(u64, EventTime)>,
+    /// It was not asked for rows in the last round, since it was not ready.
+    passed_over: bool,
 }
 
 impl IngestTask {
@@ -87,6 +92,9 @@ impl IngestTask {
         };
         Ok(IngestTask {
             split: chain.split(),
+            silence: SilenceWatch::new(stream.idle_rule()),
+            asked_floor: None,
+            passed_over: false,
             stream,
             input,
             chain,
@@ -114,9 +122,21 @@ impl IngestTask {
         self.outbox.is_empty() && !self.stream.is_held()
     }
 
-    /// True if rows wait and could be taken.
+    /// True if it is not ready and has to wait for another round, which it remembers.
+    pub(crate) fn pass_over(&mut self) -> bool {
+        self.passed_over = !self.is_ready();
+        self.passed_over
+    }
+
+    /// True if rows wait and could be taken, or may wait since it has become ready only now.
     pub(crate) fn has_input(&self) -> bool {
-        !self.ended && self.is_ready() && matches!(&self.input, Input::Writer(queue) if queue.has_input())
+        let input = || self.passed_over || matches!(&self.input, Input::Writer(queue) if queue.has_input());
+        !self.ended && self.is_ready() && input()
+    }
+
+    /// The core that has no room for its next delta.
+    pub(crate) fn blocked_by(&self) -> Option<usize> {
+        self.outbox.front().map(|&(core, _)| core)
     }
 
     /// Begins the chain of a split that joined a running stream.
@@ -126,6 +146,12 @@ impl IngestTask {
             marks.push(Mark::Floor(floor));
         }
         self.send(marks);
+        self.report_progress();
+    }
+
+    /// Asks for a floor, if the split has been silent since then and still is when it is asked for rows the next time.
+    pub(crate) fn ask_floor(&mut self, since_us: u64, floor: EventTime) {
+        self.asked_floor = Some((since_us, floor));
     }
 
     /// Marks a barrier at the current offset and goes on under the plan.
@@ -143,34 +169,67 @@ impl IngestTask {
         if self.ended {
             return Ok(Step::Ended);
         }
+        let mut lost = false;
         let poll = match (&mut self.input, self.rest.take()) {
             (_, Some(rest)) => SourcePoll::Rows(rest),
-            (Input::Reader(_), None) if stopping => SourcePoll::Pending { retry_at_us: None },
+            (Input::Reader(_), None) if stopping => return Ok(self.idle(Vec::new(), None)),
             (Input::Reader(reader), None) => {
                 let rows_max = self.flush.step_rows.min(self.chain.room() as usize).max(1);
                 reader.poll(now_us, rows_max).map_err(|error| self.source_error(error))?
             }
-            (Input::Writer(queue), None) => queue.poll(self.chain.offset()),
+            (Input::Writer(queue), None) => {
+                let poll;
+                (poll, lost) = queue.poll(self.chain.offset());
+                poll
+            }
         };
         match poll {
             SourcePoll::Rows(rows) => {
+                let turn = self.silence.rows();
+                self.report_turn(turn, now_us);
                 self.take(rows, now_us)?;
                 Ok(Step::Worked)
             }
             SourcePoll::Pending { retry_at_us } => {
-                let flushed = self.chain.pending_rows() > 0;
-                self.send(Vec::new());
-                Ok(if flushed { Step::Worked } else { Step::Idle(retry_at_us) })
+                self.counters.lost.store(lost, Ordering::Relaxed);
+                let turn = self.silence.no_rows(now_us, lost);
+                self.report_turn(turn, now_us);
+                let floor = self.asked_floor.take().filter(|&(since_us, _)| self.silence.since_us() == Some(since_us));
+                let marks = floor.map(|(_, floor)| Mark::Floor(floor)).into_iter().collect();
+                Ok(self.idle(marks, retry_at_us.into_iter().chain(self.silence.due_us()).min()))
             }
             SourcePoll::End => {
                 self.ended = true;
                 self.send(vec![Mark::End]);
                 self.counters.ended.store(true, Ordering::Relaxed);
+                self.counters.idle.store(false, Ordering::Relaxed);
                 self.facts.push(Fact::SplitEnded(self.stream.id, self.split));
                 tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
                 Ok(Step::Worked)
             }
         }
+    }
+
+    /// Flushes what there is, with marks, when the input has nothing more.
+    fn idle(&mut self, marks: Vec<Mark>, due_us: Option<u64>) -> Step {
+        let worked = self.chain.pending_rows() > 0 || !marks.is_empty();
+        self.send(marks);
+        if worked {
+            self.report_progress();
+        }
+        if worked { Step::Worked } else { Step::Idle(due_us) }
+    }
+
+    fn report_turn(&mut self, turn: Option<Turn>, at_us: u64) {
+        let Some(turn) = turn else { return };
+        self.counters.idle.store(self.silence.is_idle(), Ordering::Relaxed);
+        self.facts.push(match turn {
+            Turn::Idle { since_us } => {
+                let silence = Silence { since_us, at_us, watermark: self.chain.watermark() };
+                Fact::SplitIdle(self.stream.id, self.split, silence)
+            }
+            Turn::Active => Fact::SplitActive(self.stream.id, self.split),
+        });
     }
 
     fn source_error(&self, error: crate::source::SourceError) -> Error {
@@ -187,7 +246,7 @@ impl IngestTask {
         }
         self.counters.rows.fetch_add(rows.to.0 - rows.from.0, Ordering::Relaxed);
         for bad in &rows.bad {
-            self.report_bad(bad.offset, &bad.reason, bad.raw.as_deref())?;
+            self.report_bad(bad.offset, &bad.reason, bad.raw.as_deref(), false)?;
         }
         let run = Rows {
             from: rows.from,
@@ -210,11 +269,15 @@ impl IngestTask {
 
     fn report_rejected(&mut self, rejected: &Rejected, rows: &SourceRows) -> Result<(), Error> {
         let raw = (self.dead_letters.is_some()).then(|| crate::dead_letter::row_as_json(&rows.batch, rejected.row));
-        self.report_bad(rejected.offset, &rejected.reason, raw.as_deref())
+        self.report_bad(rejected.offset, &rejected.reason, raw.as_deref(), rejected.store.is_some())
     }
 
-    fn report_bad(&mut self, offset: Offset, reason: &str, raw: Option<&str>) -> Result<(), Error> {
+    /// `of_metric`: some metrics only can't count it. What is bad for all is the business of the stream that reads the split first.
+    fn report_bad(&mut self, offset: Offset, reason: &str, raw: Option<&str>, of_metric: bool) -> Result<(), Error> {
         self.rejected += 1;
+        if self.stream.is_again() && !of_metric {
+            return Ok(());
+        }
         if self.rejected <= BAD_ROWS_LOGGED {
             tracing::warn!(stream = %self.stream.name(), split = %self.counters.name, %offset, reason, "bad row");
         }

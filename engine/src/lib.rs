@@ -48,14 +48,17 @@ mod error;
 mod explain;
 mod ingest;
 mod metric;
+mod parking;
 mod queue;
 pub mod sink;
 mod sink_task;
 pub mod source;
 pub mod stats;
 mod stream;
+mod sync;
 mod writer;
 
+pub use clock::ManualClock;
 pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};
 pub use metric::{Metric, Row, Subscription};

@@ -1,6 +1,5 @@
 //! A handle on a metric: point look-ups, scans, subscriptions.
 
-use crate::clock::now_us;
 use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
@@ -118,7 +117,7 @@ impl Metric {
     /// rows keep coming this is small; an idle stream's answers are as fresh as its last row however old they get.
     pub fn staleness_us(&self) -> u64 {
         let oldest = self.stream.views().iter().map(|view| view.as_of_us()).min().unwrap_or(0);
-        now_us().saturating_sub(oldest)
+        self.stream.host.clock.now_us().saturating_sub(oldest)
     }
 
     /// Highest event time of the stream that look-ups can see, in microseconds since 1970; `i64::MIN` before the first row.
@@ -161,7 +160,7 @@ impl Metric {
     }
 
     fn consume(&self, wants: Wants) -> Subscription {
-        let consumer = self.stream.consumers.add(wants, SUBSCRIPTION_QUEUE);
+        let consumer = self.stream.consume(wants, SUBSCRIPTION_QUEUE);
         let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
         if complete > 0 {
             consumer.queue.finish();

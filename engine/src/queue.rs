@@ -1,9 +1,10 @@
 //! Bounded queue between an actor and a consumer of results: actors never wait, consumers may block, poll or await.
 //!
 //! Many actors push, one consumer takes. A full queue refuses, and the actor keeps what it could not hand over; that is what pushes
-//! back on the sources. Closing lifts the bound, so that what is left at shutdown always finds room.
+//! back on the sources. An actor's core that goes to sleep over it asks for room and is woken when the queue is half empty again. Closing
+//! lifts the bound, so that what is left at shutdown always finds room.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -15,6 +16,8 @@ struct Inner<T> {
     /// Nobody takes items any more.
     abandoned: bool,
     unbounded: bool,
+    /// Somebody sleeps until there is room.
+    room_wanted: bool,
     waker: Option<Waker>,
 }
 
@@ -23,12 +26,35 @@ pub(crate) struct Queue<T> {
     inner: Mutex<Inner<T>>,
     ready: Condvar,
     capacity: usize,
+    /// Wakes those who have asked for room.
+    room: Box<dyn Fn() + Send + Sync>,
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new(capacity: usize) -> Queue<T> {
-        let inner = Inner { items: VecDeque::new(), finished: false, abandoned: false, unbounded: false, waker: None };
-        Queue { inner: Mutex::new(inner), ready: Condvar::new(), capacity }
+    /// A queue that calls `room` when there is room for those who have asked for it.
+    pub(crate) fn new(capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Queue<T> {
+        let inner = Inner { items: VecDeque::new(), finished: false, abandoned: false, unbounded: false, room_wanted: false, waker: None };
+        Queue { inner: Mutex::new(inner), ready: Condvar::new(), capacity, room }
+    }
+
+    /// For a pusher about to sleep: true if there is room; if not, `room` is called when there is.
+    pub(crate) fn ask_room(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.room_wanted = !self.has_room(&inner);
+        !inner.room_wanted
+    }
+
+    fn has_room(&self, inner: &Inner<T>) -> bool {
+        inner.unbounded || inner.abandoned || inner.items.len() <= self.capacity / 2
+    }
+
+    /// To be called with the lock in hand after the queue has got shorter or its bound has been lifted.
+    fn make_room(&self, mut inner: MutexGuard<'_, Inner<T>>) {
+        let wanted = self.has_room(&inner) && std::mem::take(&mut inner.room_wanted);
+        drop(inner);
+        if wanted {
+            (self.room)();
+        }
     }
 
     /// Appends an item, or gives it back if there is no room. Items for an abandoned queue are dropped.
@@ -54,7 +80,9 @@ impl<T> Queue<T> {
 
     /// From now on there is always room.
     pub(crate) fn lift_bound(&self) {
-        self.inner.lock().unbounded = true;
+        let mut inner = self.inner.lock();
+        inner.unbounded = true;
+        self.make_room(inner);
     }
 
     /// No more items will come.
@@ -68,20 +96,28 @@ impl<T> Queue<T> {
     pub(crate) fn abandon(&self) {
         let mut inner = self.inner.lock();
         inner.abandoned = true;
-        inner.items.clear();
+        let items = std::mem::take(&mut inner.items);
+        self.make_room(inner);
+        drop(items);
     }
 
     /// The next item if there is one.
     pub(crate) fn try_pop(&self) -> Option<T> {
-        self.inner.lock().items.pop_front()
+        self.pop_from(self.inner.lock())
+    }
+
+    fn pop_from(&self, mut inner: MutexGuard<'_, Inner<T>>) -> Option<T> {
+        let item = inner.items.pop_front();
+        self.make_room(inner);
+        item
     }
 
     /// Waits for the next item; `None` after the last.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut inner = self.inner.lock();
         loop {
-            if let Some(item) = inner.items.pop_front() {
-                return Some(item);
+            if !inner.items.is_empty() {
+                return self.pop_from(inner);
             }
             if inner.finished {
                 return None;
@@ -94,14 +130,14 @@ impl<T> Queue<T> {
     pub(crate) fn pop_timeout(&self, timeout: Duration) -> Result<Option<T>, ()> {
         let mut inner = self.inner.lock();
         loop {
-            if let Some(item) = inner.items.pop_front() {
-                return Ok(Some(item));
+            if !inner.items.is_empty() {
+                return Ok(self.pop_from(inner));
             }
             if inner.finished {
                 return Ok(None);
             }
             if self.ready.wait_for(&mut inner, timeout).timed_out() {
-                return inner.items.pop_front().map(Some).ok_or(());
+                return self.pop_from(inner).map(Some).ok_or(());
             }
         }
     }
@@ -109,13 +145,10 @@ impl<T> Queue<T> {
     /// For [`futures_core::Stream`].
     pub(crate) fn poll_pop(&self, context: &mut Context<'_>) -> Poll<Option<T>> {
         let mut inner = self.inner.lock();
-        match inner.items.pop_front() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if inner.finished => Poll::Ready(None),
-            None => {
-                inner.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if inner.items.is_empty() && !inner.finished {
+            inner.waker = Some(context.waker().clone());
+            return Poll::Pending;
         }
+        Poll::Ready(self.pop_from(inner))
     }
 }

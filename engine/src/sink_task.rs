@@ -1,6 +1,6 @@
 //! A sink's own thread: takes whole windows from the actors' queue and writes them. Disks may be slow; cores do not wait for them.
 
-use crate::clock::now_us;
+use crate::clock::machine_now_us as now_us;
 use crate::consumer::{Consumer, Item, WindowAssembler};
 use crate::error::{Error, Result};
 use crate::sink::{self, Sink, SinkError};
@@ -19,7 +19,6 @@ const ROLL_US: u64 = 60_000_000;
 
 /// A running sink.
 pub(crate) struct SinkTask {
-    stream_name: String,
     stream: Arc<Stream>,
     consumer: Arc<Consumer>,
     done: Arc<AtomicBool>,
@@ -52,12 +51,12 @@ impl SinkTask {
         };
         let thread = std::thread::Builder::new().name(format!("raympp-sink-{}", plan.name)).spawn(run);
         let thread = thread.map_err(|error| Error::Sink { sink: plan.name.clone(), message: format!("no thread for it: {error}") })?;
-        Ok(SinkTask { stream_name: stream.name(), stream, consumer, done, thread: Mutex::new(Some(thread)) })
+        Ok(SinkTask { stream, consumer, done, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Name of the stream it reads from.
-    pub(crate) fn stream(&self) -> &str {
-        &self.stream_name
+    /// The stream it reads from.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// True if it has published everything.
@@ -76,7 +75,7 @@ impl SinkTask {
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
-            tracing::error!(stream = self.stream_name, "a sink's thread has panicked; this is a bug of the engine");
+            tracing::error!(stream = self.stream.name(), "a sink's thread has panicked; this is a bug of the engine");
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Stats {
 /// One stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamStats {
-    /// Name.
+    /// Name; `s read again for m` where metric m was added to stream s with backfill.
     pub name: String,
     /// Rows read, good or bad.
     pub rows: u64,
@@ -69,6 +69,10 @@ pub struct SplitStats {
     pub progress: (u64, u64),
     /// True at the end.
     pub ended: bool,
+    /// True once its writer is gone without having finished.
+    pub lost: bool,
+    /// True while the split counts as idle: without rows for `idle_timeout`, or without a connection for `disconnect_timeout`.
+    pub idle: bool,
 }
 
 /// One metric.
@@ -105,7 +109,7 @@ impl Engine {
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
         let state = self.shared.state.lock();
-        let streams = state.streams.values().map(|stream| stream_stats(stream)).collect();
+        let streams = state.all_streams().map(|stream| stream_stats(stream)).collect();
         Stats { streams, queued_deltas: self.shared.cores.iter().map(|core| core.inbox_len()).collect() }
     }
 }
@@ -117,7 +121,7 @@ fn stream_stats(stream: &Stream) -> StreamStats {
     let bad_of = |store: usize| -> u64 { stream.partitions.iter().map(|p| p.bad_by_store.lock().get(&store).copied().unwrap_or(0)).sum() };
     let metrics = stream.shared.load().metrics.iter().map(|m| MetricStats { name: m.plan.name.clone(), bad: bad_of(m.store) }).collect();
     StreamStats {
-        name: stream.name(),
+        name: stream.title(),
         rows: splits.iter().map(|split| split.rows).sum(),
         late: stream.partitions.iter().map(|partition| partition.late.load(Relaxed)).sum(),
         bad: stream.partitions.iter().map(|partition| partition.bad.load(Relaxed)).sum(),
@@ -146,6 +150,8 @@ fn split_stats(split: &crate::stream::SplitCounters, seen: EventTime) -> SplitSt
         watermark_lag_us: watermark.map(|us| seen.0.saturating_sub(us).max(0)),
         progress: (split.bytes_done.load(Relaxed), split.bytes_total.load(Relaxed)),
         ended: split.ended.load(Relaxed),
+        lost: split.lost.load(Relaxed),
+        idle: split.idle.load(Relaxed),
     }
 }
 

@@ -1,15 +1,19 @@
 //! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
 
-use crate::consumer::Consumers;
+use crate::clock::Clock;
+use crate::consumer::{Consumer, Consumers, Wants};
+use crate::core_loop::CoreHandle;
+use crate::source::Source;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
-use raympp_operators::plan::StreamPlan;
+use raympp_coordinator::IdleRule;
+use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::sharing::{SharedMetric, SharedPlan};
 use raympp_state::view::ReplicaView;
-use raympp_types::{DataType, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
+use raympp_types::{DataType, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What is counted per split. Written by the split's task, read by anyone.
 #[derive(Default)]
@@ -25,6 +29,8 @@ pub(crate) struct SplitCounters {
     pub(crate) bytes_done: AtomicU64,
     pub(crate) bytes_total: AtomicU64,
     pub(crate) ended: AtomicBool,
+    pub(crate) idle: AtomicBool,
+    pub(crate) lost: AtomicBool,
     /// By partition: offset that its primary has applied.
     pub(crate) applied: Box<[AtomicU64]>,
 }
@@ -45,11 +51,30 @@ pub(crate) struct PartitionCounters {
     pub(crate) bad_by_store: Mutex<BTreeMap<usize, u64>>,
 }
 
+/// What a stream needs of the engine around it.
+#[derive(Clone, Default)]
+pub(crate) struct Host {
+    pub(crate) clock: Clock,
+    pub(crate) cores: Vec<Arc<CoreHandle>>,
+}
+
+impl Host {
+    /// Lets every core look whether it can go on.
+    pub(crate) fn wake(&self) {
+        self.cores.iter().for_each(|core| core.wake());
+    }
+}
+
 /// A stream that rows flow through, or will.
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) plan: ArcSwap<StreamPlan>,
     pub(crate) key_groups: KeyGroups,
+    pub(crate) host: Host,
+    /// Where its rows come from, once it has started; nothing for a stream that writers feed.
+    pub(crate) source: OnceLock<Arc<dyn Source>>,
+    /// The metric for which it reads the splits of another stream again.
+    again_for: Option<String>,
     /// The plan in force or about to be; older ones that a barrier may still name are in `plans`.
     pub(crate) shared: ArcSwap<SharedPlan>,
     plans: Mutex<BTreeMap<PlanVersion, Arc<SharedPlan>>>,
@@ -73,12 +98,15 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups) -> Stream {
+    pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups, host: Host) -> Stream {
         let partitions = key_groups.partitions() as usize;
         Stream {
             id,
             plan: ArcSwap::new(plan),
             key_groups,
+            host,
+            source: OnceLock::new(),
+            again_for: None,
             shared: ArcSwap::from_pointee(SharedPlan::empty()),
             plans: Mutex::default(),
             views: (0..partitions).map(|_| ArcSwapOption::empty()).collect(),
@@ -97,8 +125,31 @@ impl Stream {
         }
     }
 
+    /// Reads the splits of `first` again, from their beginning and through a pipeline of their own, for one metric that was added to
+    /// it while rows flowed. So the metric's rows are what they would be had it been there from the start; it costs what reading costs, for as
+    /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace. `None` if `first` has no source.
+    pub(crate) fn again(id: StreamId, first: &Stream, metric: MetricId, plan: &Arc<MetricPlan>) -> Option<Stream> {
+        let source = OnceLock::from(Arc::clone(first.source.get()?));
+        let stream = Stream::new(id, first.plan.load_full(), first.key_groups, first.host.clone());
+        stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &[(metric, Arc::clone(plan))])));
+        Some(Stream { source, again_for: Some(plan.name.clone()), ..stream })
+    }
+
     pub(crate) fn name(&self) -> String {
         self.plan.load().name.clone()
+    }
+
+    /// Its name in counters.
+    pub(crate) fn title(&self) -> String {
+        match &self.again_for {
+            Some(metric) => format!("{} read again for {metric}", self.name()),
+            None => self.name(),
+        }
+    }
+
+    /// True if another stream has read, and reported on, the same rows.
+    pub(crate) fn is_again(&self) -> bool {
+        self.again_for.is_some()
     }
 
     /// Type of window bounds.
@@ -115,6 +166,12 @@ impl Stream {
     /// The plan of a version that a barrier names.
     pub(crate) fn plan_of(&self, version: PlanVersion) -> Arc<SharedPlan> {
         Arc::clone(self.plans.lock().get(&version).expect("a barrier names plans that were set"))
+    }
+
+    /// Adds a consumer with room for so many items.
+    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+        let host = self.host.clone();
+        self.consumers.add(wants, capacity, Box::new(move || host.wake()))
     }
 
     pub(crate) fn set_view(&self, partition: PartitionId, view: Arc<ReplicaView>) {
@@ -149,6 +206,21 @@ impl Stream {
         let counters = Arc::new(counters);
         self.splits.lock().insert(split, Arc::clone(&counters));
         counters
+    }
+
+    /// When its splits count as idle.
+    pub(crate) fn idle_rule(&self) -> IdleRule {
+        let plan = self.plan.load();
+        IdleRule {
+            idle_timeout_us: plan.idle_timeout_us.map(|us| us.max(0) as u64),
+            disconnect_timeout_us: plan.disconnect_timeout_us.max(0) as u64,
+        }
+    }
+
+    /// The watermarks that splits have shown so far.
+    pub(crate) fn watermarks(&self) -> Vec<(SplitId, EventTime)> {
+        let shown = |split: &SplitCounters| EventTime(split.watermark_us.load(Ordering::Relaxed));
+        self.splits.lock().iter().map(|(&id, split)| (id, shown(split))).collect()
     }
 
     /// Notes that a partition's primary has applied a split up to an offset.

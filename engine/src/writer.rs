@@ -5,6 +5,7 @@
 //! calls; a row that was accepted is never lost by a clean shutdown.
 
 mod columns;
+mod hand_over;
 mod row;
 
 use crate::core_loop::CoreHandle;
@@ -14,7 +15,7 @@ use crate::stream::Stream;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use columns::Columns;
-use parking_lot::{Condvar, Mutex};
+use hand_over::{HandOver, NoEntry, Taken};
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_types::{Offset, Schema, SplitId};
 use serde::Serialize;
@@ -24,84 +25,76 @@ use std::sync::Arc;
 /// Rows that may wait in one writer's queue.
 const QUEUE_ROWS: usize = 1 << 17;
 
+/// Rows that wait.
 struct Waiting {
     batches: VecDeque<RecordBatch>,
     columns: Columns,
-    rows: usize,
-    pushed: u64,
-    ended: bool,
-    closed: bool,
 }
 
 /// Between a writer and its task.
 pub(crate) struct WriterQueue {
     schema: SchemaRef,
-    waiting: Mutex<Waiting>,
-    room: Condvar,
+    waiting: HandOver<Waiting>,
 }
 
 impl WriterQueue {
     fn new(schema: &Schema) -> WriterQueue {
         let arrow = arrow_schema(schema);
         let columns = Columns::new(schema, &arrow);
-        let waiting = Waiting { batches: VecDeque::new(), columns, rows: 0, pushed: 0, ended: false, closed: false };
-        WriterQueue { schema: arrow, waiting: Mutex::new(waiting), room: Condvar::new() }
+        WriterQueue { schema: arrow, waiting: HandOver::new(Waiting { batches: VecDeque::new(), columns }, QUEUE_ROWS) }
     }
 
     /// What is next, for the task.
-    pub(crate) fn poll(&self, at: Offset) -> SourcePoll {
-        let mut waiting = self.waiting.lock();
-        if waiting.batches.is_empty() && !waiting.columns.is_empty() {
-            let batch = waiting.columns.take(&self.schema);
-            waiting.batches.push_back(batch);
-        }
-        match waiting.batches.pop_front() {
-            Some(batch) => {
-                waiting.rows -= batch.num_rows();
-                self.room.notify_all();
-                let to = Offset(at.0 + batch.num_rows() as u64);
-                SourcePoll::Rows(SourceRows { from: at, to, batch, row_offsets: None, bad: Vec::new() })
+    pub(crate) fn poll(&self, at: Offset) -> WriterPoll {
+        let take = |waiting: &mut Waiting| {
+            if waiting.batches.is_empty() && !waiting.columns.is_empty() {
+                let batch = waiting.columns.take(&self.schema);
+                waiting.batches.push_back(batch);
             }
-            None if waiting.ended => SourcePoll::End,
-            None => SourcePoll::Pending { retry_at_us: None },
+            waiting.batches.pop_front().map(|batch| (batch.num_rows(), batch))
+        };
+        match self.waiting.take(take) {
+            Taken::Rows(batch) => {
+                let to = Offset(at.0 + batch.num_rows() as u64);
+                (SourcePoll::Rows(SourceRows { from: at, to, batch, row_offsets: None, bad: Vec::new() }), false)
+            }
+            Taken::Ended => (SourcePoll::End, false),
+            Taken::Nothing => (SourcePoll::Pending { retry_at_us: None }, false),
+            Taken::Lost => (SourcePoll::Pending { retry_at_us: None }, true),
         }
     }
 
     pub(crate) fn has_input(&self) -> bool {
-        let waiting = self.waiting.lock();
-        waiting.rows > 0 || waiting.ended
+        self.waiting.has_input()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.waiting.lock().rows
+        self.waiting.rows()
     }
 
     /// No more rows are accepted.
     pub(crate) fn close(&self) {
-        self.waiting.lock().closed = true;
-        self.room.notify_all();
+        self.waiting.close();
     }
 
     /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
-    fn with_room<R>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut Waiting) -> Result<R>) -> Result<R> {
-        let mut waiting = self.waiting.lock();
-        while !waiting.closed && waiting.rows > 0 && waiting.rows + rows > QUEUE_ROWS {
-            if !wait {
-                return Err(Error::Full);
-            }
-            self.room.wait(&mut waiting);
-        }
-        if waiting.closed {
-            return Err(Error::ShutDown);
-        }
-        let result = push(&mut waiting)?;
-        waiting.rows += rows;
-        waiting.pushed += rows as u64;
-        Ok(result)
+    fn push<R>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut Waiting) -> Result<R>) -> Result<R> {
+        self.waiting.push(rows, wait, push).map_err(|reason| match reason {
+            NoEntry::Full => Error::Full,
+            NoEntry::Closed => Error::ShutDown,
+            NoEntry::Refused(error) => error,
+        })
     }
 }
 
-/// Pushes rows into a stream; one split. Dropping it without [`Writer::finish`] ends the split too.
+/// What a writer's queue has to offer, and whether the writer is lost.
+type WriterPoll = (SourcePoll, bool);
+
+/// Pushes rows into a stream; one split.
+///
+/// [`Writer::finish`] ends the split. Dropping the writer without it is a lost connection: what was pushed counts, and the split holds
+/// windows open for the stream's `disconnect_timeout` (default 30 s). After that it counts as idle: it holds nothing open any longer,
+/// but the stream is never complete.
 pub struct Writer {
     stream: Arc<Stream>,
     split: SplitId,
@@ -144,9 +137,8 @@ impl Writer {
     }
 
     fn push_row<T: Serialize + ?Sized>(&self, row: &T, wait: bool) -> Result<()> {
-        self.queue.with_room(1, wait, |waiting| {
-            waiting.columns.push(row).map_err(|message| Error::Row { stream: self.stream.name(), message })
-        })?;
+        self.queue
+            .push(1, wait, |waiting| waiting.columns.push(row).map_err(|message| Error::Row { stream: self.stream.name(), message }))?;
         self.core.wake();
         Ok(())
     }
@@ -174,7 +166,7 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.queue.with_room(batch.num_rows(), wait, |waiting| {
+        self.queue.push(batch.num_rows(), wait, |waiting| {
             if !waiting.columns.is_empty() {
                 let rows = waiting.columns.take(&self.queue.schema);
                 waiting.batches.push_back(rows);
@@ -191,21 +183,22 @@ impl Writer {
     /// # Errors
     /// [`Error::ShutDown`] after a shutdown.
     pub fn flush(&self) -> Result<()> {
-        let pushed = self.queue.waiting.lock().pushed;
+        let pushed = self.queue.waiting.pushed();
         self.core.wake();
-        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.lock().closed) { Ok(()) } else { Err(Error::ShutDown) }
+        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.is_closed()) { Ok(()) } else { Err(Error::ShutDown) }
     }
 
     /// Ends the split: nothing more comes from it, so it holds no window open any longer. When all splits of the stream have ended, the
     /// stream is complete and everything closes.
     pub fn finish(self) {
-        drop(self);
+        self.queue.waiting.end();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue.waiting.lock().ended = true;
+        // After `finish` this says nothing new.
+        self.queue.waiting.lose();
         self.core.wake();
     }
 }

@@ -2,14 +2,14 @@
 
 use super::options::EngineBuilder;
 use super::start::{open_writer, start_stream};
-use super::{Engine, Shared, State};
+use super::{Engine, Shared};
 use crate::consumer::Wants;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
 use crate::sink_task::SinkTask;
-use crate::stream::Stream;
+use crate::stream::{Host, Stream};
 use crate::writer::Writer;
 use arrow::array::RecordBatch;
 use raympp_coordinator::Fact;
@@ -17,6 +17,7 @@ use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, 
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
 use raympp_types::{DataType, Field, KeyGroups, MetricId, PlanVersion, StreamId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -70,6 +71,7 @@ impl Engine {
 
     /// Carries out a bound script; SELECTs are handed back with a place for their answer.
     fn run(&self, script: &BoundScript) -> Result<Vec<(Answer, Option<SelectPlan>)>> {
+        self.shared.check_backfills(script)?;
         let mut answers = Vec::new();
         for statement in &script.statements {
             let select = match statement {
@@ -110,7 +112,7 @@ impl Engine {
         let metrics: Vec<(MetricId, Arc<MetricPlan>)> = (0..).map(MetricId).zip(created.cloned()).collect();
         let mut texts = Vec::new();
         for (id, metric) in &metrics {
-            let stream = Stream::new(StreamId(0), Arc::clone(&script.catalog.streams[&metric.stream]), key_groups);
+            let stream = Stream::new(StreamId(0), Arc::clone(&script.catalog.streams[&metric.stream]), key_groups, Host::default());
             let of_stream: Vec<_> = metrics.iter().filter(|(_, other)| other.stream == metric.stream).cloned().collect();
             stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &of_stream)));
             texts.push(explain::metric(&stream, &stream.metric(*id).expect("just placed")));
@@ -155,9 +157,8 @@ impl Engine {
     /// [`Error::Unknown`] if there is no such metric.
     pub fn metric(&self, name: &str) -> Result<Metric> {
         let state = self.shared.state.lock();
-        let plan = state.catalog.metrics.get(name).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))?;
-        let stream = state.streams.get(&plan.stream).expect("a metric's stream exists");
-        Metric::open(Arc::clone(stream), state.metric_ids[name]).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+        let (id, stream) = state.metric(name)?;
+        Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
     }
 
     /// How a metric compiles: filters, keys, slices and what is shared, accumulators and their bytes, partitions.
@@ -187,7 +188,8 @@ impl Shared {
         let id = state.next_stream;
         state.next_stream = id.next();
         let key_groups = KeyGroups::new(self.options.key_groups, self.options.partitions).expect("checked when the engine was built");
-        state.streams.insert(plan.name.clone(), Arc::new(Stream::new(id, Arc::clone(plan), key_groups)));
+        let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone() };
+        state.streams.insert(plan.name.clone(), Arc::new(Stream::new(id, Arc::clone(plan), key_groups, host)));
     }
 
     fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> Result<()> {
@@ -197,21 +199,46 @@ impl Shared {
         state.metric_ids.insert(plan.name.clone(), id);
         let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
-        if plan.backfill && stream.started.load(Ordering::Acquire) {
-            return Err(Error::Refused(format!(
-                "metric {}: backfill = true on a stream that is already being read is not supported yet; create the metric in the script \
-                 that creates the stream",
-                plan.name
-            )));
-        }
         stream.plan.store(Arc::clone(stream_plan));
-        if stream.started.load(Ordering::Acquire) {
+        if stream.started.load(Ordering::Acquire) && plan.backfill {
+            self.backfill(&stream, id, plan)?;
+        } else if stream.started.load(Ordering::Acquire) {
             self.change_plan(&stream, stream.shared.load().with(id, plan));
         } else {
             let mut metrics: Vec<(MetricId, Arc<MetricPlan>)> =
                 stream.shared.load().metrics.iter().map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
             metrics.push((id, Arc::clone(plan)));
             stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &metrics)));
+        }
+        Ok(())
+    }
+
+    /// Reads a running stream's splits again for a metric that is to count all rows; see [`Stream::again`].
+    fn backfill(&self, stream: &Stream, id: MetricId, plan: &Arc<MetricPlan>) -> Result<()> {
+        let mut state = self.state.lock();
+        let again = Stream::again(state.next_stream, stream, id, plan).ok_or_else(|| no_backfill(plan))?;
+        state.next_stream = again.id.next();
+        state.again.insert(id, Arc::new(again));
+        Ok(())
+    }
+
+    /// Refuses metrics that want rows which nobody has any more.
+    fn check_backfills(&self, script: &BoundScript) -> Result<()> {
+        let state = self.state.lock();
+        let mut new: BTreeSet<&str> = BTreeSet::new();
+        for statement in &script.statements {
+            match statement {
+                Statement::CreateStream { plan } => {
+                    new.insert(&plan.name);
+                }
+                Statement::CreateMetric { plan, .. } if plan.backfill && !new.contains(plan.stream.as_str()) => {
+                    let forgets = |stream: &Arc<Stream>| stream.started.load(Ordering::Acquire) && stream.source.get().is_none();
+                    if state.streams.get(&plan.stream).is_some_and(forgets) {
+                        return Err(no_backfill(plan));
+                    }
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -231,8 +258,7 @@ impl Shared {
         let state = self.state.lock();
         let (stream, wants, schema) = match &plan.input {
             SinkInput::Metric(name) => {
-                let id = state.metric_ids[name];
-                let stream = metric_stream(&state, id);
+                let (id, stream) = state.metric(name)?;
                 let metric = stream.metric(id).expect("a metric is in its stream's plan").plan.clone();
                 let mut schema = metric.output_schema();
                 let wants = match plan.emit {
@@ -252,7 +278,7 @@ impl Shared {
             }
         };
         drop(state);
-        let consumer = stream.consumers.add(wants, SINK_QUEUE);
+        let consumer = stream.consume(wants, SINK_QUEUE);
         let shared = Arc::clone(self);
         let sink = SinkTask::start(plan, stream, consumer, schema, move |result| match result {
             Ok(()) => shared.note_progress(),
@@ -267,13 +293,15 @@ impl Shared {
         match kind {
             ObjectKind::Stream => {
                 if let Some(stream) = state.streams.remove(name) {
-                    self.cores.iter().for_each(|core| core.tell(Control::Drop(stream.id)));
-                    self.tell_coordinator(Fact::StreamDropped(stream.id));
+                    self.drop_stream(&stream);
                 }
             }
             ObjectKind::Metric => {
-                if let Some(id) = state.metric_ids.remove(name) {
-                    let stream = metric_stream(&state, id);
+                if let Ok((id, stream)) = state.metric(name) {
+                    state.metric_ids.remove(name);
+                    if let Some(again) = state.again.remove(&id) {
+                        return self.drop_stream(&again);
+                    }
                     drop(state);
                     self.change_plan(&stream, stream.shared.load().without(id));
                 }
@@ -287,9 +315,14 @@ impl Shared {
         }
     }
 
+    fn drop_stream(&self, stream: &Stream) {
+        self.cores.iter().for_each(|core| core.tell(Control::Drop(stream.id)));
+        self.tell_coordinator(Fact::StreamDropped(stream.id));
+    }
+
     /// Starts every stream that has a connector and is not running.
     fn start_streams(self: &Arc<Self>) -> Result<()> {
-        let streams: Vec<Arc<Stream>> = self.state.lock().streams.values().cloned().collect();
+        let streams: Vec<Arc<Stream>> = self.state.lock().all_streams().cloned().collect();
         for stream in streams.iter().filter(|stream| stream.plan.load().connector.is_some()) {
             start_stream(self, stream)?;
         }
@@ -313,20 +346,20 @@ impl Shared {
 
     fn explain(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> String {
         let state = self.state.lock();
-        if let Some(stream) = state.streams.get(&plan.stream)
-            && let Some(metric) = stream.shared.load().metric(&plan.name)
+        if let Ok((id, stream)) = state.metric(&plan.name)
+            && let Some(metric) = stream.metric(id)
         {
-            return explain::metric(stream, metric);
+            return explain::metric(&stream, &metric);
         }
         describe::metric(plan, stream_plan)
     }
 
     fn select(&self, select: &SelectPlan) -> Result<RecordBatch> {
         let state = self.state.lock();
-        let id = *state.metric_ids.get(&select.metric).ok_or_else(|| Error::Unknown(format!("there is no metric {}", select.metric)))?;
-        let stream = metric_stream(&state, id);
+        let (id, stream) = state.metric(&select.metric)?;
         drop(state);
-        let metric = Metric::open(stream, id).expect("a bound metric exists");
+        let unknown = || Error::Unknown(format!("there is no metric {}", select.metric));
+        let metric = Metric::open(stream, id).ok_or_else(unknown)?;
         let batches = metric.readable(select.point.as_deref());
         execute_select(select, &batches).map_err(|error| Error::Refused(error.to_string()))
     }
@@ -370,9 +403,12 @@ fn refuse_endless(script: &BoundScript, select: &SelectPlan) -> Result<()> {
     Ok(())
 }
 
-fn metric_stream(state: &State, id: MetricId) -> Arc<Stream> {
-    let has = |stream: &&Arc<Stream>| stream.metric(id).is_some();
-    Arc::clone(state.streams.values().find(has).expect("a metric is in its stream's plan"))
+fn no_backfill(plan: &MetricPlan) -> Error {
+    Error::Refused(format!(
+        "metric {}: backfill = true asks for rows that are gone: writers have fed stream {} before, and their rows are not kept; create the \
+         metric before the first writer is opened, or leave backfill out to count from now on",
+        plan.name, plan.stream
+    ))
 }
 
 fn describe_object(script: &BoundScript, kind: ObjectKind, name: &str) -> String {

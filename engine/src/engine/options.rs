@@ -1,6 +1,7 @@
 //! How an engine is set up.
 
 use super::Engine;
+use crate::clock::{Clock, ManualClock};
 use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
 use raympp_state::fold::FLUSH_ROWS_MAX;
@@ -16,6 +17,7 @@ pub struct EngineOptions {
     pub(crate) flush: FlushOptions,
     pub(crate) pin_threads: bool,
     pub(crate) barrier_interval_us: u64,
+    pub(crate) clock: Clock,
 }
 
 /// Sets options before the engine starts.
@@ -29,6 +31,7 @@ pub struct EngineBuilder {
     flush_delay_us: Option<u64>,
     pin_threads: bool,
     barrier_interval_us: Option<u64>,
+    clock: Clock,
 }
 
 impl EngineBuilder {
@@ -80,6 +83,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Runs by a clock that the caller moves. Default: the machine's clock.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Clock::Manual(clock);
+        self
+    }
+
     /// Starts the engine's threads.
     ///
     /// # Errors
@@ -112,6 +121,7 @@ impl EngineBuilder {
         }
         let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(5_000), step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
-        Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads: self.pin_threads, barrier_interval_us })
+        let (pin_threads, clock) = (self.pin_threads, self.clock);
+        Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads, barrier_interval_us, clock })
     }
 }

@@ -28,7 +28,13 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
     let fail = |error| Error::Source { stream: stream.name(), error: Arc::new(error) };
     let mut tasks = Vec::new();
     if plan.connector.is_some() {
-        let source = source::create(&plan).map_err(fail)?;
+        let source = match stream.source.get() {
+            Some(source) => source,
+            None => {
+                let created = Arc::from(source::create(&plan).map_err(fail)?);
+                stream.source.get_or_init(|| created)
+            }
+        };
         stream.finite.store(!source.endless(), Ordering::Release);
         for (index, description) in source.splits().map_err(fail)?.into_iter().enumerate() {
             let split = SplitId(index as u32);

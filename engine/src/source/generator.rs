@@ -34,6 +34,9 @@ pub(super) struct Shape {
     pub(super) rows: Option<u64>,
     /// Rows in 1,000 seconds of wall time, over all splits.
     rate_per_1000s: Option<u64>,
+    /// Wall time at which row 0 of the stream was due, from the first poll of any reader on: whoever reads the rows again, later, finds
+    /// those due that were due before.
+    epoch_us: Arc<OnceLock<i128>>,
     /// Rows of the stream (or events, of which its rows are a part) in this many seconds of event time.
     pub(super) event_rate: (u64, u64),
     pub(super) start: Start,
@@ -61,6 +64,7 @@ impl Shape {
                 (None, None) => (event_rate, 1),
             },
             rate_per_1000s,
+            epoch_us: Arc::default(),
             start,
         })
     }
@@ -172,14 +176,12 @@ pub(super) struct GeneratorReader<M> {
     split: u64,
     next: u64,
     end: Option<u64>,
-    /// Wall time at which row 0 of the stream was due, once polled.
-    epoch_us: Option<i128>,
 }
 
 impl<M: RowMaker> GeneratorReader<M> {
     pub(super) fn new(shape: Shape, maker: M, split: u64, at: Offset) -> GeneratorReader<M> {
         let end = shape.rows_of_split(split);
-        GeneratorReader { shape, maker, split, next: at.0, end, epoch_us: None }
+        GeneratorReader { shape, maker, split, next: at.0, end }
     }
 
     /// How many rows may be handed out now, or when the next one may be.
@@ -191,7 +193,7 @@ impl<M: RowMaker> GeneratorReader<M> {
         let Some(rate) = self.shape.rate_per_1000s.map(u128::from) else { return Ok(u64::MAX) };
         let next = u128::from(self.shape.global(self.split, self.next));
         let span_us = |row: u128| (row * 1_000 * SECOND_US).div_ceil(rate) as i128;
-        let epoch = *self.epoch_us.get_or_insert_with(|| start.map_or_else(|| i128::from(now_us) - span_us(next), i128::from));
+        let epoch = *self.shape.epoch_us.get_or_init(|| start.map_or_else(|| i128::from(now_us) - span_us(next), i128::from));
         let due_at = epoch + span_us(next);
         if i128::from(now_us) < due_at {
             return Err(due_at as u64);

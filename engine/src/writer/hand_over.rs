@@ -1,0 +1,125 @@
+//! From a producer, which may wait for room, to a task, which never waits.
+//!
+//! What is handed over (`T`) is up to the two; here are its number of rows, the bound on it, and how it ends. Invariant: rows that were
+//! accepted are taken before the end is reported. The producer sleeps only while there are rows that the task has yet to take, and each
+//! taking wakes it; more rows than the bound are accepted when there are none, so no batch is too big.
+
+use crate::sync::{Condvar, Mutex};
+
+struct State<T> {
+    content: T,
+    rows: usize,
+    pushed: u64,
+    ended: bool,
+    lost: bool,
+    closed: bool,
+}
+
+/// See the module.
+pub(crate) struct HandOver<T> {
+    state: Mutex<State<T>>,
+    room: Condvar,
+    rows_max: usize,
+}
+
+/// Why nothing was handed over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoEntry<E> {
+    /// There is no room, and the producer would not wait.
+    Full,
+    /// Nothing is accepted any more.
+    Closed,
+    /// The producer's own reason.
+    Refused(E),
+}
+
+/// What the task finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken<I> {
+    /// Rows.
+    Rows(I),
+    /// None now.
+    Nothing,
+    /// None now, and the producer is gone without having ended.
+    Lost,
+    /// None ever.
+    Ended,
+}
+
+impl<T> HandOver<T> {
+    /// Without rows; for about `rows_max` of them.
+    pub(crate) fn new(content: T, rows_max: usize) -> HandOver<T> {
+        let state = State { content, rows: 0, pushed: 0, ended: false, lost: false, closed: false };
+        HandOver { state: Mutex::new(state), room: Condvar::new(), rows_max }
+    }
+
+    /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
+    pub(crate) fn push<R, E>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R, NoEntry<E>> {
+        let mut state = self.state.lock();
+        while !state.closed && state.rows > 0 && state.rows + rows > self.rows_max {
+            if !wait {
+                return Err(NoEntry::Full);
+            }
+            self.room.wait(&mut state);
+        }
+        if state.closed {
+            return Err(NoEntry::Closed);
+        }
+        let result = push(&mut state.content).map_err(NoEntry::Refused)?;
+        state.rows += rows;
+        state.pushed += rows as u64;
+        Ok(result)
+    }
+
+    /// Runs `take`, which answers with some rows and their number if there are any.
+    pub(crate) fn take<I>(&self, take: impl FnOnce(&mut T) -> Option<(usize, I)>) -> Taken<I> {
+        let mut state = self.state.lock();
+        match take(&mut state.content) {
+            Some((rows, taken)) => {
+                state.rows -= rows;
+                self.room.notify_all();
+                Taken::Rows(taken)
+            }
+            None if state.ended => Taken::Ended,
+            None if state.lost => Taken::Lost,
+            None => Taken::Nothing,
+        }
+    }
+
+    /// Rows that have yet to be taken.
+    pub(crate) fn rows(&self) -> usize {
+        self.state.lock().rows
+    }
+
+    /// Rows ever accepted.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.state.lock().pushed
+    }
+
+    /// True if there are rows to take or the end to report.
+    pub(crate) fn has_input(&self) -> bool {
+        let state = self.state.lock();
+        state.rows > 0 || state.ended
+    }
+
+    /// The producer pushes no more, and says so.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+    }
+
+    /// The producer is gone.
+    pub(crate) fn lose(&self) {
+        self.state.lock().lost = true;
+    }
+
+    /// Nothing is accepted from now on; a producer that waits for room is told.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.room.notify_all();
+    }
+
+    /// True once it is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+}

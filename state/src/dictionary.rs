@@ -103,9 +103,11 @@ impl SenderKeys {
     #[inline]
     pub fn route(&mut self, id: u32) -> Route {
         let key = &mut self.routes[id as usize];
-        let partition = key.partition & !USED;
-        key.partition |= USED;
-        Route { partition, wire: key.wire }
+        // Keys are used again and again: a look is cheaper than a write that dirties the cache.
+        if key.partition & USED == 0 {
+            key.partition |= USED;
+        }
+        Route { partition: key.partition & !USED, wire: key.wire }
     }
 
     /// Turns codes of a dictionary without NULLs into local ids; values that are new are interned.

@@ -5,6 +5,9 @@
 //! opened then, with floor F(n), and their chains begin with barrier n. An epoch is committed when it is placed and all partitions have acked
 //! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
 //! a split is opened once, and only after a barrier whose list names it.
+//!
+//! A barrier that no chain carried, because its splits had ended before it reached them, tells partitions nothing: a plan it would have
+//! brought is handed to them directly, and splits that would have joined are refused, since without word of them the stream completes.
 
 use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +72,22 @@ pub enum Action {
         /// The frontier there.
         floor: EventTime,
     },
+    /// All splits have ended, so the stream is complete and this one can't join it any more.
+    Refuse {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+    },
+    /// Every live split has marked a barrier with this plan, the first one that has it.
+    InForce {
+        /// Of which stream.
+        stream: StreamId,
+        /// The plan.
+        plan: PlanVersion,
+        /// False: no chain carries it, so partitions take it over at once.
+        carried: bool,
+    },
     /// An epoch is complete everywhere.
     Commit {
         /// Of which stream.
@@ -88,6 +107,8 @@ struct Placing {
     joining: Vec<SplitId>,
     lowest: EventTime,
     plan: PlanVersion,
+    /// Some split has marked it.
+    carried: bool,
 }
 
 /// A placed barrier that partitions have yet to ack.
@@ -101,6 +122,10 @@ struct StreamEpochs {
     live: BTreeSet<SplitId>,
     wants_to_join: Vec<SplitId>,
     plan: PlanVersion,
+    /// The plan of the last barrier placed.
+    in_force: PlanVersion,
+    /// It has had a split.
+    begun: bool,
     started: Epoch,
     placing: Option<Placing>,
     placed: BTreeMap<Epoch, Placed>,
@@ -168,12 +193,16 @@ impl Coordinator {
             return Vec::new();
         }
         stream.due_us = now_us + interval_us;
+        if stream.live.is_empty() && stream.wants_to_join.is_empty() && stream.plan == stream.in_force {
+            return Vec::new();
+        }
         stream.started = stream.started.next();
         let joining = std::mem::take(&mut stream.wants_to_join);
         let splits: Arc<[SplitId]> = stream.live.iter().copied().chain(joining.iter().copied()).collect();
         let (epoch, plan) = (stream.started, stream.plan);
         let waiting = stream.live.clone();
-        stream.placing = Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan });
+        stream.placing =
+            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, carried: false });
         let mut actions = Vec::new();
         if !stream.live.is_empty() {
             actions.push(Action::Barrier { stream: id, epoch, splits, plan });
@@ -186,6 +215,7 @@ impl Coordinator {
         let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
         if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
             placing.lowest = placing.lowest.min(watermark);
+            placing.carried |= epoch.is_some();
         }
         self.finish_placing(id)
     }
@@ -213,8 +243,17 @@ impl Coordinator {
             plan: placing.plan,
             floor,
         };
-        let mut actions: Vec<Action> = placing.joining.iter().map(open).collect();
-        stream.live.extend(&placing.joining);
+        let refused = stream.begun && !placing.carried;
+        let answer = |split: &SplitId| if refused { Action::Refuse { stream: id, split: *split } } else { open(split) };
+        let mut actions: Vec<Action> = placing.joining.iter().map(answer).collect();
+        if !refused {
+            stream.live.extend(&placing.joining);
+            stream.begun |= !placing.joining.is_empty();
+        }
+        if placing.plan > stream.in_force {
+            stream.in_force = placing.plan;
+            actions.push(Action::InForce { stream: id, plan: placing.plan, carried: placing.carried });
+        }
         let mut waiting: BTreeSet<PartitionId> = (0..stream.partitions).map(PartitionId).collect();
         waiting.retain(|&partition| !stream.early_acks.remove(&(placing.epoch, partition)));
         stream.placed.insert(placing.epoch, Placed { frontier: floor, waiting });
@@ -253,6 +292,8 @@ impl StreamEpochs {
     fn new(splits: Vec<SplitId>, partitions: u32, plan: PlanVersion, due_us: u64) -> StreamEpochs {
         StreamEpochs {
             partitions,
+            begun: !splits.is_empty(),
+            in_force: plan,
             live: splits.into_iter().collect(),
             wants_to_join: Vec::new(),
             plan,

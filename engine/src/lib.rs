@@ -56,6 +56,7 @@ pub mod stats;
 mod stream;
 mod writer;
 
+pub use actor::ReplicaExport;
 pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};
 pub use metric::{Metric, Row, Subscription};

@@ -161,7 +161,7 @@ impl Metric {
     }
 
     fn consume(&self, wants: Wants) -> Subscription {
-        let consumer = self.stream.consumers.add(wants, SUBSCRIPTION_QUEUE);
+        let consumer = self.stream.consume(wants, SUBSCRIPTION_QUEUE);
         let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
         if complete > 0 {
             consumer.queue.finish();

@@ -1,6 +1,7 @@
 //! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
 
-use crate::consumer::Consumers;
+use crate::consumer::{Consumer, Consumers, Wants};
+use crate::engine::OpenedInput;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
 use raympp_operators::plan::StreamPlan;
@@ -9,7 +10,7 @@ use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What is counted per split. Written by the split's task, read by anyone.
 #[derive(Default)]
@@ -63,10 +64,16 @@ pub(crate) struct Stream {
     /// Partitions that have closed everything.
     pub(crate) complete: AtomicUsize,
     pub(crate) started: AtomicBool,
+    /// Number of the next writer's split.
+    pub(crate) next_writer: AtomicU32,
     /// All inputs are known and end by themselves.
     pub(crate) finite: AtomicBool,
     pub(crate) results: AtomicU64,
     pub(crate) keeps_late_rows: AtomicBool,
+    /// The connector's input, opened by the statement that made the stream and not yet being read.
+    pub(crate) input: Mutex<Option<OpenedInput>>,
+    /// Nothing comes any more: the engine is shut down, the job has failed or the stream is dropped.
+    over: AtomicBool,
     flush_waiters: AtomicUsize,
     flush_lock: Mutex<()>,
     flushed: Condvar,
@@ -88,9 +95,12 @@ impl Stream {
             held: AtomicUsize::new(0),
             complete: AtomicUsize::new(0),
             started: AtomicBool::new(false),
+            next_writer: AtomicU32::new(0),
             finite: AtomicBool::new(false),
             results: AtomicU64::new(0),
             keeps_late_rows: AtomicBool::new(false),
+            input: Mutex::default(),
+            over: AtomicBool::new(false),
             flush_waiters: AtomicUsize::new(0),
             flush_lock: Mutex::default(),
             flushed: Condvar::new(),
@@ -105,6 +115,22 @@ impl Stream {
     pub(crate) fn time_type(&self) -> DataType {
         let plan = self.plan.load();
         plan.event_time.map_or(DataType::Timestamp, |column| plan.schema.fields[column].data_type)
+    }
+
+    /// Lets go of everybody who waits for results or for rows to be applied; nothing comes any more.
+    pub(crate) fn let_go(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.consumers.all().iter().for_each(|consumer| consumer.queue.finish());
+        self.wake_flush_waiters();
+    }
+
+    /// A new consumer. If nothing comes any more it learns that at once.
+    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+        let consumer = self.consumers.add(wants, capacity);
+        if self.over.load(Ordering::SeqCst) {
+            consumer.queue.finish();
+        }
+        consumer
     }
 
     pub(crate) fn set_plan(&self, plan: Arc<SharedPlan>) {
@@ -155,7 +181,8 @@ impl Stream {
     pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, offset: Offset) {
         let counters = self.splits.lock().get(&split).cloned();
         if let Some(counters) = counters {
-            counters.applied[partition.0 as usize].store(offset.0, Ordering::Release);
+            // Sequentially consistent with the number of waiters, or both sides might miss each other.
+            counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
         }
         if self.flush_waiters.load(Ordering::SeqCst) > 0 {
             self.wake_flush_waiters();
@@ -170,7 +197,7 @@ impl Stream {
     /// Waits until every primary has applied a split up to `offset`. False if `given_up` before that.
     pub(crate) fn wait_applied(&self, split: SplitId, offset: u64, given_up: impl Fn() -> bool) -> bool {
         let counters = self.splits.lock().get(&split).cloned().expect("noted when the split was made");
-        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::Acquire) >= offset);
+        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::SeqCst) >= offset);
         self.flush_waiters.fetch_add(1, Ordering::SeqCst);
         let mut held = self.flush_lock.lock();
         while !done() && !given_up() {

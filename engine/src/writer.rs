@@ -30,7 +30,8 @@ struct Waiting {
     rows: usize,
     pushed: u64,
     ended: bool,
-    closed: bool,
+    /// Why no more rows are accepted.
+    closed: Option<Error>,
 }
 
 /// Between a writer and its task.
@@ -44,7 +45,7 @@ impl WriterQueue {
     fn new(schema: &Schema) -> WriterQueue {
         let arrow = arrow_schema(schema);
         let columns = Columns::new(schema, &arrow);
-        let waiting = Waiting { batches: VecDeque::new(), columns, rows: 0, pushed: 0, ended: false, closed: false };
+        let waiting = Waiting { batches: VecDeque::new(), columns, rows: 0, pushed: 0, ended: false, closed: None };
         WriterQueue { schema: arrow, waiting: Mutex::new(waiting), room: Condvar::new() }
     }
 
@@ -76,23 +77,23 @@ impl WriterQueue {
         self.waiting.lock().rows
     }
 
-    /// No more rows are accepted.
-    pub(crate) fn close(&self) {
-        self.waiting.lock().closed = true;
+    /// No more rows are accepted; the first reason stays.
+    pub(crate) fn close(&self, why: Error) {
+        self.waiting.lock().closed.get_or_insert(why);
         self.room.notify_all();
     }
 
     /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
     fn with_room<R>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut Waiting) -> Result<R>) -> Result<R> {
         let mut waiting = self.waiting.lock();
-        while !waiting.closed && waiting.rows > 0 && waiting.rows + rows > QUEUE_ROWS {
+        while waiting.closed.is_none() && waiting.rows > 0 && waiting.rows + rows > QUEUE_ROWS {
             if !wait {
                 return Err(Error::Full);
             }
             self.room.wait(&mut waiting);
         }
-        if waiting.closed {
-            return Err(Error::ShutDown);
+        if let Some(why) = &waiting.closed {
+            return Err(why.clone());
         }
         let result = push(&mut waiting)?;
         waiting.rows += rows;
@@ -130,7 +131,7 @@ impl Writer {
     /// spelling of files; integers to TIMESTAMP columns as microseconds since 1970.
     ///
     /// # Errors
-    /// [`Error::Row`] if the row does not fit, [`Error::ShutDown`] after a shutdown.
+    /// [`Error::Row`] if the row does not fit, [`Error::ShutDown`] after a shutdown, and what made the job fail after a failure.
     pub fn push<T: Serialize + ?Sized>(&self, row: &T) -> Result<()> {
         self.push_row(row, true)
     }
@@ -151,11 +152,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream, VARCHAR also as
-    /// dictionary of 32-bit codes. Waits while the queue is full.
+    /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream or narrower integers, VARCHAR
+    /// also as dictionary of 32-bit codes. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`Error::Row`] if a column has another type, [`Error::ShutDown`] after a shutdown.
+    /// [`Error::Row`] if a column has another type; else as [`Writer::push`].
     pub fn push_batch(&self, batch: &RecordBatch) -> Result<()> {
         self.enqueue(batch, true)
     }
@@ -189,11 +190,12 @@ impl Writer {
     /// Waits until every row pushed so far shows in look-ups.
     ///
     /// # Errors
-    /// [`Error::ShutDown`] after a shutdown.
+    /// What ended the writer before that: [`Error::ShutDown`], or what made the job fail.
     pub fn flush(&self) -> Result<()> {
         let pushed = self.queue.waiting.lock().pushed;
         self.core.wake();
-        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.lock().closed) { Ok(()) } else { Err(Error::ShutDown) }
+        let closed = || self.queue.waiting.lock().closed.clone();
+        if self.stream.wait_applied(self.split, pushed, || closed().is_some()) { Ok(()) } else { Err(closed().unwrap_or(Error::ShutDown)) }
     }
 
     /// Ends the split: nothing more comes from it, so it holds no window open any longer. When all splits of the stream have ended, the

@@ -32,6 +32,22 @@ pub enum Action {
         /// The frontier there.
         floor: EventTime,
     },
+    /// All splits have ended, so the stream is complete and this one can't join it any more.
+    Refuse {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+    },
+    /// Every live split has marked a barrier with this plan, the first one that has it.
+    InForce {
+        /// Of which stream.
+        stream: StreamId,
+        /// The plan.
+        plan: PlanVersion,
+        /// False: no chain carries it, so partitions take it over at once.
+        carried: bool,
+    },
     /// Tell the watermarks of the stream's splits.
     Look(StreamId),
     /// An idle split's watermark rises to this floor, unless its silence has been broken meanwhile.

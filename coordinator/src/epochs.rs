@@ -6,8 +6,9 @@
 //! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
 //! a split is opened once, and only after a barrier whose list names it.
 //!
-//! A barrier needs a chain to stand in. Without splits none is started; one that all splits ended before, and at which none joined, is
-//! void: nobody will ever see it, so nobody is waited for.
+//! A barrier needs a chain to stand in. One that no chain carried, because its splits had ended before it reached them, tells partitions
+//! nothing and is void: nobody is waited for, a plan it would have brought is handed to partitions directly, and splits that would have
+//! joined are refused, since without word of them the stream completes.
 
 use crate::action::Action;
 use crate::fact::Fact;
@@ -24,8 +25,8 @@ struct Placing {
     joining: Vec<SplitId>,
     lowest: EventTime,
     plan: PlanVersion,
-    /// Some chain has it.
-    marked: bool,
+    /// Some split has marked it.
+    carried: bool,
 }
 
 /// A placed barrier that partitions have yet to ack.
@@ -39,6 +40,10 @@ struct StreamEpochs {
     live: BTreeSet<SplitId>,
     wants_to_join: Vec<SplitId>,
     plan: PlanVersion,
+    /// The plan of the last barrier placed.
+    in_force: PlanVersion,
+    /// It has had a split.
+    begun: bool,
     started: Epoch,
     placing: Option<Placing>,
     placed: BTreeMap<Epoch, Placed>,
@@ -120,7 +125,7 @@ impl Coordinator {
         let (epoch, plan) = (stream.started, stream.plan);
         let waiting = stream.live.clone();
         stream.placing =
-            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, marked: false });
+            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, carried: false });
         let mut actions = Vec::new();
         if !stream.live.is_empty() {
             actions.push(Action::Barrier { stream: id, epoch, splits, plan });
@@ -133,7 +138,7 @@ impl Coordinator {
         let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
         if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
             placing.lowest = placing.lowest.min(watermark);
-            placing.marked |= epoch.is_some();
+            placing.carried |= epoch.is_some();
         }
         self.finish_placing(id)
     }
@@ -150,9 +155,6 @@ impl Coordinator {
     fn finish_placing(&mut self, id: StreamId) -> Vec<Action> {
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
         let Some(placing) = stream.placing.take_if(|placing| placing.waiting.is_empty()) else { return Vec::new() };
-        if !placing.marked && placing.joining.is_empty() {
-            return self.start_if_due(id);
-        }
         if placing.lowest < EventTime::MAX {
             stream.frontier = stream.frontier.max(placing.lowest);
         }
@@ -165,9 +167,22 @@ impl Coordinator {
             plan: placing.plan,
             floor,
         };
-        let mut actions: Vec<Action> = placing.joining.iter().map(open).collect();
-        stream.live.extend(&placing.joining);
-        placing.joining.iter().for_each(|&split| stream.idle.not_idle(split));
+        let refused = stream.begun && !placing.carried;
+        let answer = |split: &SplitId| if refused { Action::Refuse { stream: id, split: *split } } else { open(split) };
+        let mut actions: Vec<Action> = placing.joining.iter().map(answer).collect();
+        if !refused {
+            stream.live.extend(&placing.joining);
+            stream.begun |= !placing.joining.is_empty();
+            placing.joining.iter().for_each(|&split| stream.idle.not_idle(split));
+        }
+        if placing.plan > stream.in_force {
+            stream.in_force = placing.plan;
+            actions.push(Action::InForce { stream: id, plan: placing.plan, carried: placing.carried });
+        }
+        if !placing.carried && (refused || placing.joining.is_empty()) {
+            actions.extend(self.start_if_due(id));
+            return actions;
+        }
         let mut waiting: BTreeSet<PartitionId> = (0..stream.partitions).map(PartitionId).collect();
         waiting.retain(|&partition| !stream.early_acks.remove(&(placing.epoch, partition)));
         stream.placed.insert(placing.epoch, Placed { frontier: floor, waiting });
@@ -236,6 +251,8 @@ impl StreamEpochs {
     fn new(splits: Vec<SplitId>, partitions: u32, plan: PlanVersion, due_us: u64) -> StreamEpochs {
         StreamEpochs {
             partitions,
+            begun: !splits.is_empty(),
+            in_force: plan,
             live: splits.into_iter().collect(),
             wants_to_join: Vec::new(),
             plan,
@@ -249,8 +266,8 @@ impl StreamEpochs {
         }
     }
 
-    /// True if a barrier may be started: none is under way, and there are chains for it.
+    /// True if a barrier may be started: none is under way, and there are chains for it or a plan to bring.
     fn can_start(&self) -> bool {
-        self.placing.is_none() && !(self.live.is_empty() && self.wants_to_join.is_empty())
+        self.placing.is_none() && !(self.live.is_empty() && self.wants_to_join.is_empty() && self.plan == self.in_force)
     }
 }

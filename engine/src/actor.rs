@@ -8,12 +8,25 @@ use crate::consumer::{Consumer, Item, Wants};
 use crate::stream::Stream;
 use raympp_coordinator::Fact;
 use raympp_state::delta::{Delta, Mark};
-use raympp_state::replica::{Applied, Replica, Want};
+use raympp_state::replica::{Applied, ExportedGroup, Replica, Want};
 use raympp_state::result::ResultDelta;
 use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// What a replica held when its engine was shut down, in canonical form: equal for replicas of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaExport {
+    /// Of which stream.
+    pub stream: String,
+    /// Of which partition.
+    pub partition: PartitionId,
+    /// True for the replica that emits results.
+    pub primary: bool,
+    /// Groups that have not closed, sorted.
+    pub groups: Vec<ExportedGroup>,
+}
 
 /// One replica of one partition.
 pub(crate) struct Actor {
@@ -25,6 +38,8 @@ pub(crate) struct Actor {
     holds_stream: bool,
     acked: Epoch,
     complete: bool,
+    /// Consumers up to this number know that everything has closed.
+    told_complete: u64,
     changelogs: Vec<Changelog>,
     /// Sizes are looked at after so many deltas.
     deltas_to_sizes: u32,
@@ -44,6 +59,7 @@ impl Actor {
             holds_stream: false,
             acked: Epoch(0),
             complete: false,
+            told_complete: 0,
             changelogs: Vec::new(),
             deltas_to_sizes: 0,
         }
@@ -70,10 +86,10 @@ impl Actor {
             self.replica.take_late_rows();
             return None;
         }
-        let applied = self.replica.splits()[&delta.stamp.split].applied;
-        self.stream.note_applied(delta.stamp.split, self.partition, applied);
         self.publish_late();
         self.publish_counters();
+        let applied = self.replica.splits()[&delta.stamp.split].applied;
+        self.stream.note_applied(delta.stamp.split, self.partition, applied);
         for i in 0..self.changelogs.len() {
             self.changelogs[i].touch(&mut self.replica);
         }
@@ -110,6 +126,9 @@ impl Actor {
         to.violations.store(counters.violations, Ordering::Relaxed);
         to.late.store(counters.late, Ordering::Relaxed);
         to.bad.store(counters.bad, Ordering::Relaxed);
+        if !self.replica.bad_by_store().is_empty() {
+            to.bad_by_store.lock().clone_from(self.replica.bad_by_store());
+        }
         if self.deltas_to_sizes == 0 {
             self.deltas_to_sizes = 256;
             self.publish_sizes();
@@ -123,7 +142,6 @@ impl Actor {
         to.keys.store(keys as u64, Ordering::Relaxed);
         to.slices.store(slices as u64, Ordering::Relaxed);
         to.bytes.store(bytes as u64, Ordering::Relaxed);
-        *to.bad_by_store.lock() = self.replica.bad_by_store().clone();
     }
 
     /// Hands over what is owed and closes a little more. True if there was something to do that went forward.
@@ -155,7 +173,10 @@ impl Actor {
         if !closed && !changed && self.replica.frontier() == EventTime::MAX && !self.complete {
             self.finish();
         }
-        handed | changed | closed
+        if self.complete && self.primary {
+            self.tell_complete(&consumers);
+        }
+        handed | changed | closed | !self.owed.is_empty()
     }
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {
@@ -180,7 +201,10 @@ impl Actor {
                 self.changelogs.push(Changelog::new(metric, every_us, Arc::clone(consumer), &mut self.replica));
             }
         }
-        self.changelogs.retain(|changelog| consumers.iter().any(|consumer| consumer.id == changelog.consumer_id()));
+        let is_wanted = |changelog: &Changelog| {
+            consumers.iter().any(|consumer| consumer.id == changelog.consumer_id()) && self.stream.metric(changelog.metric()).is_some()
+        };
+        self.changelogs.retain(is_wanted);
     }
 
     fn step_changelogs(&mut self, now_us: u64) -> bool {
@@ -205,13 +229,29 @@ impl Actor {
                 self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(batch)));
             }
         }
-        for consumer in self.stream.consumers.all().iter() {
-            self.owed.push_back((Arc::clone(consumer), Item::Complete));
-        }
+        self.tell_complete(&self.stream.consumers.all());
         self.publish_counters();
         self.publish_sizes();
         self.hand_over();
         self.stream.complete.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Tells the consumers that do not know yet; some come when all is over.
+    fn tell_complete(&mut self, consumers: &[Arc<Consumer>]) {
+        for consumer in consumers.iter().filter(|consumer| consumer.id > self.told_complete) {
+            self.owed.push_back((Arc::clone(consumer), Item::Complete));
+        }
+        self.told_complete = consumers.iter().map(|consumer| consumer.id).max().unwrap_or(0).max(self.told_complete);
+    }
+
+    /// What its replica holds above its frontier.
+    pub(crate) fn export(&self) -> ReplicaExport {
+        ReplicaExport {
+            stream: self.stream.name(),
+            partition: self.partition,
+            primary: self.primary,
+            groups: self.replica.export(self.replica.frontier()),
+        }
     }
 
     fn hand_over(&mut self) -> bool {

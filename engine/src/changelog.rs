@@ -66,12 +66,18 @@ impl Changelog {
         self.take_ready()
     }
 
+    /// A window that is over is left to [`Changelog::close`], or its row would come again after the final one.
     fn emit_dirty(&mut self, replica: &Replica) {
+        let has_bounds = self.metric.plan.window.has_bounds();
         for id in std::mem::take(&mut self.dirty) {
             let Some(key) = replica.key(self.metric.store, id).map(KeyBytes::from) else { continue };
-            let live = replica.view().live_window(&self.metric, &key);
+            let live = replica.view().latest_window(&self.metric, &key);
             self.delete_given_way(replica, &key, live.as_ref().map(|(bounds, _)| *bounds));
-            if let Some(((start, end), rows)) = live {
+            if let Some(((start, end), rows)) = live
+                && !(has_bounds && EventTime(end) <= replica.frontier())
+            {
+                // A group without a window is one row, also when its time to live has passed and it starts anew.
+                let (start, end) = if has_bounds { (start, end) } else { (0, 0) };
                 match rows {
                     Some(rows) => {
                         self.ready.push(with_op(&rows, "upsert"));
@@ -85,7 +91,7 @@ impl Changelog {
 
     /// Sessions of a key that no longer exist as they were.
     fn delete_given_way(&mut self, replica: &Replica, key: &[u8], live: Option<(i64, i64)>) {
-        if self.metric.plan.window.is_sliced() {
+        if self.metric.plan.window.is_sliced() || !self.metric.plan.window.has_bounds() {
             return;
         }
         let from = (KeyBytes::from(key), i64::MIN, i64::MIN);

@@ -4,7 +4,7 @@
 //! core always empties its own inbox, whatever its tasks have to wait for, so bounded queues between cores can't deadlock. With
 //! nothing to do it parks; whoever sends it something unparks it.
 
-use crate::actor::Actor;
+use crate::actor::{Actor, ReplicaExport};
 use crate::engine::Shared;
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
@@ -61,8 +61,8 @@ pub(crate) enum Control {
     Drop(StreamId),
     /// Readers stop, writers are emptied; then say so.
     Drain(Sender<usize>),
-    /// Close and hand over what can be, then end.
-    Stop,
+    /// Close and hand over what can be, then end; tell what the replicas hold if somebody wants to know.
+    Stop(Option<Sender<ReplicaExport>>),
 }
 
 /// How others reach a core.
@@ -132,11 +132,22 @@ pub(crate) struct Core {
     draining: Option<Sender<usize>>,
     drained: bool,
     stopping: bool,
+    exports: Option<Sender<ReplicaExport>>,
 }
 
 impl Core {
     pub(crate) fn new(index: usize, shared: Arc<Shared>, inboxes: Inboxes) -> Core {
-        Core { index, shared, inboxes, tasks: Vec::new(), actors: Vec::new(), draining: None, drained: false, stopping: false }
+        Core {
+            index,
+            shared,
+            inboxes,
+            tasks: Vec::new(),
+            actors: Vec::new(),
+            draining: None,
+            drained: false,
+            stopping: false,
+            exports: None,
+        }
     }
 
     /// Runs until told to stop.
@@ -159,6 +170,10 @@ impl Core {
             }
         }
         handle.parking.leave();
+        if let Some(exports) = &self.exports {
+            // Whoever asked may have gone.
+            self.actors.iter().for_each(|actor| drop(exports.send(actor.export())));
+        }
     }
 
     fn park(&self, now: u64, due_us: Option<u64>) {
@@ -202,7 +217,7 @@ impl Core {
                     self.actors.retain(|actor| actor.stream.id != stream);
                 }
                 Control::Drain(report) => self.draining = Some(report),
-                Control::Stop => self.stopping = true,
+                Control::Stop(exports) => (self.stopping, self.exports) = (true, exports),
             }
         }
         any
@@ -285,6 +300,7 @@ impl Core {
                 }
             }
         }
+        self.tasks.retain(|task| !task.is_over());
         (worked, due_us)
     }
 
@@ -334,7 +350,7 @@ impl Core {
         if let Some(report) = &self.draining
             && !self.drained
             && !busy
-            && self.tasks.iter().all(|task| task.outbox.is_empty())
+            && !self.tasks.iter().any(IngestTask::owes_rows)
         {
             self.drained = true;
             let _ = report.send(self.index);

@@ -2,23 +2,27 @@
 
 mod execute;
 mod options;
+mod prepare;
 mod start;
 
 pub use execute::{Answer, Deferred};
 pub use options::{EngineBuilder, EngineOptions};
+pub(crate) use prepare::OpenedInput;
 
+use crate::actor::ReplicaExport;
 use crate::clock::Clock;
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::sink_task::SinkTask;
 use crate::stream::Stream;
 use crate::writer::WriterQueue;
-use crossbeam::channel::{Receiver, RecvTimeoutError, bounded, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::{Action, Coordinator, Fact};
 use raympp_operators::sql::Catalog;
-use raympp_types::{MetricId, SplitId, StreamId};
+use raympp_types::{MetricId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -30,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) cores: Vec<Arc<CoreHandle>>,
     pub(crate) facts: FactSender,
     pub(crate) state: Mutex<State>,
+    /// Held while statements are carried out and writers opened: one after the other.
+    pub(crate) statements: Mutex<()>,
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
     progress: Condvar,
@@ -49,8 +55,10 @@ pub(crate) struct State {
     pub(crate) next_metric: MetricId,
     /// Tasks of splits that wait for the barrier they join at.
     pub(crate) joining: BTreeMap<(StreamId, SplitId), Joining>,
-    pub(crate) writers: Vec<Arc<WriterQueue>>,
-    pub(crate) shut_down: bool,
+    /// Writers' queues, by stream.
+    pub(crate) writers: Vec<(StreamId, Arc<WriterQueue>)>,
+    /// Who waits for plans to come into force; letting go of the sender tells them.
+    pub(crate) plan_waiters: Vec<(StreamId, PlanVersion, Sender<Infallible>)>,
 }
 
 impl State {
@@ -72,6 +80,8 @@ impl State {
 pub(crate) struct Joining {
     pub(crate) queue: Arc<WriterQueue>,
     pub(crate) core: usize,
+    /// Told whether it could.
+    pub(crate) answer: Sender<Result<()>>,
 }
 
 impl Shared {
@@ -94,10 +104,17 @@ impl Shared {
         }
     }
 
-    /// Notes that the job has failed; the first reason stays.
+    /// Notes that the job has failed; the first reason stays. Nobody waits any longer for what will not come.
     pub(crate) fn fail(&self, error: Error) {
-        self.failure.lock().get_or_insert(error);
+        let error = self.failure.lock().get_or_insert(error).clone();
         self.failed.store(true, Ordering::Release);
+        let mut state = self.state.lock();
+        state.plan_waiters.clear();
+        // Whoever still waits has gone if it can't be told.
+        std::mem::take(&mut state.joining).into_values().for_each(|joining| drop(joining.answer.send(Err(error.clone()))));
+        state.writers.iter().for_each(|(_, writer)| writer.close(error.clone()));
+        state.all_streams().for_each(|stream| stream.let_go());
+        drop(state);
         self.note_progress();
     }
 
@@ -166,6 +183,7 @@ impl Engine {
             cores: handles.into_iter().map(Arc::new).collect(),
             facts,
             state: Mutex::default(),
+            statements: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             progress: Condvar::new(),
@@ -221,33 +239,39 @@ impl Engine {
     /// # Errors
     /// What made the job fail, if it did.
     pub fn shutdown(mut self) -> Result<()> {
-        self.stop()
+        self.stop(None)
     }
 
-    fn stop(&mut self) -> Result<()> {
+    /// As [`Engine::shutdown`], and tells what every replica held at the end: for tests that compare them.
+    ///
+    /// # Errors
+    /// As [`Engine::shutdown`].
+    pub fn shutdown_with_exports(mut self) -> Result<Vec<ReplicaExport>> {
+        let (exports, exported) = unbounded();
+        self.stop(Some(exports))?;
+        Ok(exported.try_iter().collect())
+    }
+
+    fn stop(&mut self, exports: Option<Sender<ReplicaExport>>) -> Result<()> {
         if self.threads.is_empty() {
             return Ok(());
         }
         let (streams, writers) = {
             let mut state = self.shared.state.lock();
-            state.shut_down = true;
             (state.all_streams().cloned().collect::<Vec<_>>(), std::mem::take(&mut state.writers))
         };
-        writers.iter().for_each(|writer| writer.close());
+        writers.iter().for_each(|(_, writer)| writer.close(Error::ShutDown));
         for stream in &streams {
             stream.consumers.all().iter().for_each(|consumer| consumer.queue.lift_bound());
         }
         self.drain_cores();
-        self.shared.cores.iter().for_each(|core| core.tell(Control::Stop));
+        self.shared.cores.iter().for_each(|core| core.tell(Control::Stop(exports.clone())));
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 self.shared.fail(Error::Refused("a core's thread has panicked; this is a bug of the engine".into()));
             }
         }
-        for stream in &streams {
-            stream.consumers.all().iter().for_each(|consumer| consumer.queue.finish());
-            stream.wake_flush_waiters();
-        }
+        streams.iter().for_each(|stream| stream.let_go());
         let sinks = std::mem::take(&mut self.shared.state.lock().sinks);
         for (_, sink) in sinks {
             sink.join();
@@ -274,7 +298,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Err(error) = self.stop() {
+        if let Err(error) = self.stop(None) {
             tracing::error!(%error, "the engine was dropped after a failure");
         }
     }
@@ -325,6 +349,24 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::Floor { stream, split, since_us, floor } => {
             tracing::debug!(%stream, %split, %floor, "the split is idle");
             shared.cores.iter().for_each(|core| core.tell(Control::Floor { stream, split, since_us, floor }));
+        }
+        Action::Refuse { stream, split } => {
+            let Some(found) = stream_by_id(shared, stream) else { return };
+            let refused =
+                Error::Refused(format!("stream {} is complete: all its writers have finished, so its windows are closed", found.name()));
+            if let Some(joining) = shared.state.lock().joining.remove(&(stream, split)) {
+                found.splits.lock().remove(&split);
+                // The caller waits for this.
+                let _ = joining.answer.send(Err(refused));
+            }
+        }
+        Action::InForce { stream, plan, carried } => {
+            let Some(found) = stream_by_id(shared, stream) else { return };
+            if !carried {
+                let plan = found.plan_of(plan);
+                shared.cores.iter().for_each(|core| core.tell(Control::Adopt(stream, Arc::clone(&plan))));
+            }
+            shared.state.lock().plan_waiters.retain(|(id, version, _)| *id != stream || *version > plan);
         }
         Action::Commit { stream, epoch, frontier } => {
             tracing::trace!(%stream, %epoch, %frontier, "epoch complete");

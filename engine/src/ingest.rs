@@ -139,6 +139,17 @@ impl IngestTask {
         self.outbox.front().map(|&(core, _)| core)
     }
 
+    /// True if rows that it was given have not been sent yet. What a reader has not read is nobody's.
+    pub(crate) fn owes_rows(&self) -> bool {
+        let waiting = matches!(&self.input, Input::Writer(queue) if queue.len() > 0);
+        !self.outbox.is_empty() || !self.ended && (waiting || self.rest.is_some())
+    }
+
+    /// True if the split has ended and nothing is left to send.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended && self.outbox.is_empty() && self.deltas.is_empty() && self.facts.is_empty()
+    }
+
     /// Begins the chain of a split that joined a running stream.
     pub(crate) fn begin(&mut self, barrier: Mark, floor: EventTime) {
         let mut marks = vec![barrier];
@@ -255,6 +266,7 @@ impl IngestTask {
             row_offsets: rows.row_offsets.as_deref(),
             undecodable: rows.bad.len() as u64,
         };
+        self.chain.keep_late_rows(self.stream.keeps_late_rows.load(Ordering::Acquire));
         for rejected in self.chain.push(&run) {
             self.report_rejected(&rejected, &rows)?;
         }

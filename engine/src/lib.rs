@@ -58,6 +58,7 @@ mod stream;
 mod sync;
 mod writer;
 
+pub use actor::ReplicaExport;
 pub use clock::ManualClock;
 pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};

@@ -57,10 +57,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Appends an item, or gives it back if there is no room. Items for an abandoned queue are dropped.
+    /// Appends an item, or gives it back if there is no room. Items for an abandoned or finished queue are dropped.
     pub(crate) fn try_push(&self, item: T) -> Result<(), T> {
         let mut inner = self.inner.lock();
-        if inner.abandoned {
+        if inner.abandoned || inner.finished {
             return Ok(());
         }
         if !inner.unbounded && inner.items.len() >= self.capacity {

@@ -3,11 +3,10 @@
 use crate::clock::machine_now_us as now_us;
 use crate::consumer::{Consumer, Item, WindowAssembler};
 use crate::error::{Error, Result};
-use crate::sink::{self, Sink, SinkError};
+use crate::sink::{Sink, SinkError};
 use crate::stream::Stream;
 use parking_lot::Mutex;
 use raympp_operators::plan::SinkPlan;
-use raympp_types::Schema;
 use raympp_types::text::parse_interval;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,15 +25,14 @@ pub(crate) struct SinkTask {
 }
 
 impl SinkTask {
-    /// Opens the sink and starts its thread. `failed` is told what goes wrong later.
+    /// Starts the thread of a sink that writes to `output`. `finished` is told how it ended.
     pub(crate) fn start(
         plan: &Arc<SinkPlan>,
         stream: Arc<Stream>,
         consumer: Arc<Consumer>,
-        schema: Schema,
+        output: Box<dyn Sink>,
         finished: impl Fn(Result<()>) + Send + 'static,
     ) -> Result<SinkTask> {
-        let output = sink::create(plan, &schema).map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
         let done = Arc::new(AtomicBool::new(false));
         let name = plan.name.clone();
         let roll_us =

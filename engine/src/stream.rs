@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::consumer::{Consumer, Consumers, Wants};
 use crate::core_loop::CoreHandle;
+use crate::engine::OpenedInput;
 use crate::source::Source;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
@@ -12,7 +13,7 @@ use raympp_operators::sharing::{SharedMetric, SharedPlan};
 use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What is counted per split. Written by the split's task, read by anyone.
@@ -88,10 +89,16 @@ pub(crate) struct Stream {
     /// Partitions that have closed everything.
     pub(crate) complete: AtomicUsize,
     pub(crate) started: AtomicBool,
+    /// Number of the next writer's split.
+    pub(crate) next_writer: AtomicU32,
     /// All inputs are known and end by themselves.
     pub(crate) finite: AtomicBool,
     pub(crate) results: AtomicU64,
     pub(crate) keeps_late_rows: AtomicBool,
+    /// The connector's input, opened by the statement that made the stream and not yet being read.
+    pub(crate) input: Mutex<Option<OpenedInput>>,
+    /// Nothing comes any more: the engine is shut down, the job has failed or the stream is dropped.
+    over: AtomicBool,
     flush_waiters: AtomicUsize,
     flush_lock: Mutex<()>,
     flushed: Condvar,
@@ -116,23 +123,25 @@ impl Stream {
             held: AtomicUsize::new(0),
             complete: AtomicUsize::new(0),
             started: AtomicBool::new(false),
+            next_writer: AtomicU32::new(0),
             finite: AtomicBool::new(false),
             results: AtomicU64::new(0),
             keeps_late_rows: AtomicBool::new(false),
+            input: Mutex::default(),
+            over: AtomicBool::new(false),
             flush_waiters: AtomicUsize::new(0),
             flush_lock: Mutex::default(),
             flushed: Condvar::new(),
         }
     }
 
-    /// Reads the splits of `first` again, from their beginning and through a pipeline of their own, for one metric that was added to
+    /// Reads the splits of `first` again (`input`), from their beginning and through a pipeline of their own, for one metric that was added to
     /// it while rows flowed. So the metric's rows are what they would be had it been there from the start; it costs what reading costs, for as
-    /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace. `None` if `first` has no source.
-    pub(crate) fn again(id: StreamId, first: &Stream, metric: MetricId, plan: &Arc<MetricPlan>) -> Option<Stream> {
-        let source = OnceLock::from(Arc::clone(first.source.get()?));
+    /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace.
+    pub(crate) fn again(id: StreamId, first: &Stream, input: OpenedInput, metric: MetricId, plan: &Arc<MetricPlan>) -> Stream {
         let stream = Stream::new(id, first.plan.load_full(), first.key_groups, first.host.clone());
         stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &[(metric, Arc::clone(plan))])));
-        Some(Stream { source, again_for: Some(plan.name.clone()), ..stream })
+        Stream { input: Mutex::new(Some(input)), again_for: Some(plan.name.clone()), ..stream }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -158,6 +167,23 @@ impl Stream {
         plan.event_time.map_or(DataType::Timestamp, |column| plan.schema.fields[column].data_type)
     }
 
+    /// Lets go of everybody who waits for results or for rows to be applied; nothing comes any more.
+    pub(crate) fn let_go(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.consumers.all().iter().for_each(|consumer| consumer.queue.finish());
+        self.wake_flush_waiters();
+    }
+
+    /// A new consumer with room for so many items. If nothing comes any more it learns that at once.
+    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+        let host = self.host.clone();
+        let consumer = self.consumers.add(wants, capacity, Box::new(move || host.wake()));
+        if self.over.load(Ordering::SeqCst) {
+            consumer.queue.finish();
+        }
+        consumer
+    }
+
     pub(crate) fn set_plan(&self, plan: Arc<SharedPlan>) {
         self.plans.lock().insert(plan.version, Arc::clone(&plan));
         self.shared.store(plan);
@@ -166,12 +192,6 @@ impl Stream {
     /// The plan of a version that a barrier names.
     pub(crate) fn plan_of(&self, version: PlanVersion) -> Arc<SharedPlan> {
         Arc::clone(self.plans.lock().get(&version).expect("a barrier names plans that were set"))
-    }
-
-    /// Adds a consumer with room for so many items.
-    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
-        let host = self.host.clone();
-        self.consumers.add(wants, capacity, Box::new(move || host.wake()))
     }
 
     pub(crate) fn set_view(&self, partition: PartitionId, view: Arc<ReplicaView>) {
@@ -227,7 +247,8 @@ impl Stream {
     pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, offset: Offset) {
         let counters = self.splits.lock().get(&split).cloned();
         if let Some(counters) = counters {
-            counters.applied[partition.0 as usize].store(offset.0, Ordering::Release);
+            // Sequentially consistent with the number of waiters, or both sides might miss each other.
+            counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
         }
         if self.flush_waiters.load(Ordering::SeqCst) > 0 {
             self.wake_flush_waiters();
@@ -242,7 +263,7 @@ impl Stream {
     /// Waits until every primary has applied a split up to `offset`. False if `given_up` before that.
     pub(crate) fn wait_applied(&self, split: SplitId, offset: u64, given_up: impl Fn() -> bool) -> bool {
         let counters = self.splits.lock().get(&split).cloned().expect("noted when the split was made");
-        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::Acquire) >= offset);
+        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::SeqCst) >= offset);
         self.flush_waiters.fetch_add(1, Ordering::SeqCst);
         let mut held = self.flush_lock.lock();
         while !done() && !given_up() {

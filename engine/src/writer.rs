@@ -20,7 +20,7 @@ use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_types::{Offset, Schema, SplitId};
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Rows that may wait in one writer's queue.
 const QUEUE_ROWS: usize = 1 << 17;
@@ -35,13 +35,16 @@ struct Waiting {
 pub(crate) struct WriterQueue {
     schema: SchemaRef,
     waiting: HandOver<Waiting>,
+    /// Why no more rows are accepted.
+    closed: OnceLock<Error>,
 }
 
 impl WriterQueue {
     fn new(schema: &Schema) -> WriterQueue {
         let arrow = arrow_schema(schema);
         let columns = Columns::new(schema, &arrow);
-        WriterQueue { schema: arrow, waiting: HandOver::new(Waiting { batches: VecDeque::new(), columns }, QUEUE_ROWS) }
+        let waiting = HandOver::new(Waiting { batches: VecDeque::new(), columns }, QUEUE_ROWS);
+        WriterQueue { schema: arrow, waiting, closed: OnceLock::new() }
     }
 
     /// What is next, for the task.
@@ -72,16 +75,22 @@ impl WriterQueue {
         self.waiting.rows()
     }
 
-    /// No more rows are accepted.
-    pub(crate) fn close(&self) {
+    /// No more rows are accepted; the first reason stays.
+    pub(crate) fn close(&self, why: Error) {
+        self.closed.get_or_init(|| why);
         self.waiting.close();
+    }
+
+    /// Why no more rows are accepted.
+    fn why_closed(&self) -> Error {
+        self.closed.get().cloned().unwrap_or(Error::ShutDown)
     }
 
     /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
     fn push<R>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut Waiting) -> Result<R>) -> Result<R> {
         self.waiting.push(rows, wait, push).map_err(|reason| match reason {
             NoEntry::Full => Error::Full,
-            NoEntry::Closed => Error::ShutDown,
+            NoEntry::Closed => self.why_closed(),
             NoEntry::Refused(error) => error,
         })
     }
@@ -123,7 +132,7 @@ impl Writer {
     /// spelling of files; integers to TIMESTAMP columns as microseconds since 1970.
     ///
     /// # Errors
-    /// [`Error::Row`] if the row does not fit, [`Error::ShutDown`] after a shutdown.
+    /// [`Error::Row`] if the row does not fit, [`Error::ShutDown`] after a shutdown, and what made the job fail after a failure.
     pub fn push<T: Serialize + ?Sized>(&self, row: &T) -> Result<()> {
         self.push_row(row, true)
     }
@@ -143,11 +152,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream, VARCHAR also as
-    /// dictionary of 32-bit codes. Waits while the queue is full.
+    /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream or narrower integers, VARCHAR
+    /// also as dictionary of 32-bit codes. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`Error::Row`] if a column has another type, [`Error::ShutDown`] after a shutdown.
+    /// [`Error::Row`] if a column has another type; else as [`Writer::push`].
     pub fn push_batch(&self, batch: &RecordBatch) -> Result<()> {
         self.enqueue(batch, true)
     }
@@ -181,11 +190,11 @@ impl Writer {
     /// Waits until every row pushed so far shows in look-ups.
     ///
     /// # Errors
-    /// [`Error::ShutDown`] after a shutdown.
+    /// What ended the writer before that: [`Error::ShutDown`], or what made the job fail.
     pub fn flush(&self) -> Result<()> {
         let pushed = self.queue.waiting.pushed();
         self.core.wake();
-        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.is_closed()) { Ok(()) } else { Err(Error::ShutDown) }
+        if self.stream.wait_applied(self.split, pushed, || self.queue.waiting.is_closed()) { Ok(()) } else { Err(self.queue.why_closed()) }
     }
 
     /// Ends the split: nothing more comes from it, so it holds no window open any longer. When all splits of the stream have ended, the

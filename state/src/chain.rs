@@ -122,6 +122,11 @@ impl Chain {
         self.watermark
     }
 
+    /// From here on late rows travel with the deltas, or do not.
+    pub fn keep_late_rows(&mut self, keep: bool) {
+        self.options.keep_late_rows = keep;
+    }
+
     /// Takes the next rows. They must begin where the last ones ended and be at most [`Chain::room`] many. Returns those that are bad
     /// although they could be decoded.
     pub fn push(&mut self, rows: &Rows<'_>) -> Vec<Rejected> {

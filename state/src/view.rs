@@ -118,15 +118,20 @@ impl ReplicaView {
 
     /// The live window's row of a key, given by canonical bytes; `None` if the key has no rows in it or HAVING refuses it.
     pub fn live(&self, metric: &SharedMetric, key: &[u8]) -> Option<RecordBatch> {
-        self.live_window(metric, key)?.1
+        self.window_of(metric, key, false)?.1
     }
 
-    /// Bounds of the live window of a key that has rows in it, and its result row unless HAVING refuses it.
-    pub fn live_window(&self, metric: &SharedMetric, key: &[u8]) -> Option<((i64, i64), Option<RecordBatch>)> {
+    /// Bounds of the live window of a key that has rows in it, and its result row unless HAVING refuses it. A running total is given
+    /// also when its time to live has passed.
+    pub fn latest_window(&self, metric: &SharedMetric, key: &[u8]) -> Option<((i64, i64), Option<RecordBatch>)> {
+        self.window_of(metric, key, !metric.plan.window.has_bounds())
+    }
+
+    fn window_of(&self, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<((i64, i64), Option<RecordBatch>)> {
         let contents = self.contents.load();
         let store = contents.stores.get(metric.store)?.as_ref()?;
         let space = contents.plan.stores[metric.store].as_ref()?.key_space;
-        let group = self.live_group(store, &contents.keys[space], metric, key)?;
+        let group = self.live_group(store, &contents.keys[space], metric, key, over_too)?;
         let first_after = contents.first_after.get(&metric.id);
         if first_after.is_some_and(|&seen| metric.plan.window.has_bounds() && EventTime(group.start_us) <= seen) {
             return None;
@@ -138,12 +143,12 @@ impl ReplicaView {
         Some(((group.start_us, group.end_us), (rows.batch.num_rows() == 1).then_some(rows.batch)))
     }
 
-    fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8]) -> Option<LiveGroup> {
+    fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<LiveGroup> {
         loop {
             let forgotten = keys.forgotten();
             let group = keys.id(key).and_then(|id| match store {
                 StoreView::Sliced(pages) => self.live_sliced(pages, metric, id),
-                StoreView::Sessions(pages) => self.live_session(pages, id),
+                StoreView::Sessions(pages) => self.live_session(pages, id, over_too),
             });
             if keys.forgotten() == forgotten {
                 return group;
@@ -161,10 +166,10 @@ impl ReplicaView {
         (groups.rows[0] > 0).then(|| LiveGroup { start_us, end_us, rows: groups.rows[0], columns: groups.columns })
     }
 
-    fn live_session(&self, pages: &SessionPages, id: u32) -> Option<LiveGroup> {
+    fn live_session(&self, pages: &SessionPages, id: u32, over_too: bool) -> Option<LiveGroup> {
         let list = pages.of(id)?;
         let latest = list.last()?;
-        (self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup {
+        (over_too || self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup {
             start_us: latest.first_us,
             end_us: latest.last_us + pages.gap_us,
             rows: latest.rows,

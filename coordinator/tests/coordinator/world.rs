@@ -63,6 +63,7 @@ pub(crate) struct World {
     wants_to_join: BTreeSet<SplitId>,
     next_split: u32,
     plan: PlanVersion,
+    in_force: PlanVersion,
     barriers: BTreeMap<Epoch, Barrier>,
     partitions: Vec<(Epoch, VecDeque<Fact>)>,
     acks_heard: Vec<Epoch>,
@@ -83,6 +84,7 @@ impl World {
             wants_to_join: BTreeSet::new(),
             next_split: splits,
             plan: PlanVersion(1),
+            in_force: PlanVersion(1),
             barriers: BTreeMap::new(),
             partitions: (0..partitions).map(|_| (Epoch(0), VecDeque::new())).collect(),
             acks_heard: vec![Epoch(0); partitions as usize],
@@ -245,10 +247,24 @@ impl World {
                 self.start(epoch, splits, plan);
             }
             Action::Open { split, epoch, splits, plan, floor, .. } => self.open(split, epoch, &splits, plan, floor),
+            Action::Refuse { split, .. } => {
+                assert!(self.wants_to_join.remove(&split), "{split} is answered once");
+                assert!(self.live_as_heard().is_empty(), "{split} is refused although the stream goes on");
+            }
+            Action::InForce { plan, carried, .. } => self.come_into_force(plan, carried),
             Action::Look(_) => self.looks += 1,
             Action::Floor { split, since_us, floor, .. } => self.raise(split, since_us, floor),
             Action::Commit { epoch, frontier, .. } => self.commit(epoch, frontier),
         }
+    }
+
+    /// A plan comes into force once, when a chain has its barrier, or when there are no chains.
+    fn come_into_force(&mut self, plan: PlanVersion, carried: bool) {
+        assert!(plan > self.in_force && plan <= self.plan, "{plan} after {}", self.in_force);
+        self.in_force = plan;
+        let marked = self.barriers.values().any(|barrier| barrier.marked && barrier.plan == plan);
+        assert!(marked || !carried, "no chain carries {plan}");
+        assert!(carried || marked || self.live_as_heard().is_empty(), "chains could carry {plan}");
     }
 
     /// Splits that are being read and have not ended, as far as the coordinator has heard.
@@ -348,9 +364,7 @@ impl World {
         assert_eq!(self.wants_to_join, BTreeSet::new(), "splits that wait to join");
         let marked: Vec<Epoch> = self.barriers.iter().filter(|(_, barrier)| barrier.marked).map(|(&epoch, _)| epoch).collect();
         assert_eq!(self.commits, marked, "what some chain has is committed, and nothing else");
-        let live = self.splits.values().any(|split| !split.ended);
-        let newest = self.barriers.values().next_back().map_or(PlanVersion(1), |barrier| barrier.plan);
-        assert!(!live || newest == self.plan, "the newest plan is in force");
+        assert_eq!(self.in_force, self.plan, "the newest plan is in force");
     }
 }
 

@@ -1,23 +1,26 @@
 //! SQL statements carried out: a script takes effect as a whole or not at all.
 
 use super::options::EngineBuilder;
+use super::prepare::{OpenedInput, Prepared, prepare};
 use super::start::{open_writer, start_stream};
-use super::{Engine, Shared};
+use super::{Engine, Shared, State};
 use crate::consumer::Wants;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
+use crate::sink::Sink;
 use crate::sink_task::SinkTask;
 use crate::stream::{Host, Stream};
 use crate::writer::Writer;
 use arrow::array::RecordBatch;
+use crossbeam::channel::{Receiver, RecvError, bounded};
 use raympp_coordinator::Fact;
 use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, StreamPlan};
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
-use raympp_types::{DataType, Field, KeyGroups, MetricId, PlanVersion, StreamId};
-use std::collections::BTreeSet;
+use raympp_types::{KeyGroups, MetricId, PlanVersion, StreamId};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,19 +37,22 @@ pub enum Answer {
     Rows(RecordBatch),
 }
 
+/// Ends when what a statement has begun is done.
+type Wait = Receiver<Infallible>;
+
 /// Messages of a consumer's queue that a sink may have waiting.
 const SINK_QUEUE: usize = 256;
 
 impl Engine {
     /// Carries out a script. Reading starts after its last statement, so metrics of the script that creates a stream count from its first
-    /// row. A SELECT is answered from what is visible at that moment.
+    /// row. A metric that is added later counts every row that a writer is given after this returns. A SELECT is answered from what is
+    /// visible at that moment.
     ///
     /// # Errors
-    /// [`Error::Sql`] with line and column; [`Error::Source`] or [`Error::Sink`] if an input or output is not usable.
+    /// [`Error::Sql`] with line and column; [`Error::Source`] or [`Error::Sink`] if an input or output is not usable. Then nothing of the
+    /// script has taken effect.
     pub fn execute(&self, sql: &str) -> Result<Vec<Answer>> {
-        let catalog = self.shared.state.lock().catalog.clone();
-        let script = bind_script(sql, &catalog)?;
-        let answers = self.run(&script)?.into_iter();
+        let answers = self.bind_and_run(sql, |_| Ok(()))?.into_iter();
         answers.map(|(answer, select)| select.map_or(Ok(answer), |select| self.shared.select(&select).map(Answer::Rows))).collect()
     }
 
@@ -55,36 +61,31 @@ impl Engine {
     /// # Errors
     /// As [`Engine::execute`]; [`Error::Refused`] if there is a SELECT and an input that never ends.
     pub fn execute_deferred(&self, sql: &str) -> Result<Deferred> {
-        let catalog = self.shared.state.lock().catalog.clone();
-        let script = bind_script(sql, &catalog)?;
-        let selects = script.statements.iter().filter_map(|statement| match statement {
-            Statement::Select(select) => Some(select.as_ref().clone()),
-            _ => None,
-        });
-        let selects: Vec<SelectPlan> = selects.collect();
-        for select in &selects {
-            refuse_endless(&script, select)?;
-        }
-        let answers = self.run(&script)?.into_iter().map(|(answer, _)| answer).collect();
-        Ok(Deferred { answers, selects })
+        let refuse = |script: &BoundScript| selects_of(script).try_for_each(|select| refuse_endless(script, select));
+        let (answers, selects): (Vec<_>, Vec<_>) = self.bind_and_run(sql, refuse)?.into_iter().unzip();
+        Ok(Deferred { answers, selects: selects.into_iter().flatten().collect() })
     }
 
-    /// Carries out a bound script; SELECTs are handed back with a place for their answer.
-    fn run(&self, script: &BoundScript) -> Result<Vec<(Answer, Option<SelectPlan>)>> {
-        self.shared.check_backfills(script)?;
+    /// Binds a script and, if `check` has nothing against it, carries it out; SELECTs are handed back with a place for their answer.
+    fn bind_and_run(&self, sql: &str, check: impl Fn(&BoundScript) -> Result<()>) -> Result<Vec<(Answer, Option<SelectPlan>)>> {
+        let _one_at_a_time = self.shared.statements.lock();
+        let catalog = self.shared.state.lock().catalog.clone();
+        let script = bind_script(sql, &catalog)?;
+        check(&script)?;
+        let mut prepared = prepare(&self.shared, &script, &catalog)?;
         let mut answers = Vec::new();
-        for statement in &script.statements {
-            let select = match statement {
-                Statement::Select(select) => Some(select.as_ref().clone()),
-                other => {
-                    self.shared.apply(other)?;
-                    None
-                }
-            };
-            answers.push((self.shared.answer(statement, script), select));
+        let mut waits = Vec::new();
+        for (position, statement) in script.statements.iter().enumerate() {
+            let select = if let Statement::Select(select) = statement { Some(select.as_ref().clone()) } else { None };
+            self.shared.apply(position, statement, &mut prepared, &mut waits)?;
+            answers.push((self.shared.answer(statement, &script), select));
         }
         self.shared.state.lock().catalog = script.catalog.clone();
         self.shared.start_streams()?;
+        // Each is let go of when its plan is in force.
+        for wait in waits {
+            let Err(RecvError) = wait.recv();
+        }
         Ok(answers)
     }
 
@@ -131,15 +132,14 @@ impl Engine {
         }
     }
 
-    /// Opens a writer on a stream without a connector. Each writer is a split of its own.
+    /// Opens a writer on a stream without a connector. Each writer is a split of its own; once this returns, the stream waits for it.
     ///
     /// # Errors
-    /// [`Error::Unknown`] if there is no such stream, [`Error::Refused`] if it has a connector or is complete.
+    /// [`Error::Unknown`] if there is no such stream, [`Error::Refused`] if it has a connector or is complete, what made the job fail if it
+    /// did.
     pub fn writer(&self, stream: &str) -> Result<Writer> {
+        let _one_at_a_time = self.shared.statements.lock();
         let found = self.shared.stream(stream).ok_or_else(|| Error::Unknown(format!("there is no stream {stream}")))?;
-        if self.shared.state.lock().shut_down {
-            return Err(Error::ShutDown);
-        }
         if let Some(connector) = &found.plan.load().connector {
             return Err(Error::Refused(format!(
                 "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
@@ -156,9 +156,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unknown`] if there is no such metric.
     pub fn metric(&self, name: &str) -> Result<Metric> {
-        let state = self.shared.state.lock();
-        let (id, stream) = state.metric(name)?;
-        Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+        self.shared.metric(name)
     }
 
     /// How a metric compiles: filters, keys, slices and what is shared, accumulators and their bytes, partitions.
@@ -172,27 +170,38 @@ impl Engine {
 }
 
 impl Shared {
-    fn apply(self: &Arc<Self>, statement: &Statement) -> Result<()> {
+    /// Carries out one statement; `waits` gets what has to happen before its script is done.
+    fn apply(self: &Arc<Self>, position: usize, statement: &Statement, prepared: &mut Prepared, waits: &mut Vec<Wait>) -> Result<()> {
         match statement {
-            Statement::CreateStream { plan } => self.create_stream(plan),
-            Statement::CreateMetric { plan, stream } => self.create_metric(plan, stream)?,
-            Statement::CreateSink { plan } => self.create_sink(plan)?,
-            Statement::Drop { kind, name } => self.drop_object(*kind, name),
+            Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position)),
+            Statement::CreateMetric { plan, stream } => waits.extend(self.create_metric(plan, stream, prepared.inputs.remove(&position))),
+            Statement::CreateSink { plan } => {
+                let output = prepared.outputs.remove(&position).expect("opened for each sink of the script");
+                self.create_sink(plan, output)?;
+            }
+            Statement::Drop { kind, name } => waits.extend(self.drop_object(*kind, name)),
             _ => {}
         }
         Ok(())
     }
 
-    fn create_stream(&self, plan: &Arc<StreamPlan>) {
+    fn metric(&self, name: &str) -> Result<Metric> {
+        let (id, stream) = self.state.lock().metric(name)?;
+        Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+    }
+
+    fn create_stream(&self, plan: &Arc<StreamPlan>, input: Option<OpenedInput>) {
         let mut state = self.state.lock();
         let id = state.next_stream;
         state.next_stream = id.next();
         let key_groups = KeyGroups::new(self.options.key_groups, self.options.partitions).expect("checked when the engine was built");
         let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone() };
-        state.streams.insert(plan.name.clone(), Arc::new(Stream::new(id, Arc::clone(plan), key_groups, host)));
+        let stream = Stream::new(id, Arc::clone(plan), key_groups, host);
+        *stream.input.lock() = input;
+        state.streams.insert(plan.name.clone(), Arc::new(stream));
     }
 
-    fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> Result<()> {
+    fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>, again: Option<OpenedInput>) -> Option<Wait> {
         let mut state = self.state.lock();
         let id = state.next_metric;
         state.next_metric = id.next();
@@ -200,87 +209,65 @@ impl Shared {
         let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
         stream.plan.store(Arc::clone(stream_plan));
-        if stream.started.load(Ordering::Acquire) && plan.backfill {
-            self.backfill(&stream, id, plan)?;
-        } else if stream.started.load(Ordering::Acquire) {
-            self.change_plan(&stream, stream.shared.load().with(id, plan));
-        } else {
-            let mut metrics: Vec<(MetricId, Arc<MetricPlan>)> =
-                stream.shared.load().metrics.iter().map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
-            metrics.push((id, Arc::clone(plan)));
-            stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &metrics)));
+        if let Some(input) = again {
+            self.backfill(&stream, input, id, plan);
+            return None;
         }
-        Ok(())
+        if stream.started.load(Ordering::Acquire) {
+            return self.change_plan(&stream, stream.shared.load().with(id, plan));
+        }
+        let mut metrics: Vec<(MetricId, Arc<MetricPlan>)> =
+            stream.shared.load().metrics.iter().map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
+        metrics.push((id, Arc::clone(plan)));
+        stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &metrics)));
+        None
     }
 
     /// Reads a running stream's splits again for a metric that is to count all rows; see [`Stream::again`].
-    fn backfill(&self, stream: &Stream, id: MetricId, plan: &Arc<MetricPlan>) -> Result<()> {
+    fn backfill(&self, stream: &Stream, input: OpenedInput, id: MetricId, plan: &Arc<MetricPlan>) {
         let mut state = self.state.lock();
-        let again = Stream::again(state.next_stream, stream, id, plan).ok_or_else(|| no_backfill(plan))?;
+        let again = Stream::again(state.next_stream, stream, input, id, plan);
         state.next_stream = again.id.next();
         state.again.insert(id, Arc::new(again));
-        Ok(())
     }
 
-    /// Refuses metrics that want rows which nobody has any more.
-    fn check_backfills(&self, script: &BoundScript) -> Result<()> {
-        let state = self.state.lock();
-        let mut new: BTreeSet<&str> = BTreeSet::new();
-        for statement in &script.statements {
-            match statement {
-                Statement::CreateStream { plan } => {
-                    new.insert(&plan.name);
-                }
-                Statement::CreateMetric { plan, .. } if plan.backfill && !new.contains(plan.stream.as_str()) => {
-                    let forgets = |stream: &Arc<Stream>| stream.started.load(Ordering::Acquire) && stream.source.get().is_none();
-                    if state.streams.get(&plan.stream).is_some_and(forgets) {
-                        return Err(no_backfill(plan));
-                    }
-                }
-                _ => {}
-            }
+    /// Brings a plan into force by the next barrier, which is due at once.
+    fn change_plan(&self, stream: &Arc<Stream>, plan: SharedPlan) -> Option<Wait> {
+        let version = plan.version;
+        stream.set_plan(Arc::new(plan));
+        if !stream.started.load(Ordering::Acquire) {
+            return None;
         }
-        Ok(())
-    }
-
-    /// Brings a plan into force: by the next barrier, or at once where no split can carry one.
-    fn change_plan(&self, stream: &Arc<Stream>, plan: SharedPlan) {
-        let plan = Arc::new(plan);
-        stream.set_plan(Arc::clone(&plan));
-        let flows = stream.splits.lock().values().any(|split| !split.ended.load(Ordering::Relaxed));
-        if !flows {
-            self.cores.iter().for_each(|core| core.tell(Control::Adopt(stream.id, Arc::clone(&plan))));
+        let (waiter, wait) = bounded(1);
+        self.state.lock().plan_waiters.push((stream.id, version, waiter));
+        if self.failure().is_some() {
+            return None;
         }
-        self.tell_coordinator(Fact::PlanChanges(stream.id, plan.version));
+        self.tell_coordinator(Fact::PlanChanges(stream.id, version));
+        Some(wait)
     }
 
-    fn create_sink(self: &Arc<Self>, plan: &Arc<SinkPlan>) -> Result<()> {
+    fn create_sink(self: &Arc<Self>, plan: &Arc<SinkPlan>, output: Box<dyn Sink>) -> Result<()> {
         let state = self.state.lock();
-        let (stream, wants, schema) = match &plan.input {
+        let (stream, wants) = match &plan.input {
             SinkInput::Metric(name) => {
                 let (id, stream) = state.metric(name)?;
-                let metric = stream.metric(id).expect("a metric is in its stream's plan").plan.clone();
-                let mut schema = metric.output_schema();
                 let wants = match plan.emit {
                     Emit::OnWindowClose => Wants::Closed(id),
-                    Emit::OnUpdate { every_us } => {
-                        schema.fields.insert(0, Field::new("op", DataType::Varchar));
-                        Wants::Changes(id, every_us)
-                    }
+                    Emit::OnUpdate { every_us } => Wants::Changes(id, every_us),
                 };
-                (stream, wants, schema)
+                (stream, wants)
             }
             SinkInput::LateRows(name) => {
                 let stream = Arc::clone(&state.streams[name]);
                 stream.keeps_late_rows.store(true, Ordering::Release);
-                let schema = stream.plan.load().schema.clone();
-                (stream, Wants::Late, schema)
+                (stream, Wants::Late)
             }
         };
         drop(state);
         let consumer = stream.consume(wants, SINK_QUEUE);
         let shared = Arc::clone(self);
-        let sink = SinkTask::start(plan, stream, consumer, schema, move |result| match result {
+        let sink = SinkTask::start(plan, stream, consumer, output, move |result| match result {
             Ok(()) => shared.note_progress(),
             Err(error) => shared.fail(error),
         })?;
@@ -288,36 +275,54 @@ impl Shared {
         Ok(())
     }
 
-    fn drop_object(&self, kind: ObjectKind, name: &str) {
-        let mut state = self.state.lock();
+    fn drop_object(&self, kind: ObjectKind, name: &str) -> Option<Wait> {
         match kind {
             ObjectKind::Stream => {
+                let mut state = self.state.lock();
                 if let Some(stream) = state.streams.remove(name) {
-                    self.drop_stream(&stream);
+                    self.end_stream(&mut state, &stream);
                 }
+                None
             }
-            ObjectKind::Metric => {
-                if let Ok((id, stream)) = state.metric(name) {
-                    state.metric_ids.remove(name);
-                    if let Some(again) = state.again.remove(&id) {
-                        return self.drop_stream(&again);
-                    }
-                    drop(state);
-                    self.change_plan(&stream, stream.shared.load().without(id));
-                }
-            }
+            ObjectKind::Metric => self.drop_metric(name),
             ObjectKind::Sink => {
-                if let Some(sink) = state.sinks.remove(name) {
-                    drop(state);
+                let sink = self.state.lock().sinks.remove(name);
+                if let Some(sink) = sink {
                     sink.end();
                 }
+                None
             }
         }
     }
 
-    fn drop_stream(&self, stream: &Stream) {
+    /// Whoever still uses the stream is told that it is gone.
+    fn end_stream(&self, state: &mut State, stream: &Stream) {
         self.cores.iter().for_each(|core| core.tell(Control::Drop(stream.id)));
         self.tell_coordinator(Fact::StreamDropped(stream.id));
+        state.plan_waiters.retain(|(id, ..)| *id != stream.id);
+        state.writers.retain(|(id, writer)| {
+            if *id == stream.id {
+                writer.close(Error::Unknown(format!("stream {} has been dropped", stream.name())));
+            }
+            *id != stream.id
+        });
+        stream.let_go();
+    }
+
+    /// Subscriptions to the metric end.
+    fn drop_metric(&self, name: &str) -> Option<Wait> {
+        let mut state = self.state.lock();
+        let (id, stream) = state.metric(name).ok()?;
+        state.metric_ids.remove(name);
+        if let Some(again) = state.again.remove(&id) {
+            self.end_stream(&mut state, &again);
+            return None;
+        }
+        drop(state);
+        let wait = self.change_plan(&stream, stream.shared.load().without(id));
+        let reads = |wants: Wants| matches!(wants, Wants::Closed(metric) | Wants::Changes(metric, _) if metric == id);
+        stream.consumers.all().iter().filter(|consumer| reads(consumer.wants)).for_each(|consumer| consumer.queue.finish());
+        wait
     }
 
     /// Starts every stream that has a connector and is not running.
@@ -355,12 +360,7 @@ impl Shared {
     }
 
     fn select(&self, select: &SelectPlan) -> Result<RecordBatch> {
-        let state = self.state.lock();
-        let (id, stream) = state.metric(&select.metric)?;
-        drop(state);
-        let unknown = || Error::Unknown(format!("there is no metric {}", select.metric));
-        let metric = Metric::open(stream, id).ok_or_else(unknown)?;
-        let batches = metric.readable(select.point.as_deref());
+        let batches = self.metric(&select.metric)?.readable(select.point.as_deref());
         execute_select(select, &batches).map_err(|error| Error::Refused(error.to_string()))
     }
 }
@@ -403,12 +403,8 @@ fn refuse_endless(script: &BoundScript, select: &SelectPlan) -> Result<()> {
     Ok(())
 }
 
-fn no_backfill(plan: &MetricPlan) -> Error {
-    Error::Refused(format!(
-        "metric {}: backfill = true asks for rows that are gone: writers have fed stream {} before, and their rows are not kept; create the \
-         metric before the first writer is opened, or leave backfill out to count from now on",
-        plan.name, plan.stream
-    ))
+fn selects_of(script: &BoundScript) -> impl Iterator<Item = &SelectPlan> {
+    script.statements.iter().filter_map(|statement| if let Statement::Select(select) = statement { Some(select.as_ref()) } else { None })
 }
 
 fn describe_object(script: &BoundScript, kind: ObjectKind, name: &str) -> String {

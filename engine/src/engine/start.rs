@@ -7,9 +7,9 @@ use crate::actor::Actor;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::ingest::{IngestTask, Input};
-use crate::source;
 use crate::stream::Stream;
 use crate::writer::{Writer, WriterQueue};
+use crossbeam::channel::bounded;
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions};
@@ -24,22 +24,13 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
     if stream.started.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    let plan = stream.plan.load_full();
-    let fail = |error| Error::Source { stream: stream.name(), error: Arc::new(error) };
     let mut tasks = Vec::new();
-    if plan.connector.is_some() {
-        let source = match stream.source.get() {
-            Some(source) => source,
-            None => {
-                let created = Arc::from(source::create(&plan).map_err(fail)?);
-                stream.source.get_or_init(|| created)
-            }
-        };
-        stream.finite.store(!source.endless(), Ordering::Release);
-        for (index, description) in source.splits().map_err(fail)?.into_iter().enumerate() {
+    if let Some(input) = stream.input.lock().take() {
+        stream.finite.store(!input.source.endless(), Ordering::Release);
+        stream.source.get_or_init(|| input.source);
+        for (index, (name, reader)) in input.splits.into_iter().enumerate() {
             let split = SplitId(index as u32);
-            let reader = source.open(index, Offset(0)).map_err(fail)?;
-            let counters = stream.add_split(split, description.name);
+            let counters = stream.add_split(split, name);
             let task = IngestTask::new(
                 Arc::clone(stream),
                 Input::Reader(reader),
@@ -89,21 +80,29 @@ fn open_chain(stream: &Stream, split: SplitId, watermark: RunningWatermark) -> C
     Chain::open(split, SplitTerm(1), Offset(0), watermark, options, &stream.shared.load(), stream.key_groups)
 }
 
-/// Opens a writer: its split joins the stream at the next barrier, which is due at once.
+/// Opens a writer: its split joins the stream at the next barrier, which is due at once and waited for. From then on every partition
+/// waits for the split, whatever the others do.
 pub(super) fn open_writer(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result<Writer> {
     start_stream(shared, stream)?;
     let queue = Writer::queue_for(stream);
+    let (answer, answered) = bounded(1);
     let (split, core) = {
         let mut state = shared.state.lock();
-        let split = SplitId(stream.splits.lock().len() as u32);
+        let split = SplitId(stream.next_writer.fetch_add(1, Ordering::Relaxed));
         stream.add_split(split, format!("writer {}", split.0));
         let core = split.0 as usize % shared.cores.len();
-        state.joining.insert((stream.id, split), Joining { queue: Arc::clone(&queue), core });
-        state.writers.push(Arc::clone(&queue));
+        state.joining.insert((stream.id, split), Joining { queue: Arc::clone(&queue), core, answer });
+        // Queues that only this list knows have been emptied for good.
+        state.writers.retain(|(_, queue)| Arc::strong_count(queue) > 1);
+        state.writers.push((stream.id, Arc::clone(&queue)));
         (split, core)
     };
+    if let Some(error) = shared.failure() {
+        return Err(error);
+    }
     stream.finite.store(true, Ordering::Release);
     shared.tell_coordinator(Fact::SplitJoins(stream.id, split));
+    answered.recv().unwrap_or(Err(Error::ShutDown))?;
     Ok(Writer::new(Arc::clone(stream), split, queue, Arc::clone(&shared.cores[core])))
 }
 
@@ -115,7 +114,7 @@ pub(super) fn open_joining(
     (epoch, splits, plan): (Epoch, Arc<[SplitId]>, PlanVersion),
     floor: EventTime,
 ) -> Result<()> {
-    let Some(Joining { queue, core }) = shared.state.lock().joining.remove(&(stream.id, split)) else { return Ok(()) };
+    let Some(Joining { queue, core, answer }) = shared.state.lock().joining.remove(&(stream.id, split)) else { return Ok(()) };
     let counters = stream.splits.lock().get(&split).cloned().expect("noted when the writer was opened");
     let shared_plan: Arc<SharedPlan> = stream.plan_of(plan);
     let mut chain = open_chain(stream, split, RunningWatermark::default());
@@ -124,5 +123,7 @@ pub(super) fn open_joining(
     let mut task = IngestTask::new(Arc::clone(stream), input, chain, shared.options.flush, counters)?;
     task.begin(Mark::Barrier { epoch, splits, plan }, floor);
     shared.cores[core].tell(Control::Task(Box::new(task)));
+    // The caller waits for this.
+    let _ = answer.send(Ok(()));
     Ok(())
 }

@@ -138,7 +138,7 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
     RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), columns, &options).map_err(|error| error.to_string())
 }
 
-/// Forms of the same values: dictionaries of 32-bit codes stay, other encodings of strings and other time zones' names are cast.
+/// Forms of the same values: narrower integers are widened, dictionaries of 32-bit codes stay, other encodings of strings and other time zones' names are cast.
 fn other_form(column: &ArrayRef, wanted: &ArrowType) -> Option<ArrayRef> {
     match (column.data_type(), wanted) {
         (ArrowType::Dictionary(_, values), ArrowType::Utf8)
@@ -148,7 +148,9 @@ fn other_form(column: &ArrayRef, wanted: &ArrowType) -> Option<ArrayRef> {
         }
         (ArrowType::Dictionary(..) | ArrowType::LargeUtf8 | ArrowType::Utf8View, ArrowType::Utf8)
         | (ArrowType::LargeBinary | ArrowType::BinaryView, ArrowType::Binary)
-        | (ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32, ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64)
+        | (ArrowType::Int8, ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64)
+        | (ArrowType::Int16, ArrowType::Int32 | ArrowType::Int64)
+        | (ArrowType::Int32, ArrowType::Int64)
         | (ArrowType::Timestamp(..), ArrowType::Timestamp(..)) => arrow::compute::cast(column, wanted).ok(),
         _ => None,
     }

@@ -81,10 +81,9 @@ pub fn beside_floor(name: &str, keys: usize, form: Channels, target: f64, effort
     let job = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
     let mut floor = Floor::new(keys, SHORT_WINDOW_S);
     let (mut for_engine, mut for_floor) = (Payments::new(keys, form, 7), Payments::new(keys, form, 7));
-    for (engine_batch, floor_batch) in for_engine.take_sparse(SHORT_WINDOW_S).iter().zip(&for_floor.take_sparse(SHORT_WINDOW_S)) {
-        job.push(std::slice::from_ref(engine_batch))?;
-        floor.push(floor_batch);
-    }
+    // Two windows: one that is open and one that is retained.
+    job.push(&for_engine.take_sparse(2 * SHORT_WINDOW_S))?;
+    for_floor.take_sparse(2 * SHORT_WINDOW_S).iter().for_each(|batch| floor.push(batch));
     // A second of event time and more, so that neither meets a key for the first time while it is measured.
     let warm_up = 2 * (keys.max(ROWS_PER_SECOND as usize)) / BATCH_ROWS;
     job.push(&for_engine.take(warm_up))?;

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Keys added before a sweep is worth it, at least.
 const SWEEP_MIN: usize = 65_536;
+/// In a kept route's partition: a delta has named the key since the last sweep. Partitions are far fewer.
+const USED: u32 = 1 << 31;
 /// No local id.
 const NO_ID: u32 = u32::MAX;
 
@@ -60,8 +62,8 @@ pub struct SenderKeys {
     index: HashTable<u32>,
     hasher: foldhash::fast::FixedState,
     entries: Vec<Option<Entry>>,
+    /// By local id; the partition may carry [`USED`].
     routes: Vec<Route>,
-    used: Vec<bool>,
     free: Vec<u32>,
     wires: Vec<WireIds>,
     added: usize,
@@ -79,7 +81,6 @@ impl SenderKeys {
             hasher: foldhash::fast::FixedState::with_seed(0x6b65_7973),
             entries: Vec::new(),
             routes: Vec::new(),
-            used: Vec::new(),
             free: Vec::new(),
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             added: 0,
@@ -98,16 +99,36 @@ impl SenderKeys {
         self.key_groups.partitions()
     }
 
-    /// Where entries of a local id go.
+    /// Where an entry of a local id goes; notes that a delta names the key.
     #[inline]
-    pub fn route(&self, id: u32) -> Route {
-        self.routes[id as usize]
+    pub fn route(&mut self, id: u32) -> Route {
+        let key = &mut self.routes[id as usize];
+        // Keys are used again and again: a look is cheaper than a write that dirties the cache.
+        if key.partition & USED == 0 {
+            key.partition |= USED;
+        }
+        Route { partition: key.partition & !USED, wire: key.wire }
     }
 
-    /// Notes that a delta names the key.
-    #[inline]
-    pub fn mark_used(&mut self, id: u32) {
-        self.used[id as usize] = true;
+    /// Turns codes of a dictionary without NULLs into local ids; values that are new are interned.
+    pub fn ids_of_codes(&mut self, dictionary: &ArrayRef, codes: &mut [u32]) {
+        let mut cache = self.code_cache(dictionary);
+        let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
+        for code in codes {
+            let id = &mut cache.ids[*code as usize];
+            if *id == NO_ID {
+                *id = self.intern_row(&encoder, *code as usize);
+            }
+            *code = *id;
+        }
+        self.codes = Some(cache);
+    }
+
+    fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
+        match self.codes.take() {
+            Some(cache) if Arc::ptr_eq(&cache.dictionary, dictionary) => cache,
+            _ => CodeCache { dictionary: Arc::clone(dictionary), ids: vec![NO_ID; dictionary.len()], null: NO_ID },
+        }
     }
 
     /// Writes the local id of each row's key to `ids` (any id for rows that are not `active`).
@@ -149,10 +170,7 @@ impl SenderKeys {
         active: Option<&BooleanBuffer>,
         ids: &mut Vec<u32>,
     ) {
-        let mut cache = match self.codes.take() {
-            Some(cache) if Arc::ptr_eq(&cache.dictionary, column.values()) => cache,
-            _ => CodeCache { dictionary: Arc::clone(column.values()), ids: vec![NO_ID; column.values().len()], null: NO_ID },
-        };
+        let mut cache = self.code_cache(column.values());
         let codes = column.keys().values();
         if column.null_count() == 0 && column.values().null_count() == 0 {
             let known = &cache.ids;
@@ -278,11 +296,10 @@ impl SenderKeys {
         if id as usize == self.entries.len() {
             self.entries.push(None);
             self.routes.push(Route { partition: 0, wire: 0 });
-            self.used.push(false);
         }
         self.entries[id as usize] = Some(Entry { raw: raw.into(), canonical: is_canonical, hash });
-        self.routes[id as usize] = self.announce(canonical);
-        self.used[id as usize] = true;
+        let Route { partition, wire } = self.announce(canonical);
+        self.routes[id as usize] = Route { partition: partition | USED, wire };
         let entries = &self.entries;
         self.index.insert_unique(hash, id, |&id| entries[id as usize].as_ref().map_or(0, |entry| entry.hash));
         self.added += 1;
@@ -317,9 +334,10 @@ impl SenderKeys {
         self.added = 0;
         self.codes = None;
         for id in 0..self.entries.len() as u32 {
-            if !std::mem::take(&mut self.used[id as usize]) {
+            if self.routes[id as usize].partition & USED == 0 {
                 self.retire(id);
             }
+            self.routes[id as usize].partition &= !USED;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Folding: rows of one split become partial aggregates by (store, key, slice), and those a delta.
 //!
 //! A store's rows go one of two ways, decided batch by batch. If keys repeat, each row is added to a *table* of fixed-width cells by
-//! local key id, and a flush reads the table out. If they barely repeat, a table would only be a detour: rows become entries of the
+//! local key id – or, where the key is a dictionary, by code, so that no row looks its key up – and a flush reads the table out. If they barely repeat, a table would only be a detour: rows become entries of the
 //! delta as they are. Either way the replica merges the same totals, so the choice never shows.
 //!
 //! In a table, counts of a cell share words: three fields of 21 bits, since a flush comes before 2^21 rows. Integer sums take one word
@@ -14,8 +14,9 @@ mod table;
 
 use crate::delta::{DeltaPart, Placement, StoreDelta};
 use crate::dictionary::SenderKeys;
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int32Type;
 pub use inputs::ExprCache;
 use inputs::Inputs;
 use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
@@ -24,7 +25,7 @@ use raympp_operators::window::{representable, slice_of, slice_start};
 use raympp_types::{KeyGroups, PartitionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use table::Table;
+use table::{Numbering, Table};
 
 /// Rows between two flushes stay below this: counts in a table have 21 bits.
 pub const FLUSH_ROWS_MAX: u64 = (1 << 21) - 1;
@@ -180,9 +181,11 @@ impl StoreFold {
         if inputs.nothing_active() {
             return self.failures(failures);
         }
-        keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
         match self.store.kind {
-            StoreKind::Sessions { gap_us } => self.fold_sessions(batch, &inputs, keys, gap_us),
+            StoreKind::Sessions { gap_us } => {
+                keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
+                self.fold_sessions(batch, &inputs, keys, gap_us);
+            }
             StoreKind::Running => self.fold_slices(batch, &inputs, keys, expected_rows, |_| 0, |_| i64::MIN),
             StoreKind::Sliced => {
                 let (width, offset) = (self.store.tiers[0].width_us, self.store.tiers[0].offset_us);
@@ -208,11 +211,18 @@ impl StoreFold {
     ) {
         let (first, last) = inputs.slice_range(batch, &slice);
         let slots = self.table.slots_with(first, last);
-        let cells = slots.map(|slots| slots * keys.ids().next_power_of_two());
-        if cells.is_some_and(|cells| cells <= SMALL_TABLE.max(expected_rows)) {
-            self.reserve(keys, first, last);
-            let starts_us: Vec<i64> = (first + 1..=last).map(start).collect();
-            self.table.place(&self.ids, inputs.active.as_ref(), first, &starts_us, batch.event_times_us);
+        let worth_it = |numbers: usize| slots.is_some_and(|slots| slots * numbers.next_power_of_two() <= SMALL_TABLE.max(expected_rows));
+        let starts_us = || (first + 1..=last).map(start).collect::<Vec<i64>>();
+        if let Some((dictionary, codes)) = codes_of(&inputs.keys).filter(|(dictionary, _)| worth_it(dictionary.len())) {
+            self.reserve(keys, &Numbering::Codes(Arc::clone(dictionary)), first, last);
+            self.table.place(codes, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
+            self.table.add(&self.store.accumulators, inputs, batch);
+            return;
+        }
+        keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
+        if worth_it(keys.ids()) {
+            self.reserve(keys, &Numbering::Ids(keys.ids()), first, last);
+            self.table.place(&self.ids, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
             self.table.add(&self.store.accumulators, inputs, batch);
         } else {
             for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
@@ -222,18 +232,17 @@ impl StoreFold {
     }
 
     /// Makes room in the table, if need be by taking out what it holds.
-    fn reserve(&mut self, keys: &mut SenderKeys, first: i64, last: i64) {
-        if !self.table.reserve(keys.ids(), first, last) {
+    fn reserve(&mut self, keys: &mut SenderKeys, numbering: &Numbering, first: i64, last: i64) {
+        if !self.table.reserve(numbering, first, last) {
             let flushed = self.table.take(self.position, keys);
             self.direct.extend(flushed);
-            assert!(self.table.reserve(keys.ids(), first, last), "an empty table takes any range it was asked about");
+            assert!(self.table.reserve(numbering, first, last), "an empty table takes any range it was asked about");
         }
     }
 
     /// Rows of one slice as entries of their own.
     fn add_direct(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, slice: i64, rows: &[u32]) {
-        for (partition, rows) in rows_by_partition(rows, &self.ids, keys) {
-            let ids = rows.iter().map(|&row| keys.route(self.ids[row as usize]).wire).collect();
+        for (partition, rows, ids) in rows_by_partition(rows, &self.ids, keys) {
             let columns = inputs.columns_of_rows(&self.store.accumulators, &rows, batch);
             let entries = StoreDelta { store: self.position, placement: Placement::Slice(slice), ids, rows: vec![1; rows.len()], columns };
             self.direct.push((partition, entries));
@@ -243,7 +252,7 @@ impl StoreFold {
     /// Runs of rows of one key without a gap become pieces of sessions.
     fn fold_sessions(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, gap_us: i64) {
         let mut rows = inputs.active_rows(batch.rows);
-        for (partition, rows) in {
+        for (partition, rows, _) in {
             rows.sort_by_key(|&row| (self.ids[row as usize], batch.event_times_us[row as usize], row));
             rows_by_partition(&rows, &self.ids, keys)
         } {
@@ -268,6 +277,14 @@ impl StoreFold {
         entries.extend(self.table.take(self.position, keys));
         entries
     }
+}
+
+/// If the key is one dictionary column without NULLs: the dictionary and each row's code, all of them below its length.
+fn codes_of(keys: &[ArrayRef]) -> Option<(&ArrayRef, &[u32])> {
+    let [column] = keys else { return None };
+    let column = column.as_dictionary_opt::<Int32Type>()?;
+    let whole = column.null_count() == 0 && column.values().null_count() == 0;
+    whole.then(|| (column.values(), &column.keys().values().inner().typed_data::<u32>()[..column.len()]))
 }
 
 /// Pieces of sessions, from rows sorted by key and time.
@@ -308,14 +325,16 @@ fn rows_by_slice(batch: &Batch<'_>, inputs: &Inputs, (first, last): (i64, i64), 
     by_slice.into_iter().collect()
 }
 
-/// Splits rows by the partition that owns their key, keeping their order, and marks the keys used.
-fn rows_by_partition(rows: &[u32], ids: &[u32], keys: &mut SenderKeys) -> Vec<(PartitionId, Vec<u32>)> {
-    let mut by_partition: Vec<Vec<u32>> = vec![Vec::new(); keys.partitions() as usize];
+/// Splits rows by the partition that owns their key, keeping their order; with the wire id of each. Marks the keys used.
+fn rows_by_partition(rows: &[u32], ids: &[u32], keys: &mut SenderKeys) -> Vec<(PartitionId, Vec<u32>, Vec<u32>)> {
+    let share = || Vec::with_capacity(rows.len() / keys.partitions() as usize);
+    let mut shares: Vec<_> = (0..keys.partitions()).map(|partition| (PartitionId(partition), share(), share())).collect();
     for &row in rows {
-        let id = ids[row as usize];
-        keys.mark_used(id);
-        by_partition[keys.route(id).partition as usize].push(row);
+        let route = keys.route(ids[row as usize]);
+        let (_, rows, wires) = &mut shares[route.partition as usize];
+        rows.push(row);
+        wires.push(route.wire);
     }
-    let numbered = by_partition.into_iter().enumerate().map(|(partition, rows)| (PartitionId(partition as u32), rows));
-    numbered.filter(|(_, rows)| !rows.is_empty()).collect()
+    shares.retain(|(_, rows, _)| !rows.is_empty());
+    shares
 }

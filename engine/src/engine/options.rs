@@ -65,7 +65,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a row may wait for its delta while more rows come, in microseconds. Default: 2,000.
+    /// How long a row may wait for its delta while more rows come, in microseconds. Default: 5,000.
     pub fn flush_delay_us(mut self, micros: u64) -> Self {
         self.flush_delay_us = Some(micros);
         self
@@ -119,7 +119,7 @@ impl EngineBuilder {
         if flush_rows == 0 || flush_rows > FLUSH_ROWS_MAX {
             return refuse("flush_rows must be 1 to 2,097,151");
         }
-        let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(2_000), step_rows: 8_192 };
+        let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(5_000), step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
         let (pin_threads, clock) = (self.pin_threads, self.clock);
         Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads, barrier_interval_us, clock })

@@ -159,6 +159,12 @@ impl Aggregate {
         if totals.rest.is_some() {
             return Finished::doubles(totals.sums(counts));
         }
+        if let SumColumn::Narrow(sums) = totals.sums
+            && !counts.contains(&0)
+        {
+            let array = Decimal128Array::from_iter_values(sums.iter().map(|&sum| sum.into()));
+            return Finished::exact(Arc::new(array.with_data_type(arrow_type(self.data_type()))));
+        }
         let sums = counts.iter().enumerate().map(|(i, &count)| (count > 0).then(|| totals.sums.get_i128(i)));
         self.decimals(sums)
     }

@@ -143,7 +143,7 @@ where
             left,
             right,
             result,
-            |a, b| (a / b, !(a / b).finite() || a / b == zero || b == zero),
+            |a, b| (a / b, !(a / b).finite() || (a / b == zero && a != zero) || b == zero),
             |a, b| match (b == zero && !a.nan(), a / b == zero && a != zero && !b.infinite()) {
                 (true, _) => Some(EvaluationError::DivisionByZero),
                 (_, true) => Some(EvaluationError::Underflow(result)),

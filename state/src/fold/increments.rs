@@ -7,8 +7,8 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use raympp_operators::accumulator::Accumulator;
 use raympp_operators::accumulator::wide::{max_bits_bool, max_bits_f64, max_bits_i64, min_bits};
+use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, CellKind, SumColumn};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ enum What<'a> {
     /// `1 << shift` for each row that counts is added.
     Count { rows: Chosen<'a>, shift: usize },
     /// The word is the row's value, or 0 for rows that are not chosen.
-    Value { values: Cow<'a, [i64]>, not_null: Option<BooleanBuffer>, rows: Chosen<'a> },
+    Value { values: Cow<'a, [u64]>, not_null: Option<BooleanBuffer>, rows: Chosen<'a> },
 }
 
 /// Which rows.
@@ -55,7 +55,7 @@ impl<'a> Increment<'a> {
     }
 
     /// Of a sum of these values.
-    pub(super) fn sum(values: Cow<'a, [i64]>, inputs: &'a Inputs, i: usize, word: usize) -> Increment<'a> {
+    pub(super) fn sum(values: Cow<'a, [u64]>, inputs: &'a Inputs, i: usize, word: usize) -> Increment<'a> {
         let nulls = inputs.of(i)[0].logical_nulls().filter(|nulls| nulls.null_count() > 0);
         let not_null = nulls.map(|nulls| nulls.inner().clone());
         Increment { word, what: What::Value { values, not_null, rows: Chosen::of(inputs.truth(i)) } }
@@ -66,13 +66,21 @@ impl<'a> Increment<'a> {
         Increment::sum(Cow::Owned(extreme_bits(accumulator, &inputs.of(i)[0])), inputs, i, word)
     }
 
+    /// If the word of each row is just the row's value: the word and the values.
+    pub(super) fn as_values(&self) -> Option<(usize, &[u64])> {
+        match &self.what {
+            What::Value { values, not_null: None, rows: Chosen::All } => Some((self.word, values)),
+            _ => None,
+        }
+    }
+
     /// Puts the share of some rows of the batch into the rows' words.
     pub(super) fn fill(&self, rows: Range<usize>, words: &mut [Vec<u64>]) {
         let to = &mut words[self.word][..];
         match &self.what {
             What::Count { rows: chosen, shift } => chosen.each(rows, to, |to, truth| *to += truth << shift),
             What::Value { values, not_null, rows: chosen } => {
-                to.iter_mut().zip(&values[rows.clone()]).for_each(|(to, &value)| *to = value as u64);
+                to.copy_from_slice(&values[rows.clone()]);
                 if let Some(bits) = not_null {
                     each_bit(bits, rows.clone(), to, |to, truth| *to &= truth.wrapping_neg());
                 }
@@ -119,6 +127,36 @@ fn each_bit(bits: &BooleanBuffer, rows: Range<usize>, to: &mut [u64], f: impl Fn
     }
 }
 
+/// Each of these rows as a group of its own; `None` for accumulators that the general code has to fold.
+pub(super) fn column_of_rows(
+    accumulator: &Accumulator,
+    inputs: &Inputs,
+    i: usize,
+    rows: &[u32],
+    batch_rows: usize,
+) -> Option<AccumulatorColumn> {
+    let increment = match accumulator.cell_kind() {
+        CellKind::Count => Increment::count(accumulator, inputs, i, 0)?,
+        CellKind::Extreme => Increment::extreme(accumulator, inputs, i, 0),
+        _ if matches!(accumulator, Accumulator::Sum { .. }) => Increment::sum(whole_numbers(&inputs.of(i)[0])?, inputs, i, 0),
+        _ => return None,
+    };
+    let mut made = [Vec::new()];
+    let words = match increment.as_values() {
+        Some((_, values)) => values,
+        None => {
+            made[0].resize(batch_rows, 0);
+            increment.fill(0..batch_rows, &mut made);
+            &made[0]
+        }
+    };
+    Some(match accumulator.cell_kind() {
+        CellKind::Count => AccumulatorColumn::Count(rows.iter().map(|&row| words[row as usize]).collect()),
+        CellKind::Extreme => AccumulatorColumn::Extreme(rows.iter().map(|&row| words[row as usize]).collect()),
+        _ => AccumulatorColumn::Sum(SumColumn::Narrow(rows.iter().map(|&row| words[row as usize] as i64).collect())),
+    })
+}
+
 /// 64 bits at a time, the last ones filled up with 0.
 pub(super) fn words_of(bits: &BooleanBuffer) -> impl Iterator<Item = u64> + '_ {
     let chunks = bits.bit_chunks();
@@ -130,31 +168,31 @@ fn filtered(bits: BooleanBuffer, inputs: &Inputs, i: usize) -> BooleanBuffer {
     inputs.truth(i).map_or_else(|| bits.clone(), |truth| &bits & &truth.bits())
 }
 
-/// An array of integers or decimals as 64-bit integers; `None` if one does not fit.
-pub(super) fn whole_numbers(array: &ArrayRef) -> Option<Cow<'_, [i64]>> {
+/// The words of an array of integers or decimals, as signed 64-bit numbers; `None` if one does not fit.
+pub(super) fn whole_numbers(array: &ArrayRef) -> Option<Cow<'_, [u64]>> {
     if !is_whole_number(array) {
         return None;
     }
     Some(match array.data_type() {
-        ArrowType::Int64 => Cow::Borrowed(&array.as_primitive::<Int64Type>().values()[..]),
-        ArrowType::Int32 => Cow::Owned(array.as_primitive::<Int32Type>().values().iter().map(|&value| value.into()).collect()),
-        ArrowType::Int16 => Cow::Owned(array.as_primitive::<Int16Type>().values().iter().map(|&value| value.into()).collect()),
+        ArrowType::Int64 => Cow::Borrowed(array.as_primitive::<Int64Type>().values().inner().typed_data()),
+        ArrowType::Int32 => Cow::Owned(array.as_primitive::<Int32Type>().values().iter().map(|&value| i64::from(value) as u64).collect()),
+        ArrowType::Int16 => Cow::Owned(array.as_primitive::<Int16Type>().values().iter().map(|&value| i64::from(value) as u64).collect()),
         ArrowType::Decimal128(..) => {
             let values = array.as_primitive::<Decimal128Type>().values();
             let fit = values.iter().fold(true, |fit, &value| fit & (i128::from(value as i64) == value));
             if !fit {
                 return None;
             }
-            Cow::Owned(values.iter().map(|&value| value as i64).collect())
+            Cow::Owned(values.iter().map(|&value| value as u64).collect())
         }
         _ => return None,
     })
 }
 
 /// The bits that a maximum is taken of, for each row.
-fn extreme_bits(accumulator: &Accumulator, input: &ArrayRef) -> Vec<i64> {
+fn extreme_bits(accumulator: &Accumulator, input: &ArrayRef) -> Vec<u64> {
     let negate = matches!(accumulator, Accumulator::Min { .. });
-    let bits = |bits: u64| (if negate { min_bits(bits) } else { bits }) as i64;
+    let bits = |bits: u64| if negate { min_bits(bits) } else { bits };
     match input.data_type() {
         ArrowType::Boolean => input.as_boolean().values().iter().map(|v| bits(max_bits_bool(v))).collect(),
         ArrowType::Int16 => input.as_primitive::<Int16Type>().values().iter().map(|&v| bits(max_bits_i64(v.into()))).collect(),

@@ -4,6 +4,7 @@
 //! whose value is needed, and a row that fails anywhere leaves the whole store (the bad-row rule).
 
 use super::Batch;
+use super::increments::column_of_rows;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType as ArrowType, Int32Type};
@@ -249,6 +250,9 @@ impl Inputs {
         let column = |(i, accumulator): (usize, &Accumulator)| {
             if untouched(accumulator, self.of(i)) {
                 return None;
+            }
+            if let Some(column) = column_of_rows(accumulator, self, i, rows, batch.rows) {
+                return Some(column);
             }
             let mut column = AccumulatorColumn::identity(accumulator, rows.len());
             fold(accumulator, self.of(i), self.filter(i), rows, &groups, &batch.stamps, &mut column);

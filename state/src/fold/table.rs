@@ -5,10 +5,12 @@ use super::increments::{Increment, whole_numbers, words_of};
 use super::inputs::{Inputs, untouched};
 use crate::delta::{Placement, StoreDelta};
 use crate::dictionary::SenderKeys;
+use arrow::array::{Array, ArrayRef};
 use arrow::buffer::BooleanBuffer;
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, CellKind, SumColumn, fold};
 use raympp_types::PartitionId;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub(super) const FIELD_BITS: u32 = 21;
 pub(super) const FIELDS_PER_WORD: usize = 3;
@@ -31,11 +33,39 @@ enum Place {
     Column(usize),
 }
 
+/// What the cells of a slot are numbered by.
+#[derive(Clone)]
+pub(super) enum Numbering {
+    /// Local ids below this.
+    Ids(usize),
+    /// Codes of this dictionary without NULLs: rows need no look-up, occupied cells do when they are taken out.
+    Codes(ArrayRef),
+}
+
+impl Numbering {
+    /// Numbers are below this.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Numbering::Ids(ids) => *ids,
+            Numbering::Codes(dictionary) => dictionary.len(),
+        }
+    }
+
+    fn is_same(&self, other: &Numbering) -> bool {
+        match (self, other) {
+            (Numbering::Ids(_), Numbering::Ids(_)) => true,
+            (Numbering::Codes(a), Numbering::Codes(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
 pub(super) struct Table {
+    numbering: Numbering,
     places: Vec<Place>,
     accumulators: Vec<Accumulator>,
     words: usize,
-    /// Local ids per slot.
+    /// Cells of a slot.
     capacity: usize,
     /// Slice of slot 0; slots are consecutive slices.
     first_slice: i64,
@@ -72,6 +102,7 @@ impl Table {
             })
             .collect();
         Table {
+            numbering: Numbering::Ids(0),
             accumulators: accumulators.to_vec(),
             words: word,
             capacity: 0,
@@ -98,16 +129,17 @@ impl Table {
         if self.occupied { (first.min(self.first_slice), last.max(self.first_slice + self.slots as i64 - 1)) } else { (first, last) }
     }
 
-    /// Makes room for ids below `ids` and slices `first..=last`; false if what the table holds has to be taken out first.
-    pub(super) fn reserve(&mut self, ids: usize, first: i64, last: i64) -> bool {
-        let fits = ids <= self.capacity && first >= self.first_slice && last < self.first_slice + self.slots as i64;
-        if fits && self.slots > 0 {
+    /// Makes room for slices `first..=last` of cells so numbered; false if what the table holds has to be taken out first.
+    pub(super) fn reserve(&mut self, numbering: &Numbering, first: i64, last: i64) -> bool {
+        let same = self.numbering.is_same(numbering) && numbering.len() <= self.capacity;
+        if same && self.slots > 0 && first >= self.first_slice && last < self.first_slice + self.slots as i64 {
             return true;
         }
         if self.occupied {
             return false;
         }
-        self.capacity = self.capacity.max(ids.next_power_of_two());
+        self.numbering = numbering.clone();
+        self.capacity = self.capacity.max(numbering.len().next_power_of_two());
         self.first_slice = first;
         self.slots = (last - first + 1) as usize;
         self.cells.clear();
@@ -116,13 +148,13 @@ impl Table {
         true
     }
 
-    /// Finds the cell of each row. `starts_us` are the starts of the slices after the first one that rows fall into, ascending.
-    pub(super) fn place(&mut self, ids: &[u32], active: Option<&BooleanBuffer>, first: i64, starts_us: &[i64], event_times_us: &[i64]) {
+    /// Finds the cell of each row from its number. `starts_us` are the starts of the slices after the first one that rows fall into, ascending.
+    pub(super) fn place(&mut self, numbers: &[u32], active: Option<&BooleanBuffer>, first: i64, starts_us: &[i64], event_times_us: &[i64]) {
         self.occupied = true;
         let capacity = self.capacity as u32;
         let base = 1 + (first - self.first_slice) as u32 * capacity;
         self.index.clear();
-        self.index.extend(ids.iter().map(|&id| base + id));
+        self.index.extend(numbers.iter().map(|&number| base + number));
         for &start_us in starts_us {
             for (cell, &time_us) in self.index.iter_mut().zip(event_times_us) {
                 *cell += if time_us >= start_us { capacity } else { 0 };
@@ -160,25 +192,36 @@ impl Table {
                 }
             }
         }
+        self.add_blocks(&increments, plain);
+    }
+
+    fn add_blocks(&mut self, increments: &[Increment<'_>], plain: bool) {
         let mut words = std::mem::take(&mut self.increments);
         let index = std::mem::take(&mut self.index);
+        let mut values = vec![None; words.len()];
+        increments.iter().filter_map(Increment::as_values).for_each(|(word, of_rows)| values[word] = Some(of_rows));
+        let made: Vec<&Increment<'_>> = increments.iter().filter(|increment| increment.as_values().is_none()).collect();
         for (block, index) in index.chunks(BLOCK_ROWS).enumerate() {
             let rows = block * BLOCK_ROWS..block * BLOCK_ROWS + index.len();
-            for (word, values) in words.iter_mut().enumerate() {
-                values.clear();
-                values.resize(index.len(), u64::from(word == 0));
+            for (word, increment) in words.iter_mut().enumerate().filter(|(word, _)| values[*word].is_none()) {
+                increment.clear();
+                increment.resize(index.len(), u64::from(word == 0));
             }
-            increments.iter().for_each(|increment| increment.fill(rows.clone(), &mut words));
-            if plain { self.add_words(index, &words) } else { self.combine_words(index, &words) }
+            made.iter().for_each(|increment| increment.fill(rows.clone(), &mut words));
+            let mut sources: Vec<&[u64]> = Vec::with_capacity(words.len());
+            for (values, made) in values.iter().zip(&words) {
+                sources.push(values.map_or(made, |values: &[u64]| &values[rows.clone()]));
+            }
+            if plain { self.add_words(index, &sources) } else { self.combine_words(index, &sources) }
         }
         (self.increments, self.index) = (words, index);
     }
 
     /// Values of a sum for each row; `None` if the table's word might not hold them.
-    fn sum_values<'a>(&mut self, accumulator: usize, inputs: &'a Inputs, rows: usize) -> Option<Cow<'a, [i64]>> {
+    fn sum_values<'a>(&mut self, accumulator: usize, inputs: &'a Inputs, rows: usize) -> Option<Cow<'a, [u64]>> {
         let values = whole_numbers(&inputs.of(accumulator)[0])?;
         // No magnitude exceeds the bits of all values, those of negative ones inverted, by more than one.
-        let bits = values.iter().fold(0, |bits, &value| bits | (value ^ (value >> 63)) as u64);
+        let bits = values.iter().fold(0, |bits, &value| bits | (value ^ ((value as i64 >> 63) as u64)));
         let total = self.magnitude[accumulator] + (u128::from(bits) + 1) * rows as u128;
         if total > i64::MAX as u128 {
             return None;
@@ -207,25 +250,25 @@ impl Table {
     }
 
     /// All words are added to.
-    fn add_words(&mut self, index: &[u32], words: &[Vec<u64>]) {
+    fn add_words(&mut self, index: &[u32], words: &[&[u64]]) {
         match words {
-            [a] => add_rows(&mut self.cells, index, [a]),
-            [a, b] => add_rows(&mut self.cells, index, [a, b]),
-            [a, b, c] => add_rows(&mut self.cells, index, [a, b, c]),
-            [a, b, c, d] => add_rows(&mut self.cells, index, [a, b, c, d]),
+            &[a] => add_rows(&mut self.cells, index, [a]),
+            &[a, b] => add_rows(&mut self.cells, index, [a, b]),
+            &[a, b, c] => add_rows(&mut self.cells, index, [a, b, c]),
+            &[a, b, c, d] => add_rows(&mut self.cells, index, [a, b, c, d]),
             _ => self.combine_words(index, words),
         }
     }
 
     /// Word by word: some are added to, some take the maximum.
-    fn combine_words(&mut self, index: &[u32], words: &[Vec<u64>]) {
+    fn combine_words(&mut self, index: &[u32], words: &[&[u64]]) {
         for (word, increment) in words.iter().enumerate() {
             let extreme = self.places.contains(&Place::Extreme(word));
-            let cells = index.iter().map(|&cell| cell as usize * self.words + word).zip(increment);
+            let cells = index.iter().map(|&cell| cell as usize * self.words + word).zip(*increment);
             if extreme {
-                cells.for_each(|(at, &value)| self.cells[at] = self.cells[at].max(value));
+                cells.for_each(|(at, &value): (usize, &u64)| self.cells[at] = self.cells[at].max(value));
             } else {
-                cells.for_each(|(at, &value)| self.cells[at] = self.cells[at].wrapping_add(value));
+                cells.for_each(|(at, &value): (usize, &u64)| self.cells[at] = self.cells[at].wrapping_add(value));
             }
         }
     }
@@ -254,15 +297,21 @@ impl Table {
     fn occupied_cells(&self, slot: usize, keys: &mut SenderKeys) -> Vec<(Vec<u32>, Vec<u32>)> {
         let mut found = vec![(Vec::new(), Vec::new()); keys.partitions() as usize];
         let base = 1 + slot * self.capacity;
-        for id in 0..keys.ids().min(self.capacity) {
-            let cell = base + id;
-            if self.cells[cell * self.words] & FIELD_MASK != 0 {
-                keys.mark_used(id as u32);
-                let route = keys.route(id as u32);
-                let (ids, cells) = &mut found[route.partition as usize];
-                ids.push(route.wire);
-                cells.push(cell as u32);
-            }
+        let numbers = match &self.numbering {
+            Numbering::Ids(_) => keys.ids(),
+            Numbering::Codes(dictionary) => dictionary.len(),
+        };
+        let occupied = |number: &u32| self.cells[(base + *number as usize) * self.words] & FIELD_MASK != 0;
+        let numbers: Vec<u32> = (0..numbers.min(self.capacity) as u32).filter(occupied).collect();
+        let mut ids = numbers.clone();
+        if let Numbering::Codes(dictionary) = &self.numbering {
+            keys.ids_of_codes(dictionary, &mut ids);
+        }
+        for (id, number) in ids.into_iter().zip(numbers) {
+            let route = keys.route(id);
+            let (ids, cells) = &mut found[route.partition as usize];
+            ids.push(route.wire);
+            cells.push(base as u32 + number);
         }
         found
     }
@@ -304,7 +353,7 @@ impl Table {
 
 /// Adds one vector per word to the cells of rows.
 #[inline]
-fn add_rows<const WORDS: usize>(cells: &mut [u64], index: &[u32], increments: [&Vec<u64>; WORDS]) {
+fn add_rows<const WORDS: usize>(cells: &mut [u64], index: &[u32], increments: [&[u64]; WORDS]) {
     let (cells, _) = cells.as_chunks_mut::<WORDS>();
     let increments = increments.map(|increment| &increment[..index.len()]);
     for (row, &cell) in index.iter().enumerate() {

@@ -3,6 +3,8 @@
 
 #[path = "running/backfill.rs"]
 mod backfill;
+#[path = "running/cores.rs"]
+mod cores;
 #[path = "running/idle.rs"]
 mod idle;
 #[path = "running/support.rs"]

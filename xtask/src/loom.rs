@@ -1,7 +1,8 @@
 //! Runs the loom models: files `loom*.rs` in the `tests` directory of a crate.
 //!
-//! A model includes the file it checks by `#[path]`, and only the model is compiled with `--cfg loom`. So no dependency is compiled a
-//! second time, and none of them changes its behaviour because of a flag that was not meant for it.
+//! A model includes the files it checks by `#[path]` and uses nothing but `std` and `loom`. It alone is compiled with `--cfg loom`, by rustc, against
+//! the loom that the workspace's tests were compiled with. So no dependency is compiled a second time, and none changes its behaviour
+//! because of a flag that was not meant for it.
 
 use crate::report::{Outcome, Report};
 use crate::shell::Program;
@@ -16,8 +17,9 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> Outcome<()> {
     if models.is_empty() {
         return Err("there is no loom model".to_owned());
     }
+    let library = library(workspace)?;
     for (folder, test) in models {
-        let program = build(workspace, &folder, &test)?;
+        let program = build(workspace, &library, &folder, &test)?;
         let run = Program::new(program).variable("LOOM_MAX_PREEMPTIONS", "3").directory(&workspace.root.join(&folder));
         run.run_observed(|line| report.count_line(line))?;
     }
@@ -32,17 +34,33 @@ fn model(file: &Path) -> Option<(String, String)> {
     Some(((*folder).to_owned(), test.to_owned()))
 }
 
+/// Path of the compiled loom.
+fn library(workspace: &Workspace) -> Outcome<PathBuf> {
+    let arguments = ["test", "--release", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"];
+    let messages = workspace.cargo(&arguments).output()?;
+    messages.lines().find_map(loom_in).ok_or_else(|| "no crate of the workspace has a loom for its tests".to_owned())
+}
+
+/// The library that a message of cargo is about, if that is loom's.
+fn loom_in(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    if message["reason"] != "compiler-artifact" || message["target"]["name"] != "loom" {
+        return None;
+    }
+    let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
+    files.map(PathBuf::from).find(|file| file.extension().is_some_and(|extension| extension == "rlib"))
+}
+
 /// Compiles a model and returns the path of its program.
-fn build(workspace: &Workspace, folder: &str, test: &str) -> Outcome<PathBuf> {
-    let package = format!("raympp-{folder}");
-    let arguments = ["rustc", "--release", "--package", &package, "--test", test, "--message-format", "json-render-diagnostics"];
-    let messages = workspace.cargo(&arguments).arguments(&["--", "--cfg", "loom"]).output()?;
-    let executable = |line: &str| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == test;
-        if is_it { message["executable"].as_str().map(PathBuf::from) } else { None }
-    };
-    messages.lines().find_map(executable).ok_or_else(|| format!("cargo built no program for {folder}/tests/{test}.rs"))
+fn build(workspace: &Workspace, library: &Path, folder: &str, test: &str) -> Outcome<PathBuf> {
+    let program = workspace.target.join("release").join(format!("{folder}-{test}"));
+    let source = workspace.root.join(folder).join("tests").join(format!("{test}.rs"));
+    let dependencies = library.parent().ok_or("a library lies in a directory")?;
+    let compiler =
+        Program::new("rustc").arguments(&["--test", "--edition", "2024", "-O", "--cfg", "loom", "-o"]).arguments(&[&program, &source]);
+    let external = format!("loom={}", library.display());
+    compiler.arguments(&["--extern", &external, "-L", &format!("dependency={}", dependencies.display())]).run()?;
+    Ok(program)
 }
 
 #[cfg(test)]
@@ -56,5 +74,17 @@ mod tests {
         assert_eq!(found("state/tests/behaviour.rs"), None);
         assert_eq!(found("state/src/loom.rs"), None);
         assert_eq!(found("state/tests/deep/loom.rs"), None);
+    }
+
+    #[test]
+    fn the_library_is_told_by_cargo() {
+        let message = |name: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"filenames":["/t/lib{name}-1.rmeta","/t/lib{name}-1.rlib"]}}"#
+            )
+        };
+        assert_eq!(loom_in(&message("loom")), Some(PathBuf::from("/t/libloom-1.rlib")));
+        assert_eq!(loom_in(&message("serde")), None);
+        assert_eq!(loom_in("Finished"), None);
     }
 }

@@ -15,6 +15,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Closing steps of one actor in one round, if it is not behind.
+const ROUND_CLOSINGS: u64 = 4;
+/// An actor that is behind by so many rows closes at double speed, by twice as many at triple speed, and so on.
+const CLOSING_LAG_ROWS: u64 = 1 << 17;
+
 /// What a replica held when its engine was shut down, in canonical form: equal for replicas of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaExport {
@@ -43,6 +48,8 @@ pub(crate) struct Actor {
     changelogs: Vec<Changelog>,
     /// Sizes are looked at after so many deltas.
     deltas_to_sizes: u32,
+    /// Rows of deltas applied since everything was closed that the frontier allows.
+    rows_behind: u64,
 }
 
 impl Actor {
@@ -62,6 +69,7 @@ impl Actor {
             told_complete: 0,
             changelogs: Vec::new(),
             deltas_to_sizes: 0,
+            rows_behind: 0,
         }
     }
 
@@ -81,6 +89,7 @@ impl Actor {
             Applied::Yes => {}
             outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
         }
+        self.rows_behind += delta.stamp.to.0 - delta.stamp.from.0;
         self.replica.view().publish_as_of(now_us);
         if !self.primary {
             self.replica.take_late_rows();
@@ -144,6 +153,12 @@ impl Actor {
         to.bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
+    /// How many steps of [`Actor::step`] it wants in this round. More the further it is behind: closing a big window takes turns with
+    /// rows, but rows can't run away from closing for ever.
+    pub(crate) fn steps_wanted(&self) -> u64 {
+        ROUND_CLOSINGS * (1 + self.rows_behind / CLOSING_LAG_ROWS)
+    }
+
     /// Hands over what is owed and closes a little more. True if there was something to do that went forward.
     pub(crate) fn step(&mut self, now_us: u64) -> bool {
         let handed = self.hand_over();
@@ -164,6 +179,9 @@ impl Actor {
             }
         };
         let closed = self.replica.close_step(wanted, &mut results);
+        if !closed {
+            self.rows_behind = 0;
+        }
         for result in results {
             self.deliver(&consumers, result);
         }

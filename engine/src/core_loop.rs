@@ -22,8 +22,6 @@ use std::time::Duration;
 const INBOX_DELTAS: usize = 64;
 /// Deltas taken from the inbox in one round.
 const ROUND_DELTAS: usize = 8;
-/// Closing steps of one actor in one round.
-const ROUND_CLOSINGS: usize = 4;
 /// A core with nothing to do looks around at least this often.
 const PARK_MAX: Duration = Duration::from_millis(50);
 
@@ -258,7 +256,7 @@ impl Core {
         let mut busy = false;
         for actor in &mut self.actors {
             let was_complete = actor.stream.is_complete();
-            for _ in 0..ROUND_CLOSINGS {
+            for _ in 0..actor.steps_wanted() {
                 if !actor.step(now) {
                     break;
                 }

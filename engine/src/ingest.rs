@@ -250,6 +250,8 @@ impl IngestTask {
     fn take(&mut self, mut rows: SourceRows, now_us: u64) -> Result<(), Error> {
         let room =
             self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
+        // A writer's batch may be of any size; a step is not, or closing would not get its turn.
+        let room = room.min(self.flush.step_rows as u64);
         if rows.to.0 - rows.from.0 > room.max(1) {
             let (head, rest) = split_rows(rows, room.max(1));
             self.rest = Some(rest);

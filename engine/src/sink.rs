@@ -63,6 +63,9 @@ pub trait Sink: Send {
     /// Makes all rows appended so far visible, durably where the medium allows.
     fn publish(&mut self) -> Result<(), SinkError>;
 
+    /// How long rows may wait for their publication, in microseconds, unless the sink's option `roll` says otherwise.
+    fn roll_us(&self) -> u64;
+
     /// Publishes, and makes sure that even without a single row there is something that says so.
     fn finish(&mut self) -> Result<(), SinkError>;
 }

@@ -13,9 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Time between two publications of a sink that names none.
-const ROLL_US: u64 = 60_000_000;
-
 /// A running sink.
 pub(crate) struct SinkTask {
     stream: Arc<Stream>,
@@ -35,8 +32,8 @@ impl SinkTask {
     ) -> Result<SinkTask> {
         let done = Arc::new(AtomicBool::new(false));
         let name = plan.name.clone();
-        let roll_us =
-            plan.options.get("roll").and_then(|text| parse_interval(text.as_bytes()).ok()?.fixed_us()).map_or(ROLL_US, |us| us as u64);
+        let roll_us = plan.options.get("roll").and_then(|text| parse_interval(text.as_bytes()).ok()?.fixed_us()).map(|us| us as u64);
+        let roll_us = roll_us.unwrap_or_else(|| output.roll_us());
         let (partitions, queue, is_done) = (stream.partitions.len(), Arc::clone(&consumer), Arc::clone(&done));
         let run = move || {
             let result =

@@ -260,6 +260,11 @@ impl Sink for FileSink {
         }
     }
 
+    /// A part should be worth a file.
+    fn roll_us(&self) -> u64 {
+        60_000_000
+    }
+
     /// Publishes; a sink that has never had a row publishes one empty part, so that readers find the columns.
     fn finish(&mut self) -> Result<(), SinkError> {
         self.publish()?;

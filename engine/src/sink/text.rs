@@ -55,6 +55,11 @@ impl<W: Write + Send> Sink for TextSink<W> {
         self.flush()
     }
 
+    /// Somebody may be looking.
+    fn roll_us(&self) -> u64 {
+        100_000
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         match self.format {
             Format::JsonLines => {}

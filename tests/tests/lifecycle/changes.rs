@@ -1,7 +1,7 @@
 //! Metrics that come and go while rows flow.
 
 use crate::support::{METRICS, STREAM, count, engine, engine_of, lines, p, push, query, stats, total};
-use raympp_engine::{Engine, Error};
+use raympp_engine::{Engine, Error, Writer};
 use raympp_tests::job::{DEADLINE, Shape, drain};
 
 const SHAPES: [Shape; 3] = [
@@ -30,7 +30,7 @@ fn a_metric_counts_from_its_creation() {
             assert_eq!([count(&metrics[0], &[]), count(&metrics[1], &["b"])], [Some(2), None], "{shape:?}");
             push(&writers[0], &[p("a", 1, 11.0), p("b", 1, 11.5), p("a", 1, 10.7)]);
             assert_eq!([count(&metrics[0], &[]), count(&metrics[1], &["b"])], [Some(5), Some(1)], "{shape:?}");
-            drop(writers);
+            writers.into_iter().for_each(Writer::finish);
             assert_eq!(lines(&drain(subscription)), ["a 11 1", "b 11 1"], "{shape:?}");
             assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
             assert_eq!((total(&engine), stats(&engine).late), (8, 0));

@@ -218,7 +218,7 @@ fn writers_of_many_threads_all_count() {
         threads.into_iter().map(|thread| thread.join().expect("a writer's thread")).collect()
     });
     assert_eq!((total(&engine), stats(&engine).late), (4000, 0));
-    drop(writers);
+    writers.into_iter().for_each(Writer::finish);
     assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
     assert_eq!(query(&engine, "SELECT * FROM windows"), ["a 1000 4000 true true"]);
 }

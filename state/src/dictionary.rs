@@ -66,7 +66,9 @@ pub struct SenderKeys {
     routes: Vec<Route>,
     free: Vec<u32>,
     wires: Vec<WireIds>,
+    /// Since the last sweep, and what that left.
     added: usize,
+    kept: usize,
     codes: Option<CodeCache>,
     scratch: Vec<u8>,
 }
@@ -84,6 +86,7 @@ impl SenderKeys {
             free: Vec::new(),
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             added: 0,
+            kept: 0,
             codes: None,
             scratch: Vec::new(),
         }
@@ -202,8 +205,8 @@ impl SenderKeys {
         ids: &mut [u32],
     ) {
         let encoder = KeyEncoder::new(columns);
-        for row in 0..ids.len() {
-            if ids[row] != NO_ID || active.is_some_and(|active| !active.value(row)) {
+        for (row, id) in ids.iter_mut().enumerate() {
+            if *id != NO_ID || active.is_some_and(|active| !active.value(row)) {
                 continue;
             }
             let slot = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
@@ -213,7 +216,7 @@ impl SenderKeys {
             if *slot == NO_ID {
                 *slot = self.intern_row(&encoder, row);
             }
-            ids[row] = *slot;
+            *id = *slot;
         }
         ids.iter_mut().filter(|id| **id == NO_ID).for_each(|id| *id = 0);
     }
@@ -327,8 +330,8 @@ impl SenderKeys {
 
     /// Retires keys not used since the last sweep, if many came since. To be called when no local id is kept anywhere.
     pub fn sweep(&mut self) {
-        let live = self.entries.len() - self.free.len();
-        if self.added < SWEEP_MIN.max(live / 2) {
+        // Measured against what the last sweep kept, not what there is now: so of keys that never come again fewer stay each time.
+        if self.added < SWEEP_MIN.max(self.kept / 2) {
             return;
         }
         self.added = 0;
@@ -339,6 +342,7 @@ impl SenderKeys {
             }
             self.routes[id as usize].partition &= !USED;
         }
+        self.kept = self.entries.len() - self.free.len();
     }
 
     fn retire(&mut self, id: u32) {

@@ -118,7 +118,7 @@ mod tests {
     fn halfway_goes_to_the_even_digit() {
         assert_eq!(double(653.0 + 11_733.0 / 16_384.0), "653.7161254882812");
         assert_eq!(double(-1_388_998_362_527_014.0 - 0.25), "-1.3889983625270142e+15");
-        assert_eq!(double(f64::from(97.516_876_f32)), "97.51687622070312");
+        assert_eq!(double(f64::from(97.516_88_f32)), "97.51687622070312");
         assert_eq!(real(8_388_608.5), "8.388608e+06");
     }
 

@@ -48,10 +48,12 @@ struct WireIds {
     change: DictionaryChange,
 }
 
-/// Codes of one dictionary → local ids.
+/// Codes of one dictionary → local ids, and where their entries go.
 struct CodeCache {
     dictionary: ArrayRef,
     ids: Vec<u32>,
+    /// With [`USED`]; without it the route is not known, or not marked as used since the last sweep.
+    routes: Vec<Route>,
     null: u32,
 }
 
@@ -127,10 +129,42 @@ impl SenderKeys {
         self.codes = Some(cache);
     }
 
+    /// Where the entries of these rows go, by the rows' local ids.
+    pub fn routes(&mut self, ids: &[u32], rows: &[u32]) -> Vec<Route> {
+        rows.iter().map(|&row| self.route(ids[row as usize])).collect()
+    }
+
+    /// Where the entries of these rows go, by the rows' codes of a dictionary without NULLs: one look-up a row, where local ids take two.
+    pub fn routes_of_codes(&mut self, dictionary: &ArrayRef, codes: &[u32], rows: &[u32]) -> Vec<Route> {
+        let mut cache = self.code_cache(dictionary);
+        let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
+        let route = |&row: &u32| {
+            let code = codes[row as usize] as usize;
+            if cache.routes[code].partition & USED == 0 {
+                let id = &mut cache.ids[code];
+                if *id == NO_ID {
+                    *id = self.intern_row(&encoder, code);
+                }
+                let Route { partition, wire } = self.route(*id);
+                cache.routes[code] = Route { partition: partition | USED, wire };
+            }
+            let Route { partition, wire } = cache.routes[code];
+            Route { partition: partition & !USED, wire }
+        };
+        let routes = rows.iter().map(route).collect();
+        self.codes = Some(cache);
+        routes
+    }
+
     fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
         match self.codes.take() {
             Some(cache) if Arc::ptr_eq(&cache.dictionary, dictionary) => cache,
-            _ => CodeCache { dictionary: Arc::clone(dictionary), ids: vec![NO_ID; dictionary.len()], null: NO_ID },
+            _ => CodeCache {
+                dictionary: Arc::clone(dictionary),
+                ids: vec![NO_ID; dictionary.len()],
+                routes: vec![Route { partition: 0, wire: 0 }; dictionary.len()],
+                null: NO_ID,
+            },
         }
     }
 

@@ -4,8 +4,9 @@
 //! a dictionary that is shared from batch to batch costs one array look-up; a single string or integer one hash and one comparison of
 //! raw bytes; several columns the same over their canonical bytes. Canonical bytes and the key hash are made once per key.
 //!
-//! Memory follows the keys in use: when many keys have been added since the last sweep, those not used since are retired. Replicas
-//! hold a key as long as a wire id may name it, so the retirement travels with the next delta.
+//! Memory follows the keys in use: a key that no row has named for longer than any window can hold it is retired at the next sweep,
+//! and sweeps are due when many keys have come since the last. Age is counted in *generations* of event time, a quarter of that span
+//! each. Replicas hold a key as long as a wire id may name it, so the retirement travels with the next delta.
 
 use crate::delta::DictionaryChange;
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray, PrimitiveArray};
@@ -19,8 +20,14 @@ use std::sync::Arc;
 
 /// Keys added before a sweep is worth it, at least.
 const SWEEP_MIN: usize = 65_536;
-/// In a kept route's partition: a delta has named the key since the last sweep. Partitions are far fewer.
-const USED: u32 = 1 << 31;
+/// Generations in the span that a key is kept for.
+const GENERATIONS: i64 = 4;
+/// A key used in none of so many generations, nor in the one at hand, is retired: one more than the span has, since generations are cut anywhere.
+const GENERATIONS_KEPT: u16 = 5;
+/// Numbers of generations go from 1 to this and then round again.
+const GENERATION_MAX: u16 = u16::MAX;
+/// Number of no generation.
+const NEVER: u16 = 0;
 /// No local id.
 const NO_ID: u32 = u32::MAX;
 
@@ -48,12 +55,28 @@ struct WireIds {
     change: DictionaryChange,
 }
 
+/// A route, and when it was last asked for.
+#[derive(Clone, Copy)]
+struct KeptRoute {
+    partition: u16,
+    used_in: u16,
+    wire: u32,
+}
+
+impl KeptRoute {
+    const UNKNOWN: KeptRoute = KeptRoute { partition: 0, used_in: NEVER, wire: 0 };
+
+    fn route(self) -> Route {
+        Route { partition: self.partition.into(), wire: self.wire }
+    }
+}
+
 /// Codes of one dictionary → local ids, and where their entries go.
 struct CodeCache {
     dictionary: ArrayRef,
     ids: Vec<u32>,
-    /// With [`USED`]; without it the route is not known, or not marked as used since the last sweep.
-    routes: Vec<Route>,
+    /// Right where marked as used in the generation at hand.
+    routes: Vec<KeptRoute>,
     null: u32,
 }
 
@@ -64,13 +87,17 @@ pub struct SenderKeys {
     index: HashTable<u32>,
     hasher: foldhash::fast::FixedState,
     entries: Vec<Option<Entry>>,
-    /// By local id; the partition may carry [`USED`].
-    routes: Vec<Route>,
+    /// By local id.
+    routes: Vec<KeptRoute>,
     free: Vec<u32>,
     wires: Vec<WireIds>,
     /// Since the last sweep, and what that left.
     added: usize,
     kept: usize,
+    span_us: i64,
+    /// Which generation event time is in, and the number it goes by.
+    generation_number: i64,
+    generation: u16,
     codes: Option<CodeCache>,
     scratch: Vec<u8>,
 }
@@ -89,6 +116,9 @@ impl SenderKeys {
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             added: 0,
             kept: 0,
+            span_us: i64::MAX,
+            generation_number: i64::MIN,
+            generation: 1,
             codes: None,
             scratch: Vec::new(),
         }
@@ -107,12 +137,12 @@ impl SenderKeys {
     /// Where an entry of a local id goes; notes that a delta names the key.
     #[inline]
     pub fn route(&mut self, id: u32) -> Route {
-        let key = &mut self.routes[id as usize];
+        let kept = &mut self.routes[id as usize];
         // Keys are used again and again: a look is cheaper than a write that dirties the cache.
-        if key.partition & USED == 0 {
-            key.partition |= USED;
+        if kept.used_in != self.generation {
+            kept.used_in = self.generation;
         }
-        Route { partition: key.partition & !USED, wire: key.wire }
+        kept.route()
     }
 
     /// Turns codes of a dictionary without NULLs into local ids; values that are new are interned.
@@ -140,16 +170,15 @@ impl SenderKeys {
         let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
         let route = |&row: &u32| {
             let code = codes[row as usize] as usize;
-            if cache.routes[code].partition & USED == 0 {
+            if cache.routes[code].used_in != self.generation {
                 let id = &mut cache.ids[code];
                 if *id == NO_ID {
                     *id = self.intern_row(&encoder, code);
                 }
-                let Route { partition, wire } = self.route(*id);
-                cache.routes[code] = Route { partition: partition | USED, wire };
+                self.route(*id);
+                cache.routes[code] = self.routes[*id as usize];
             }
-            let Route { partition, wire } = cache.routes[code];
-            Route { partition: partition & !USED, wire }
+            cache.routes[code].route()
         };
         let routes = rows.iter().map(route).collect();
         self.codes = Some(cache);
@@ -162,7 +191,7 @@ impl SenderKeys {
             _ => CodeCache {
                 dictionary: Arc::clone(dictionary),
                 ids: vec![NO_ID; dictionary.len()],
-                routes: vec![Route { partition: 0, wire: 0 }; dictionary.len()],
+                routes: vec![KeptRoute::UNKNOWN; dictionary.len()],
                 null: NO_ID,
             },
         }
@@ -332,18 +361,18 @@ impl SenderKeys {
         let id = self.free.pop().unwrap_or(self.entries.len() as u32);
         if id as usize == self.entries.len() {
             self.entries.push(None);
-            self.routes.push(Route { partition: 0, wire: 0 });
+            self.routes.push(KeptRoute::UNKNOWN);
         }
         self.entries[id as usize] = Some(Entry { raw: raw.into(), canonical: is_canonical, hash });
-        let Route { partition, wire } = self.announce(canonical);
-        self.routes[id as usize] = Route { partition: partition | USED, wire };
+        let (partition, wire) = self.announce(canonical);
+        self.routes[id as usize] = KeptRoute { partition, used_in: self.generation, wire };
         let entries = &self.entries;
         self.index.insert_unique(hash, id, |&id| entries[id as usize].as_ref().map_or(0, |entry| entry.hash));
         self.added += 1;
         id
     }
 
-    fn announce(&mut self, canonical: &[u8]) -> Route {
+    fn announce(&mut self, canonical: &[u8]) -> (u16, u32) {
         let partition = self.key_groups.partition(KeyHash::of(canonical));
         let wires = &mut self.wires[partition.0 as usize];
         let wire = wires.free.pop().unwrap_or_else(|| {
@@ -352,7 +381,7 @@ impl SenderKeys {
         });
         wires.change.added.push(wire);
         wires.change.keys.push(canonical);
-        Route { partition: partition.0, wire }
+        (partition.0 as u16, wire)
     }
 
     /// What the partition has to know before it reads the entries since the last call.
@@ -362,19 +391,35 @@ impl SenderKeys {
         changed.then(|| DictionaryChange { key_space: self.key_space, ..std::mem::take(change) })
     }
 
-    /// Retires keys not used since the last sweep, if many came since. To be called when no local id is kept anywhere.
-    pub fn sweep(&mut self) {
-        // Measured against what the last sweep kept, not what there is now: so of keys that never come again fewer stay each time.
-        if self.added < SWEEP_MIN.max(self.kept / 2) {
+    /// Sets how far back in event time a window can be that still holds a key.
+    pub fn set_span(&mut self, span_us: i64) {
+        self.span_us = span_us;
+    }
+
+    /// Notes that event time has come to `seen_us` and, if many keys have come since the last sweep, retires those that no window can hold any
+    /// more. To be called when no local id is kept anywhere.
+    pub fn sweep(&mut self, seen_us: i64) {
+        if self.span_us == i64::MAX || seen_us == i64::MIN {
+            return;
+        }
+        let number = seen_us.div_euclid((self.span_us / GENERATIONS).max(1));
+        let before = std::mem::replace(&mut self.generation_number, number);
+        if before == i64::MIN || number == before {
+            return;
+        }
+        let passed = number.saturating_sub(before).min(i64::from(GENERATIONS_KEPT) + 1) as u32;
+        self.generation = ((u32::from(self.generation) - 1 + passed) % u32::from(GENERATION_MAX) + 1) as u16;
+        if self.added < SWEEP_MIN.max(self.kept / 8) {
             return;
         }
         self.added = 0;
         self.codes = None;
         for id in 0..self.entries.len() as u32 {
-            if self.routes[id as usize].partition & USED == 0 {
+            let used_in = self.routes[id as usize].used_in;
+            let age = (u32::from(self.generation) + u32::from(GENERATION_MAX - used_in)) % u32::from(GENERATION_MAX);
+            if age > u32::from(GENERATIONS_KEPT) {
                 self.retire(id);
             }
-            self.routes[id as usize].partition &= !USED;
         }
         self.kept = self.entries.len() - self.free.len();
     }
@@ -384,7 +429,7 @@ impl SenderKeys {
         if let Ok(found) = self.index.find_entry(entry.hash, |&other| other == id) {
             found.remove();
         }
-        let Route { partition, wire } = self.routes[id as usize];
+        let KeptRoute { partition, wire, .. } = self.routes[id as usize];
         let wires = &mut self.wires[partition as usize];
         wires.change.retired.push(wire);
         wires.free.push(wire);

@@ -20,7 +20,7 @@ use arrow::datatypes::Int32Type;
 pub use inputs::ExprCache;
 use inputs::Inputs;
 use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
-use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
+use raympp_operators::sharing::{Shape, SharedPlan, Store, StoreKind};
 use raympp_operators::window::{representable, slice_of, slice_start};
 use raympp_types::{KeyGroups, PartitionId};
 use std::collections::BTreeMap;
@@ -82,13 +82,22 @@ pub struct StreamFold {
     key_groups: KeyGroups,
     rows: u64,
     rows_of_last_flush: u64,
+    /// Highest event time folded.
+    seen_us: i64,
 }
 
 impl StreamFold {
     /// Nothing folded yet.
     pub fn new(plan: &SharedPlan, key_groups: KeyGroups) -> StreamFold {
-        let mut fold =
-            StreamFold { keys: Vec::new(), stores: Vec::new(), cache: ExprCache::default(), key_groups, rows: 0, rows_of_last_flush: 0 };
+        let mut fold = StreamFold {
+            keys: Vec::new(),
+            stores: Vec::new(),
+            cache: ExprCache::default(),
+            key_groups,
+            rows: 0,
+            rows_of_last_flush: 0,
+            seen_us: i64::MIN,
+        };
         fold.adopt(plan);
         fold
     }
@@ -107,6 +116,10 @@ impl StreamFold {
                 _ => {}
             }
         }
+        for (space, keys) in self.keys.iter_mut().enumerate() {
+            let of_space = plan.stores.iter().flatten().filter(|store| store.key_space == space);
+            keys.set_span(of_space.map(|store| span_us(store)).max().unwrap_or(0));
+        }
         let spaces: Vec<&[_]> = plan.key_spaces.iter().map(|space| &space.keys[..]).collect();
         self.cache.set_keys(&spaces);
     }
@@ -120,6 +133,7 @@ impl StreamFold {
     pub fn fold(&mut self, batch: &Batch<'_>) -> Vec<Failure> {
         assert!(self.rows + batch.rows as u64 <= FLUSH_ROWS_MAX, "the caller flushes in time");
         self.rows += batch.rows as u64;
+        self.seen_us = self.seen_us.max(batch.range_us.1);
         let expected = self.rows.max(self.rows_of_last_flush) as usize;
         self.cache.clear();
         let mut failures = Vec::new();
@@ -152,10 +166,20 @@ impl StreamFold {
                     parts.entry(partition).or_default().dictionaries.push(change);
                 }
             }
-            keys.sweep();
+            keys.sweep(self.seen_us);
         }
         self.rows_of_last_flush = std::mem::take(&mut self.rows);
         (parts.into_iter().collect(), bad)
+    }
+}
+
+/// How far back in event time a window of the store can be that still holds a key; `i64::MAX` if groups live for ever.
+fn span_us(store: &Store) -> i64 {
+    let of_shape = |shape: &Shape| shape.window.size_us().saturating_add(shape.retention_us);
+    match store.kind {
+        StoreKind::Running => i64::MAX,
+        StoreKind::Sessions { gap_us } => gap_us.saturating_mul(2),
+        StoreKind::Sliced => store.tiers.iter().flat_map(|tier| &tier.shapes).map(of_shape).max().unwrap_or(0),
     }
 }
 

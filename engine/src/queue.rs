@@ -45,7 +45,7 @@ impl<T> Queue<T> {
     }
 
     fn has_room(&self, inner: &Inner<T>) -> bool {
-        inner.unbounded || inner.abandoned || inner.items.len() <= self.capacity / 2
+        inner.unbounded || inner.abandoned || inner.finished || inner.items.len() <= self.capacity / 2
     }
 
     /// To be called with the lock in hand after the queue has got shorter or its bound has been lifted.
@@ -90,6 +90,7 @@ impl<T> Queue<T> {
         let mut inner = self.inner.lock();
         inner.finished = true;
         self.wake(&mut inner);
+        self.make_room(inner);
     }
 
     /// Nobody will take items any more.

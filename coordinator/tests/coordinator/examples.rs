@@ -110,3 +110,27 @@ fn a_stream_settles() {
     world.check_settled();
     assert!(world.commits.len() >= 2, "{:?}", world.commits);
 }
+
+/// Nobody would know of a split that joins after all others have ended.
+#[test]
+fn a_complete_stream_refuses_splits() {
+    let mut coordinator = started();
+    coordinator.learn(Fact::SplitJoins(STREAM, SplitId(2)));
+    coordinator.learn(Fact::SplitEnded(STREAM, SplitId(0)));
+    coordinator.learn(Fact::SplitEnded(STREAM, SplitId(1)));
+    let refuse = |split| Action::Refuse { stream: STREAM, split: SplitId(split) };
+    assert_eq!(coordinator.learn(Fact::SplitJoins(STREAM, SplitId(3))).last(), Some(&refuse(3)));
+}
+
+#[test]
+fn a_plan_is_in_force_when_every_split_has_marked_it() {
+    let mut coordinator = started();
+    (0..2).for_each(|split| drop(coordinator.learn(placed(split, 1))));
+    coordinator.learn(Fact::PlanChanges(STREAM, PlanVersion(2)));
+    let in_force = |carried, plan| Action::InForce { stream: STREAM, plan: PlanVersion(plan), carried };
+    assert_eq!(coordinator.learn(Fact::Placed(STREAM, Epoch(2), SplitId(0), EventTime(80))), []);
+    assert_eq!(coordinator.learn(Fact::Placed(STREAM, Epoch(2), SplitId(1), EventTime(80))), [in_force(true, 2)]);
+    (0..2).for_each(|split| drop(coordinator.learn(Fact::SplitEnded(STREAM, SplitId(split)))));
+    assert_eq!(coordinator.learn(Fact::PlanChanges(STREAM, PlanVersion(3))), [in_force(false, 3)]);
+    assert_eq!(coordinator.due_us(), None);
+}

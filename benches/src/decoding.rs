@@ -78,11 +78,8 @@ fn rows_per_second(path: &Path, passes: usize) -> Result<f64, SourceError> {
         let started = processor_time();
         let mut reader = source.open(0, Offset(0))?;
         let mut rows = 0;
-        loop {
-            match reader.poll(0, ROWS_PER_POLL)? {
-                SourcePoll::Rows(run) => rows += run.to.0 - run.from.0,
-                SourcePoll::Pending { .. } | SourcePoll::End => break,
-            }
+        while let SourcePoll::Rows(run) = reader.poll(0, ROWS_PER_POLL)? {
+            rows += run.to.0 - run.from.0;
         }
         best = best.max(rows as f64 / (processor_time() - started).as_secs_f64());
     }

@@ -89,7 +89,10 @@ pub fn beside_floor(name: &str, keys: usize, form: Channels, target: f64, effort
     job.push(&for_engine.take(warm_up))?;
     for_floor.take(warm_up).iter().for_each(|batch| floor.push(batch));
     let found = duel(effort, &mut [&mut for_engine, &mut for_floor], &mut |batches| timed(|| job.push(batches)), &mut |batches| {
-        timed(|| Ok(batches.iter().for_each(|batch| floor.push(batch))))
+        timed(|| {
+            batches.iter().for_each(|batch| floor.push(batch));
+            Ok(())
+        })
     })?;
     let (ours, floors) = (job.finish()?, floor.finish());
     assert_eq!(ours, floors, "engine and floor produce the same results");

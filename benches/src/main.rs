@@ -2,6 +2,7 @@
 //!
 //! `fold [PART …]` measures folding, look-ups and decoding; parts are chosen by a piece of their name. `all --tiny` runs everything just long
 //! enough to see that it works, and prints the same result hashes each time.
+#![allow(clippy::disallowed_methods, reason = "benchmarks read the clock")]
 
 mod decoding;
 mod floor;

@@ -263,6 +263,7 @@ impl Core {
                 busy = true;
             }
             if !was_complete && actor.stream.is_complete() {
+                tracing::info!(stream = %actor.stream.title(), "stream complete");
                 self.shared.note_progress();
             }
         }

@@ -330,6 +330,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
     match action {
         Action::Barrier { stream, epoch, splits, plan } => {
             let Some(found) = stream_by_id(shared, stream) else { return };
+            tracing::trace!(stream = %found.title(), %epoch, %plan, "barrier");
             let plan = found.plan_of(plan);
             for core in &shared.cores {
                 core.tell(Control::Barrier { stream, epoch, splits: Arc::clone(&splits), plan: Arc::clone(&plan) });

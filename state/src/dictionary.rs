@@ -48,10 +48,12 @@ struct WireIds {
     change: DictionaryChange,
 }
 
-/// Codes of one dictionary → local ids.
+/// Codes of one dictionary → local ids, and where their entries go.
 struct CodeCache {
     dictionary: ArrayRef,
     ids: Vec<u32>,
+    /// With [`USED`]; without it the route is not known, or not marked as used since the last sweep.
+    routes: Vec<Route>,
     null: u32,
 }
 
@@ -66,7 +68,9 @@ pub struct SenderKeys {
     routes: Vec<Route>,
     free: Vec<u32>,
     wires: Vec<WireIds>,
+    /// Since the last sweep, and what that left.
     added: usize,
+    kept: usize,
     codes: Option<CodeCache>,
     scratch: Vec<u8>,
 }
@@ -84,6 +88,7 @@ impl SenderKeys {
             free: Vec::new(),
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             added: 0,
+            kept: 0,
             codes: None,
             scratch: Vec::new(),
         }
@@ -124,10 +129,42 @@ impl SenderKeys {
         self.codes = Some(cache);
     }
 
+    /// Where the entries of these rows go, by the rows' local ids.
+    pub fn routes(&mut self, ids: &[u32], rows: &[u32]) -> Vec<Route> {
+        rows.iter().map(|&row| self.route(ids[row as usize])).collect()
+    }
+
+    /// Where the entries of these rows go, by the rows' codes of a dictionary without NULLs: one look-up a row, where local ids take two.
+    pub fn routes_of_codes(&mut self, dictionary: &ArrayRef, codes: &[u32], rows: &[u32]) -> Vec<Route> {
+        let mut cache = self.code_cache(dictionary);
+        let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
+        let route = |&row: &u32| {
+            let code = codes[row as usize] as usize;
+            if cache.routes[code].partition & USED == 0 {
+                let id = &mut cache.ids[code];
+                if *id == NO_ID {
+                    *id = self.intern_row(&encoder, code);
+                }
+                let Route { partition, wire } = self.route(*id);
+                cache.routes[code] = Route { partition: partition | USED, wire };
+            }
+            let Route { partition, wire } = cache.routes[code];
+            Route { partition: partition & !USED, wire }
+        };
+        let routes = rows.iter().map(route).collect();
+        self.codes = Some(cache);
+        routes
+    }
+
     fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
         match self.codes.take() {
             Some(cache) if Arc::ptr_eq(&cache.dictionary, dictionary) => cache,
-            _ => CodeCache { dictionary: Arc::clone(dictionary), ids: vec![NO_ID; dictionary.len()], null: NO_ID },
+            _ => CodeCache {
+                dictionary: Arc::clone(dictionary),
+                ids: vec![NO_ID; dictionary.len()],
+                routes: vec![Route { partition: 0, wire: 0 }; dictionary.len()],
+                null: NO_ID,
+            },
         }
     }
 
@@ -202,8 +239,8 @@ impl SenderKeys {
         ids: &mut [u32],
     ) {
         let encoder = KeyEncoder::new(columns);
-        for row in 0..ids.len() {
-            if ids[row] != NO_ID || active.is_some_and(|active| !active.value(row)) {
+        for (row, id) in ids.iter_mut().enumerate() {
+            if *id != NO_ID || active.is_some_and(|active| !active.value(row)) {
                 continue;
             }
             let slot = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
@@ -213,7 +250,7 @@ impl SenderKeys {
             if *slot == NO_ID {
                 *slot = self.intern_row(&encoder, row);
             }
-            ids[row] = *slot;
+            *id = *slot;
         }
         ids.iter_mut().filter(|id| **id == NO_ID).for_each(|id| *id = 0);
     }
@@ -327,10 +364,8 @@ impl SenderKeys {
 
     /// Retires keys not used since the last sweep, if many came since. To be called when no local id is kept anywhere.
     pub fn sweep(&mut self) {
-        let live = self.entries.len() - self.free.len();
-        // A quarter and not a half: keys that never come again are then half as many after each sweep, where with a half each sweep would
-        // leave as many as it found, and a flush more.
-        if self.added < SWEEP_MIN.max(live / 4) {
+        // Measured against what the last sweep kept, not what there is now: so of keys that never come again fewer stay each time.
+        if self.added < SWEEP_MIN.max(self.kept / 2) {
             return;
         }
         self.added = 0;
@@ -341,6 +376,7 @@ impl SenderKeys {
             }
             self.routes[id as usize].partition &= !USED;
         }
+        self.kept = self.entries.len() - self.free.len();
     }
 
     fn retire(&mut self, id: u32) {

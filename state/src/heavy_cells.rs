@@ -7,9 +7,8 @@
 
 use crate::version::wait_a_moment;
 use arc_swap::ArcSwap;
-use parking_lot::RwLock;
 use raympp_operators::accumulator::Heavy;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
 /// A cell; `None` is identity.
 pub type HeavyCell = Option<Arc<Heavy>>;
@@ -26,11 +25,13 @@ impl HeavyCells {
     /// Changes cells. One thread at a time may call this.
     pub fn write(&self, change: impl FnOnce(&mut [HeavyCell])) {
         let current = self.0.load();
-        if let Some(mut cells) = current.try_write() {
-            return change(&mut cells);
+        match current.try_write() {
+            Ok(mut cells) => return change(&mut cells),
+            Err(TryLockError::Poisoned(cells)) => return change(&mut cells.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
         }
         // Shared with the readers that are at it; there is no other writer to wait for.
-        let mut copy = current.read().clone();
+        let mut copy = current.read().unwrap_or_else(PoisonError::into_inner).clone();
         change(&mut copy);
         self.0.store(Arc::new(RwLock::new(copy)));
     }
@@ -39,10 +40,11 @@ impl HeavyCells {
     pub fn read<R>(&self, look: impl FnOnce(&[HeavyCell]) -> R) -> R {
         let current = self.0.load();
         loop {
-            if let Some(cells) = current.try_read() {
-                return look(&cells);
+            match current.try_read() {
+                Ok(cells) => return look(&cells),
+                Err(TryLockError::Poisoned(cells)) => return look(&cells.into_inner()),
+                Err(TryLockError::WouldBlock) => wait_a_moment(),
             }
-            wait_a_moment();
         }
     }
 }
@@ -78,7 +80,7 @@ mod tests {
     fn the_writer_does_not_wait_for_a_reader() {
         let cells = HeavyCells::new(2);
         let reader = cells.0.load_full();
-        let held = reader.read();
+        let held = reader.read().expect("not poisoned");
         cells.write(|cells| cells.swap(0, 1));
         assert!(!Arc::ptr_eq(&cells.0.load_full(), &reader), "a copy took its place");
         drop(held);

@@ -78,7 +78,13 @@ impl Engine {
         for (position, statement) in script.statements.iter().enumerate() {
             let select = if let Statement::Select(select) = statement { Some(select.as_ref().clone()) } else { None };
             self.shared.apply(position, statement, &mut prepared, &mut waits)?;
-            answers.push((self.shared.answer(statement, &script), select));
+            let answer = self.shared.answer(statement, &script);
+            if let Answer::Done(done) = &answer
+                && select.is_none()
+            {
+                tracing::info!("{done}");
+            }
+            answers.push((answer, select));
         }
         self.shared.state.lock().catalog = script.catalog.clone();
         self.shared.start_streams()?;

@@ -44,6 +44,7 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
     let splits: Vec<SplitId> = tasks.iter().map(|task| task.split).collect();
     place_actors(shared, stream, &splits);
     let shared_plan = stream.shared.load();
+    tracing::info!(stream = %stream.title(), splits = splits.len(), metrics = shared_plan.metrics.len(), "stream starts");
     shared.tell_coordinator(Fact::StreamStarts {
         stream: stream.id,
         splits,
@@ -121,6 +122,7 @@ pub(super) fn open_joining(
     chain.adopt(&shared_plan);
     let input = Input::Writer(queue as Arc<WriterQueue>);
     let mut task = IngestTask::new(Arc::clone(stream), input, chain, shared.options.flush, counters)?;
+    tracing::debug!(stream = %stream.title(), %split, %floor, %epoch, "split joins");
     task.begin(Mark::Barrier { epoch, splits, plan }, floor);
     shared.cores[core].tell(Control::Task(Box::new(task)));
     // The caller waits for this.

@@ -138,7 +138,9 @@ impl FileSink {
         }
         let directory = &self.options.directory;
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| SinkError::io("make the directory durable", directory, &error).retryable())
+        synced.map_err(|error| SinkError::io("make the directory durable", directory, &error).retryable())?;
+        tracing::info!(part = %published.display(), "published");
+        Ok(())
     }
 
     /// Rows in the part in progress.

@@ -251,11 +251,11 @@ impl Table {
 
     /// All words are added to.
     fn add_words(&mut self, index: &[u32], words: &[&[u64]]) {
-        match words {
-            &[a] => add_rows(&mut self.cells, index, [a]),
-            &[a, b] => add_rows(&mut self.cells, index, [a, b]),
-            &[a, b, c] => add_rows(&mut self.cells, index, [a, b, c]),
-            &[a, b, c, d] => add_rows(&mut self.cells, index, [a, b, c, d]),
+        match *words {
+            [a] => add_rows(&mut self.cells, index, [a]),
+            [a, b] => add_rows(&mut self.cells, index, [a, b]),
+            [a, b, c] => add_rows(&mut self.cells, index, [a, b, c]),
+            [a, b, c, d] => add_rows(&mut self.cells, index, [a, b, c, d]),
             _ => self.combine_words(index, words),
         }
     }

@@ -133,7 +133,8 @@ fn a_writer_that_joins_later_starts_at_the_frontier() {
     push(&first, &[p("a", 1, 200.0)]);
     assert_eq!((stats(&engine).late, stats(&engine).windows_closed), (1, 1), "the second holds windows open");
     push(&second, &[p("b", 1, 99.2)]);
-    (first.finish(), second.finish());
+    first.finish();
+    second.finish();
     assert_eq!(lines(&drain(subscription)), ["a 100 1", "a 200 1", "a 50 1", "b 99 3"]);
     assert_eq!((stats(&engine).late, stats(&engine).rows), (1, 7));
 }

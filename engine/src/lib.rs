@@ -65,3 +65,8 @@ pub use error::{Error, Result};
 pub use metric::{Metric, Row, Subscription};
 pub use raympp_types::{DataType, EventTime, Field, Schema, Value};
 pub use writer::Writer;
+
+/// The README's program, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

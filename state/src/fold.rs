@@ -13,7 +13,7 @@ mod inputs;
 mod table;
 
 use crate::delta::{DeltaPart, Placement, StoreDelta};
-use crate::dictionary::SenderKeys;
+use crate::dictionary::{Route, SenderKeys};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int32Type;
@@ -213,21 +213,29 @@ impl StoreFold {
         let slots = self.table.slots_with(first, last);
         let worth_it = |numbers: usize| slots.is_some_and(|slots| slots * numbers.next_power_of_two() <= SMALL_TABLE.max(expected_rows));
         let starts_us = || (first + 1..=last).map(start).collect::<Vec<i64>>();
-        if let Some((dictionary, codes)) = codes_of(&inputs.keys).filter(|(dictionary, _)| worth_it(dictionary.len())) {
+        let by_code = codes_of(&inputs.keys);
+        if let Some((dictionary, codes)) = by_code.filter(|(dictionary, _)| worth_it(dictionary.len())) {
             self.reserve(keys, &Numbering::Codes(Arc::clone(dictionary)), first, last);
             self.table.place(codes, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
             self.table.add(&self.store.accumulators, inputs, batch);
             return;
         }
-        keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
-        if worth_it(keys.ids()) {
-            self.reserve(keys, &Numbering::Ids(keys.ids()), first, last);
-            self.table.place(&self.ids, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
-            self.table.add(&self.store.accumulators, inputs, batch);
-        } else {
-            for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
-                self.add_direct(batch, inputs, keys, slice, &rows);
+        let by_code = by_code.filter(|_| !worth_it(keys.ids()));
+        if by_code.is_none() {
+            keys.local_ids(&inputs.keys, batch.rows, inputs.active.as_ref(), &mut self.ids);
+            if worth_it(keys.ids()) {
+                self.reserve(keys, &Numbering::Ids(keys.ids()), first, last);
+                self.table.place(&self.ids, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
+                self.table.add(&self.store.accumulators, inputs, batch);
+                return;
             }
+        }
+        for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
+            let routes = match by_code {
+                Some((dictionary, codes)) => keys.routes_of_codes(dictionary, codes, &rows),
+                None => keys.routes(&self.ids, &rows),
+            };
+            self.add_direct(batch, inputs, slice, rows_by_partition(&rows, &routes, keys.partitions()));
         }
     }
 
@@ -241,10 +249,11 @@ impl StoreFold {
     }
 
     /// Rows of one slice as entries of their own.
-    fn add_direct(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, slice: i64, rows: &[u32]) {
-        for (partition, rows, ids) in rows_by_partition(rows, &self.ids, keys) {
+    fn add_direct(&mut self, batch: &Batch<'_>, inputs: &Inputs, slice: i64, shares: Vec<Share>) {
+        for Share { partition, rows, wires } in shares {
             let columns = inputs.columns_of_rows(&self.store.accumulators, &rows, batch);
-            let entries = StoreDelta { store: self.position, placement: Placement::Slice(slice), ids, rows: vec![1; rows.len()], columns };
+            let placement = Placement::Slice(slice);
+            let entries = StoreDelta { store: self.position, placement, ids: wires, rows: vec![1; rows.len()], columns };
             self.direct.push((partition, entries));
         }
     }
@@ -252,10 +261,9 @@ impl StoreFold {
     /// Runs of rows of one key without a gap become pieces of sessions.
     fn fold_sessions(&mut self, batch: &Batch<'_>, inputs: &Inputs, keys: &mut SenderKeys, gap_us: i64) {
         let mut rows = inputs.active_rows(batch.rows);
-        for (partition, rows, _) in {
-            rows.sort_by_key(|&row| (self.ids[row as usize], batch.event_times_us[row as usize], row));
-            rows_by_partition(&rows, &self.ids, keys)
-        } {
+        rows.sort_by_key(|&row| (self.ids[row as usize], batch.event_times_us[row as usize], row));
+        let routes = keys.routes(&self.ids, &rows);
+        for Share { partition, rows, .. } in rows_by_partition(&rows, &routes, keys.partitions()) {
             let mut pieces = Pieces::default();
             for &row in &rows {
                 pieces.push(self.ids[row as usize], batch.event_times_us[row as usize], gap_us);
@@ -325,16 +333,23 @@ fn rows_by_slice(batch: &Batch<'_>, inputs: &Inputs, (first, last): (i64, i64), 
     by_slice.into_iter().collect()
 }
 
-/// Splits rows by the partition that owns their key, keeping their order; with the wire id of each. Marks the keys used.
-fn rows_by_partition(rows: &[u32], ids: &[u32], keys: &mut SenderKeys) -> Vec<(PartitionId, Vec<u32>, Vec<u32>)> {
-    let share = || Vec::with_capacity(rows.len() / keys.partitions() as usize);
-    let mut shares: Vec<_> = (0..keys.partitions()).map(|partition| (PartitionId(partition), share(), share())).collect();
-    for &row in rows {
-        let route = keys.route(ids[row as usize]);
-        let (_, rows, wires) = &mut shares[route.partition as usize];
-        rows.push(row);
-        wires.push(route.wire);
+/// Rows of one partition, with the wire id of each.
+struct Share {
+    partition: PartitionId,
+    rows: Vec<u32>,
+    wires: Vec<u32>,
+}
+
+/// Splits rows by the partition that owns their key, keeping their order.
+fn rows_by_partition(rows: &[u32], routes: &[Route], partitions: u32) -> Vec<Share> {
+    let room = || Vec::with_capacity(rows.len() / partitions as usize);
+    let share = |partition| Share { partition: PartitionId(partition), rows: room(), wires: room() };
+    let mut shares: Vec<Share> = (0..partitions).map(share).collect();
+    for (&row, route) in rows.iter().zip(routes) {
+        let share = &mut shares[route.partition as usize];
+        share.rows.push(row);
+        share.wires.push(route.wire);
     }
-    shares.retain(|(_, rows, _)| !rows.is_empty());
+    shares.retain(|share| !share.rows.is_empty());
     shares
 }

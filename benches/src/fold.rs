@@ -69,15 +69,22 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// For the rest of the thread's life.
+fn pin_to_last_core() {
+    core_affinity::get_core_ids().unwrap_or_default().last().map(|&core| core_affinity::set_for_current(core));
+}
+
 fn timed(run: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
     let started = Instant::now();
     run()?;
     Ok(started.elapsed())
 }
 
-/// Engine on one pinned thread beside the floor.
+/// Engine on one pinned thread beside the floor. The engine's thread has the first core; the floor, and the thread that hands the engine its
+/// batches, have the last.
 pub fn beside_floor(name: &str, keys: usize, form: Channels, target: f64, effort: Effort, report: &mut Report) -> Result<(), Error> {
     let keys = keys.min(effort.keys_max);
+    pin_to_last_core();
     let job = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
     let mut floor = Floor::new(keys, SHORT_WINDOW_S);
     let (mut for_engine, mut for_floor) = (Payments::new(keys, form, 7), Payments::new(keys, form, 7));

@@ -64,6 +64,22 @@ fn duel(effort: Effort, payments: &mut [&mut Payments; 2], first: Contestant<'_>
     Ok(Duel { first_rows_per_s: rows / a, second_rows_per_s: rows / b, ratio: median(ratios) })
 }
 
+/// Two engines that are each given the same rows, after event time has passed `warm_up_s` seconds.
+fn duel_of_jobs(effort: Effort, keys: usize, warm_up_s: usize, first: &Job, second: &Job) -> Result<Duel, Error> {
+    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
+    for (job, payments) in [first, second].into_iter().zip(&mut payments) {
+        let mut left = warm_up_s;
+        while left > 0 {
+            let seconds = left.min(100);
+            job.push(&payments.take_sparse(seconds))?;
+            left -= seconds;
+        }
+    }
+    let [for_first, for_second] = &mut payments;
+    let push = |job: &Job, batches: &[RecordBatch]| timed(|| job.push(batches));
+    duel(effort, &mut [for_first, for_second], &mut |batches| push(first, batches), &mut |batches| push(second, batches))
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -114,19 +130,7 @@ pub fn long_window(effort: Effort, report: &mut Report) -> Result<(), Error> {
     let jobs = [SHORT_WINDOW_S, effort.long_window_s].map(|seconds| Job::start(&metric("success", seconds), &["success"], 1));
     let [short, long] = jobs;
     let (short, long) = (short?, long?);
-    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
-    for (job, payments) in [&short, &long].into_iter().zip(&mut payments) {
-        let mut left = effort.long_window_s;
-        while left > 0 {
-            let seconds = left.min(100);
-            job.push(&payments.take_sparse(seconds))?;
-            left -= seconds;
-        }
-    }
-    let [for_long, for_short] = &mut payments;
-    let found = duel(effort, &mut [for_short, for_long], &mut |batches| timed(|| short.push(batches)), &mut |batches| {
-        timed(|| long.push(batches))
-    })?;
+    let found = duel_of_jobs(effort, keys, effort.long_window_s, &short, &long)?;
     report.hash("HOP 1 s / 1 min", &short.finish()?);
     report.hash("HOP 1 s / 1 h", &long.finish()?);
     let name = format!("cost per row, HOP 1 s / {} s over 1 s / {SHORT_WINDOW_S} s", effort.long_window_s);
@@ -177,13 +181,7 @@ pub fn many_metrics(effort: Effort, report: &mut Report) -> Result<(), Error> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let one = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
     let many = Job::start(&hundred_metrics(), &names, 1)?;
-    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
-    for (job, payments) in [&one, &many].into_iter().zip(&mut payments) {
-        job.push(&payments.take_sparse(SHORT_WINDOW_S))?;
-    }
-    let [for_one, for_many] = &mut payments;
-    let found =
-        duel(effort, &mut [for_one, for_many], &mut |batches| timed(|| one.push(batches)), &mut |batches| timed(|| many.push(batches)))?;
+    let found = duel_of_jobs(effort, keys, SHORT_WINDOW_S, &one, &many)?;
     report.hash("one metric", &one.finish()?);
     report.hash("100 metrics", &many.finish()?);
     report.cost(
@@ -200,13 +198,7 @@ pub fn two_threads(effort: Effort, report: &mut Report) -> Result<(), Error> {
     let keys = 10_000.min(effort.keys_max);
     let one = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
     let two = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 2)?;
-    let mut payments = [7, 7].map(|seed| Payments::new(keys, Channels::Dictionary, seed));
-    for (job, payments) in [&two, &one].into_iter().zip(&mut payments) {
-        job.push(&payments.take_sparse(SHORT_WINDOW_S))?;
-    }
-    let [for_two, for_one] = &mut payments;
-    let found =
-        duel(effort, &mut [for_two, for_one], &mut |batches| timed(|| two.push(batches)), &mut |batches| timed(|| one.push(batches)))?;
+    let found = duel_of_jobs(effort, keys, SHORT_WINDOW_S, &two, &one)?;
     report.hash("two threads", &two.finish()?);
     report.hash("one thread", &one.finish()?);
     let name = "two threads and splits over one, 10,000 keys";

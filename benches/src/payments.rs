@@ -15,6 +15,8 @@ const RING: usize = 128;
 pub const DISORDER_US: i64 = 50_000;
 /// Event time advances one second in so many rows.
 pub const ROWS_PER_SECOND: i64 = 1_000_000;
+/// Event time from one row to the next, before disorder.
+const STEP_US: i64 = 1_000_000 / ROWS_PER_SECOND;
 /// Code of SUCCESS in the dictionary of statuses.
 pub const SUCCESS: i32 = 0;
 const STATUSES: [&str; 3] = ["SUCCESS", "FAILED", "TIMEOUT"];
@@ -40,8 +42,6 @@ pub struct Payments {
     /// How much each row of the ring is late.
     behind_us: Vec<Vec<i64>>,
     next_row: i64,
-    /// Microseconds between rows; less than one while warming up is never needed.
-    step_us: i64,
 }
 
 /// splitmix64 (Steele, Lea, Flood 2014).
@@ -91,7 +91,7 @@ impl Payments {
             field("amount", DataType::Int64),
             field("event_time", DataType::Timestamp(TimeUnit::Microsecond, None)),
         ]);
-        Payments { schema: Arc::new(schema), ring, behind_us, next_row: 0, step_us: 1_000_000 / ROWS_PER_SECOND }
+        Payments { schema: Arc::new(schema), ring, behind_us, next_row: 0 }
     }
 
     /// The next batches.
@@ -103,8 +103,7 @@ impl Payments {
     pub fn take_sparse(&mut self, seconds: usize) -> Vec<RecordBatch> {
         let sparse = |_| {
             let batch = self.next_batch();
-            let row_of = |row: i64| row / self.step_us;
-            self.next_row += row_of(1_000_000) - BATCH_ROWS as i64;
+            self.next_row += ROWS_PER_SECOND - BATCH_ROWS as i64;
             batch
         };
         (0..seconds).map(sparse).collect()
@@ -113,7 +112,7 @@ impl Payments {
     fn next_batch(&mut self) -> RecordBatch {
         let at = (self.next_row as usize / BATCH_ROWS) % RING;
         let first = self.next_row;
-        let times = self.behind_us[at].iter().enumerate().map(|(i, behind)| (first + i as i64) * self.step_us - behind);
+        let times = self.behind_us[at].iter().enumerate().map(|(i, behind)| (first + i as i64) * STEP_US - behind);
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
         self.next_row += BATCH_ROWS as i64;
         let [channel, status, amount] = self.ring[at].clone();

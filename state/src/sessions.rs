@@ -5,12 +5,14 @@
 //! the rows, whatever the order of pieces. A session closes when the frontier reaches its last row + gap. A row is never below the
 //! frontier, hence never less than a gap from a closed session: closed ones do not change (the counter of replicas proves it).
 //!
-//! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers.
+//! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers. The lists of
+//! a page of keys lie under one lock that only readers wait for ([`crate::shared_cells`]).
 
 use crate::block::PAGE_KEYS;
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::shared_cells::SharedCells;
+use arc_swap::ArcSwap;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::sharing::Store;
 use raympp_types::EventTime;
@@ -42,14 +44,22 @@ pub struct SessionPages {
     pub store: Arc<Store>,
     /// The gap.
     pub gap_us: i64,
-    pages: ArcSwap<Vec<Arc<[ArcSwapOption<SessionList>]>>>,
+    pages: ArcSwap<Vec<Arc<Page>>>,
 }
+
+/// The sessions of a page's keys; `None`: the key has none.
+type Page = SharedCells<Option<Arc<SessionList>>>;
 
 impl SessionPages {
     /// The sessions of a key.
     pub fn of(&self, id: u32) -> Option<Arc<SessionList>> {
+        self.pages.load().get(id as usize / PAGE_KEYS)?.read(|lists| lists[id as usize % PAGE_KEYS].clone())
+    }
+
+    /// The sessions of several keys of one page, given by their ids within it, as they are at one instant.
+    pub fn of_page(&self, page: usize, ids: impl Iterator<Item = u32>) -> Vec<Option<Arc<SessionList>>> {
         let pages = self.pages.load();
-        pages.get(id as usize / PAGE_KEYS)?[id as usize % PAGE_KEYS].load_full()
+        pages.get(page).map_or_else(Vec::new, |page| page.read(|lists| ids.map(|id| lists[id as usize].clone()).collect()))
     }
 }
 
@@ -151,7 +161,9 @@ impl SessionStore {
 
     fn store_list(&self, id: u32, list: SessionList) {
         let pages = self.shared.pages.load();
-        pages[id as usize / PAGE_KEYS][id as usize % PAGE_KEYS].store((!list.is_empty()).then(|| Arc::new(list)));
+        let mut list = (!list.is_empty()).then(|| Arc::new(list));
+        // The old one is dropped after the lock.
+        pages[id as usize / PAGE_KEYS].write(|lists| std::mem::swap(&mut lists[id as usize % PAGE_KEYS], &mut list));
     }
 
     fn make_pages(&mut self, ids: usize) {
@@ -159,7 +171,7 @@ impl SessionStore {
         let shared = self.shared.pages.load();
         if pages > shared.len() {
             let mut longer = Vec::clone(&shared);
-            longer.resize_with(pages, || (0..PAGE_KEYS).map(|_| ArcSwapOption::empty()).collect());
+            longer.resize_with(pages, || Arc::new(Page::new(PAGE_KEYS)));
             self.shared.pages.store(Arc::new(longer));
         }
     }

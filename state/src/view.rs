@@ -8,7 +8,7 @@ mod assemble;
 use crate::block::PAGE_KEYS;
 use crate::keys::KeyReader;
 use crate::result::{Bound, Groups, Rows, rows_of};
-use crate::sessions::{Session, SessionPages};
+use crate::sessions::{Session, SessionList, SessionPages};
 use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -264,8 +264,7 @@ impl ReplicaView {
         let (frontier, seen) = (self.frontier(), self.seen());
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
         let mut found: [Vec<FoundSession>; 2] = Default::default();
-        for (key, id) in keys.all() {
-            let list = pages.of(id).unwrap_or_default();
+        let mut look = |key: &[u8], list: &SessionList| {
             for (i, session) in list.iter().enumerate() {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
@@ -273,9 +272,13 @@ impl ReplicaView {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
                 if !foreign && (live || !live_only) && (!over || end_us > retained_us || live) {
                     // A running total never closes, even if its time to live is over.
-                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.clone(), Arc::clone(session), live));
+                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.into(), Arc::clone(session), live));
                 }
             }
+        };
+        for (page, keys) in keys_by_page(keys) {
+            let lists = pages.of_page(page, keys.iter().map(|(_, id)| *id));
+            keys.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
         }
         let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));

@@ -75,6 +75,17 @@ pub struct ClosedSessions {
     pub whole: bool,
 }
 
+/// What a key had last, when retention lets go of it and the key has no session left.
+#[derive(Clone, Debug)]
+pub struct LetGo {
+    /// The key's id until now.
+    pub id: u32,
+    /// The key's canonical bytes.
+    pub key: Box<[u8]>,
+    /// Its last session.
+    pub session: Arc<Session>,
+}
+
 /// The writer's side.
 pub struct SessionStore {
     shared: Arc<SessionPages>,
@@ -176,8 +187,9 @@ impl SessionStore {
         }
     }
 
-    /// Closes some of the sessions that end at or before the frontier; empty when none is left.
-    pub fn close_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys) -> ClosedSessions {
+    /// Closes some of the sessions that end at or before the frontier; empty when none is left. Then retention lets go of old ones, and
+    /// `let_go` is told what keys had last that have none any more.
+    pub fn close_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys, let_go: Option<&mut Vec<LetGo>>) -> ClosedSessions {
         let mut closed = ClosedSessions::default();
         while closed.sessions.len() < CLOSE_MAX
             && let Some(&next) = self.open.first()
@@ -195,19 +207,22 @@ impl SessionStore {
         closed.whole = closed.sessions.last().is_none_or(|(_, last)| next.is_none_or(|end| end > last.last_us + self.shared.gap_us));
         if closed.sessions.is_empty() && frontier > EventTime::MIN {
             self.closed_to_us = self.closed_to_us.max(frontier.0);
-            self.retire(frontier.min(seen), keys);
+            self.retire(frontier.min(seen), keys, let_go);
         }
         closed
     }
 
     /// Drops closed sessions that retention no longer covers.
-    fn retire(&mut self, frontier: EventTime, keys: &mut Keys) {
+    fn retire(&mut self, frontier: EventTime, keys: &mut Keys, mut let_go: Option<&mut Vec<LetGo>>) {
         while let Some(&(end_us, id, first_us)) = self.closed.first()
             && end_us.saturating_add(self.retention_us) <= frontier.0
         {
             self.closed.pop_first();
             let mut list = self.shared.of(id).map_or_else(Vec::new, |list| Vec::clone(&list));
-            list.retain(|session| session.first_us != first_us);
+            let old = list.iter().position(|session| session.first_us == first_us).map(|at| list.remove(at));
+            if let (Some(let_go), Some(session), true) = (&mut let_go, old, list.is_empty()) {
+                let_go.push(LetGo { id, key: keys.key(id).into(), session });
+            }
             self.store_list(id, list);
             keys.release(id);
         }

@@ -136,11 +136,19 @@ impl ReplicaView {
         if first_after.is_some_and(|&seen| metric.plan.window.has_bounds() && EventTime(group.start_us) <= seen) {
             return None;
         }
-        let types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
-        let keys = keycode::decode_columns(std::iter::once(key), &types).ok()?;
+        Some(((group.start_us, group.end_us), self.row_of(metric, key, &group)))
+    }
+
+    /// The row of a running total that has been forgotten, as it was last, unless HAVING refuses it.
+    pub fn row_let_go(&self, metric: &SharedMetric, key: &[u8], session: &Session) -> Option<RecordBatch> {
+        self.row_of(metric, key, &LiveGroup::of_session(session, 0))
+    }
+
+    fn row_of(&self, metric: &SharedMetric, key: &[u8], group: &LiveGroup) -> Option<RecordBatch> {
+        let keys = self.key_columns(metric, std::iter::once(key));
         let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(group.start_us), Bound::Same(group.end_us)));
         let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &[group.rows], columns: &group.columns });
-        Some(((group.start_us, group.end_us), (rows.batch.num_rows() == 1).then_some(rows.batch)))
+        (rows.batch.num_rows() == 1).then_some(rows.batch)
     }
 
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<LiveGroup> {
@@ -169,12 +177,7 @@ impl ReplicaView {
     fn live_session(&self, pages: &SessionPages, id: u32, over_too: bool) -> Option<LiveGroup> {
         let list = pages.of(id)?;
         let latest = list.last()?;
-        (over_too || self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup {
-            start_us: latest.first_us,
-            end_us: latest.last_us + pages.gap_us,
-            rows: latest.rows,
-            columns: latest.columns.iter().cloned().map(Some).collect(),
-        })
+        (over_too || self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup::of_session(latest, pages.gap_us))
     }
 
     /// All windows kept of a metric, open and closed ones that retention covers; `live_only`: just each key's live window.
@@ -299,6 +302,13 @@ struct LiveGroup {
     end_us: i64,
     rows: u64,
     columns: Vec<Option<AccumulatorColumn>>,
+}
+
+impl LiveGroup {
+    fn of_session(session: &Session, gap_us: i64) -> LiveGroup {
+        let columns = session.columns.iter().cloned().map(Some).collect();
+        LiveGroup { start_us: session.first_us, end_us: session.last_us + gap_us, rows: session.rows, columns }
+    }
 }
 
 /// Bounds of the live window of a metric that is not made of sessions; `None` before the first row.

@@ -180,6 +180,7 @@ impl Actor {
             }
         };
         let closed = self.replica.close_step(wanted, &mut results);
+        self.keep_let_go();
         if !closed {
             self.rows_behind = 0;
         }
@@ -196,6 +197,13 @@ impl Actor {
             self.tell_complete(&consumers);
         }
         handed | changed | closed | !self.owed.is_empty()
+    }
+
+    /// Gives changelogs what closing has forgotten.
+    fn keep_let_go(&mut self) {
+        for (store, let_go) in self.replica.take_let_go() {
+            self.changelogs.iter_mut().for_each(|changelog| changelog.keep(store, &let_go));
+        }
     }
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {

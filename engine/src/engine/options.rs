@@ -60,7 +60,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Rows folded into one delta at most. Results do not depend on it. Default: 262,144.
+    /// Rows folded into one delta at most. Results do not depend on it. Default: 1,048,576.
     pub fn flush_rows(mut self, rows: u64) -> Self {
         self.flush_rows = Some(rows);
         self
@@ -104,7 +104,7 @@ impl EngineBuilder {
         let partitions = self.partitions.unwrap_or(threads as u32);
         let key_groups = self.key_groups.unwrap_or(KeyGroups::GROUPS_DEFAULT.max(partitions));
         let replicas = self.replicas.unwrap_or(1);
-        let flush_rows = self.flush_rows.unwrap_or(1 << 18);
+        let flush_rows = self.flush_rows.unwrap_or(1 << 20);
         let groups_max = u64::from(KeyGroups::GROUPS_MAX);
         in_range("threads", threads as u64, 1..=1024)?;
         in_range("partitions", partitions.into(), 1..=groups_max)?;

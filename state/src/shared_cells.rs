@@ -61,4 +61,20 @@ mod tests {
         cells.write(|cells| cells.swap(0, 1));
         assert!(Arc::ptr_eq(&cells.0.load_full(), &after), "nobody looks, so it changes in place");
     }
+
+    /// A reader that is at it goes on seeing what was there; whoever comes later sees every change, made in place or on a copy.
+    #[test]
+    fn a_reader_sees_one_instant_and_no_change_is_lost() {
+        let cells: SharedCells<u64> = SharedCells::new(2);
+        let change = || cells.write(|cells| cells.iter_mut().for_each(|cell| *cell += 1));
+        for changes in [0, 2, 4] {
+            cells.read(|seen| {
+                std::thread::scope(|scope| scope.spawn(change).join().expect("the writer does not wait"));
+                assert_eq!(seen, [changes; 2]);
+            });
+            assert_eq!(cells.read(<[u64]>::to_vec), [changes + 1; 2], "changed on a copy");
+            change();
+            assert_eq!(cells.read(<[u64]>::to_vec), [changes + 2; 2], "changed in place");
+        }
+    }
 }

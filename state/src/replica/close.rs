@@ -60,7 +60,7 @@ impl Replica {
         let let_go = self.tracked.get_mut(&store).and_then(Tracked::let_go);
         let closed = sessions.close_step(self.frontier, self.seen, &mut self.keys[space], let_go);
         if closed.sessions.is_empty() {
-            return false;
+            return closed.more_to_retire;
         }
         self.results_of_sessions(store, space, &closed, wanted, results);
         true

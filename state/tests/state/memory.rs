@@ -242,3 +242,21 @@ fn sessions_that_end_together_are_one_window() {
     assert_eq!(done, EventTime(2 * SECOND_US));
     assert!(replica.size().1 == 1_000, "closed sessions are kept for their retention only");
 }
+
+#[test]
+fn totals_whose_time_is_over_together_are_forgotten_step_by_step() {
+    let script = script("CREATE METRIC m WITH (ttl = '1 second') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;");
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    replica.apply(&delta(&mut chain, &numbered(0..20_000, |_| 0), Vec::new()));
+    assert_eq!(replica.size().1, 20_000);
+    replica.apply(&delta(&mut chain, &numbered(0..1, |_| 100 * SECOND_US), Vec::new()));
+    let (mut kept, mut steps) = (replica.size().1, 0);
+    while replica.close_step(|_| Want::Nothing, &mut Vec::new()) {
+        let now = replica.size().1;
+        assert!(kept - now <= 1_024, "{} in one step", kept - now);
+        (kept, steps) = (now, steps + 1);
+    }
+    assert_eq!(replica.size().1, 1, "the key that has come back");
+    assert!(steps >= 20_000 / 1_024, "{steps} steps");
+}

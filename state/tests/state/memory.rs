@@ -114,6 +114,29 @@ fn a_gap_of_centuries_is_closed_in_a_few_steps() {
 }
 
 #[test]
+fn merged_slices_go_with_the_slices() {
+    for bound_s in [0, 20] {
+        let script = raympp_testkit::script::bind(&format!(
+            "CREATE STREAM s (k VARCHAR, v BIGINT, et TIMESTAMP, WATERMARK FOR et AS et - INTERVAL '{bound_s} seconds');\n\
+             CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, MAX(v) AS most \
+             FROM HOP(s, et, INTERVAL '1 second', INTERVAL '32 seconds') GROUP BY k, window_start;"
+        ));
+        let plan = plan_of(&script);
+        let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+        let mut bytes = Vec::new();
+        // A pair of slices always lacks its second one.
+        for second in (0..1_024).step_by(2) {
+            replica.apply(&delta(&mut chain, &batch(&[(Some("a"), Some(1), second as f64)]), Vec::new()));
+            close(&mut replica);
+            if second % 128 == 0 {
+                bytes.push(replica.size().2);
+            }
+        }
+        assert_eq!(bytes[2..], vec![bytes[1]; bytes.len() - 2], "bound {bound_s} s");
+    }
+}
+
+#[test]
 fn blocks_and_pages_grow_with_their_keys() {
     let script = script(
         "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, FIRST_VALUE(k) AS first, \

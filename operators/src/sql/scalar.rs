@@ -83,13 +83,16 @@ impl Binder<'_> {
             Node::Case { operand, conditions, else_result, .. } => self.case(operand.as_deref(), conditions, else_result.as_deref(), node),
             Node::InList { expr, list, negated } => self.in_list(expr, list, *negated, node),
             Node::Between { expr, negated, low, high } => {
+                refuse_chain(node, expr)?;
                 let (e, low, high) = (self.bind(expr)?, self.bind(low)?, self.bind(high)?);
                 typed(expr::between(e, low, high, *negated), expr.span())
             }
             Node::Like { negated, any: false, expr, pattern, escape_char } => {
+                refuse_chain(node, expr)?;
                 self.like(expr, pattern, escape_char.as_deref(), false, *negated)
             }
             Node::ILike { negated, any: false, expr, pattern, escape_char } => {
+                refuse_chain(node, expr)?;
                 self.like(expr, pattern, escape_char.as_deref(), true, *negated)
             }
             Node::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
@@ -126,6 +129,7 @@ impl Binder<'_> {
     }
 
     fn binary(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr, node: &ast::Expr) -> SqlResult<Expr> {
+        refuse_chain(node, left)?;
         let (l, r) = (self.bind(left)?, self.bind(right)?);
         let span = node.span();
         if *op == BinaryOperator::PGExp {
@@ -190,6 +194,7 @@ impl Binder<'_> {
     }
 
     fn in_list(&mut self, operand: &ast::Expr, list: &[ast::Expr], negated: bool, node: &ast::Expr) -> SqlResult<Expr> {
+        refuse_chain(node, operand)?;
         let bound = self.bind(operand)?;
         let list = list.iter().map(|item| self.bind(item)).collect::<SqlResult<Vec<_>>>()?;
         typed(expr::in_list(bound, list, negated), node.span())
@@ -233,6 +238,27 @@ fn escape_character(escape: &ast::Expr) -> SqlResult<char> {
         (None, _) => Ok('\0'),
         (Some(character), None) => Ok(character),
         _ => Err(error()),
+    }
+}
+
+/// Operators that do not chain, as in `a < b < c`: which group a node is of, if of one.
+fn unchained(node: &ast::Expr) -> Option<&'static str> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    use ast::Expr as Node;
+    match node {
+        Node::BinaryOp { op: Eq | NotEq | Lt | LtEq | Gt | GtEq, .. } => Some("comparisons"),
+        Node::Between { .. } | Node::InList { .. } | Node::Like { .. } | Node::ILike { .. } => Some("BETWEEN, IN and LIKE"),
+        _ => None,
+    }
+}
+
+/// `a < b < c` means nothing, as in PostgreSQL.
+fn refuse_chain(node: &ast::Expr, left: &ast::Expr) -> SqlResult<()> {
+    match unchained(node) {
+        Some(operators) if unchained(left) == Some(operators) => {
+            Err(SqlError::syntax(node.span(), format!("{operators} do not chain")).hint("put one of them in parentheses"))
+        }
+        _ => Ok(()),
     }
 }
 

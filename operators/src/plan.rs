@@ -38,8 +38,8 @@ pub struct StreamPlan {
     pub name: String,
     /// All declared columns.
     pub schema: Schema,
-    /// Which column is the event time (TIMESTAMP or TIMESTAMPTZ): the WATERMARK clause's, else the time column that all metrics
-    /// name; `None` until one does, and for good if only windowless metrics read the stream.
+    /// Which column is the event time (TIMESTAMP or TIMESTAMPTZ): the WATERMARK clause's, else the only column of those types. `None`
+    /// without such a column, or with several and no clause; then only windowless metrics read the stream, and no row is late.
     pub event_time: Option<usize>,
     /// Bound of out-of-orderness in microseconds; 0 without a WATERMARK clause.
     pub bound_us: i64,

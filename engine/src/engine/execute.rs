@@ -180,7 +180,7 @@ impl Shared {
     fn apply(self: &Arc<Self>, position: usize, statement: &Statement, prepared: &mut Prepared, waits: &mut Vec<Wait>) -> Result<()> {
         match statement {
             Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position)),
-            Statement::CreateMetric { plan, stream } => waits.extend(self.create_metric(plan, stream, prepared.inputs.remove(&position))),
+            Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))),
             Statement::CreateSink { plan } => {
                 let output = prepared.outputs.remove(&position).expect("opened for each sink of the script");
                 self.create_sink(plan, output)?;
@@ -207,14 +207,13 @@ impl Shared {
         state.streams.insert(plan.name.clone(), Arc::new(stream));
     }
 
-    fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>, again: Option<OpenedInput>) -> Option<Wait> {
+    fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Option<Wait> {
         let mut state = self.state.lock();
         let id = state.next_metric;
         state.next_metric = id.next();
         state.metric_ids.insert(plan.name.clone(), id);
         let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
-        stream.plan.store(Arc::clone(stream_plan));
         if let Some(input) = again {
             self.backfill(&stream, input, id, plan);
             return None;

@@ -14,8 +14,7 @@ use crate::window::Window;
 use sqlparser::tokenizer::Span;
 use std::sync::Arc;
 
-/// A metric, and its stream as it is from then on: the first metric that names a time column of a stream without WATERMARK clause
-/// settles that stream's event time.
+/// A metric and its stream.
 pub(crate) fn bind_metric(statement: CreateMetric, catalog: &Catalog) -> SqlResult<(MetricPlan, Arc<StreamPlan>)> {
     let CreateMetric { name, select, options, text, .. } = statement;
     refuse_clauses(&select)?;
@@ -26,15 +25,14 @@ pub(crate) fn bind_metric(statement: CreateMetric, catalog: &Catalog) -> SqlResu
         None => (RUNNING_METRIC_OPTIONS, "a metric without a window"),
     };
     let mut options = CheckedOptions::check(options, known, of_what, name.span)?;
-    if let (None, Some(span)) = (stream.event_time.or(event_time), options.span("ttl")) {
-        return Err(no_event_time("ttl", stream, span));
+    if let (None, Some(span)) = (stream.event_time, options.span("ttl")) {
+        return Err(no_event_time("ttl", None, stream, span));
     }
     let window = if event_time.is_some() { window } else { Window::Global { ttl_us: options.duration_us("ttl") } };
-    let stream = settle_event_time(stream, event_time);
-    let plan = bind_query(name.value, &select, &stream, window, event_time)?;
+    let plan = bind_query(name.value, &select, stream, window, event_time)?;
     let retention_us = options.duration_us("retention").unwrap_or(window.size_us());
     let backfill = options.boolean("backfill").unwrap_or(false);
-    Ok((MetricPlan { retention_us, backfill, definition: text, ..plan }, stream))
+    Ok((MetricPlan { retention_us, backfill, definition: text, ..plan }, Arc::clone(stream)))
 }
 
 fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window, event_time: Option<usize>) -> SqlResult<MetricPlan> {
@@ -56,7 +54,7 @@ fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window
     }
     let by_time = aggregates.iter().find(|aggregate| stream.event_time.is_none() && needs_event_time(aggregate.function));
     if let Some(aggregate) = by_time {
-        return Err(no_event_time(aggregate.function.name(), stream, select.span));
+        return Err(no_event_time(aggregate.function.name(), None, stream, select.span));
     }
     Ok(MetricPlan {
         name,
@@ -110,20 +108,24 @@ fn window_of(relation: &Relation, stream: &StreamPlan) -> SqlResult<(Window, Opt
             Err(SqlError::new(SqlErrorKind::Window, call.time.span, message)
                 .hint(format!("its watermark is on \"{own}\", and a stream has one event time")))
         }
-        _ => Ok((window, Some(column))),
+        Some(_) => Ok((window, Some(column))),
+        None => Err(no_event_time(&call.function.value.to_uppercase(), Some(&call.time.value), stream, call.time.span)),
     }
 }
 
-fn settle_event_time(stream: &Arc<StreamPlan>, event_time: Option<usize>) -> Arc<StreamPlan> {
-    match (stream.event_time, event_time) {
-        (None, Some(_)) => Arc::new(StreamPlan { event_time, ..StreamPlan::clone(stream) }),
-        _ => Arc::clone(stream),
-    }
-}
-
-fn no_event_time(what: &str, stream: &StreamPlan, span: Span) -> SqlError {
-    let message = format!("{what} goes by event time, and stream \"{}\" has none", stream.name);
-    SqlError::new(SqlErrorKind::Window, span, message).hint("give it a WATERMARK clause")
+/// `what` needs an event time, and the stream has none: no time column, or several and no WATERMARK clause that chooses one.
+fn no_event_time(what: &str, column: Option<&str>, stream: &StreamPlan, span: Span) -> SqlError {
+    let times = stream.schema.fields.iter().filter(|field| field.data_type.is_timestamp());
+    let names: Vec<&str> = times.map(|field| field.name.as_str()).collect();
+    let (why, hint) = match (names.first(), column) {
+        (Some(first), column) => {
+            let name = column.unwrap_or(first);
+            ("has several time columns and no WATERMARK clause", format!("write WATERMARK FOR {name} AS {name} in CREATE STREAM"))
+        }
+        (None, _) => ("has no column of type TIMESTAMP or TIMESTAMPTZ", "give it one".to_owned()),
+    };
+    let message = format!("{what} goes by event time, and stream \"{}\" {why}", stream.name);
+    SqlError::new(SqlErrorKind::Window, span, message).hint(hint)
 }
 
 fn refuse_clauses(select: &Select) -> SqlResult<()> {

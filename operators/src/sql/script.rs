@@ -16,14 +16,14 @@ use std::sync::Arc;
 pub enum Statement {
     /// CREATE STREAM
     CreateStream {
-        /// The stream. Its event time may be settled by a metric later in the script; the catalog has the final one.
+        /// The stream.
         plan: Arc<StreamPlan>,
     },
     /// CREATE METRIC
     CreateMetric {
         /// The metric.
         plan: Arc<MetricPlan>,
-        /// Its stream as it is from now on: the first metric to name a time column settles a stream's event time.
+        /// Its stream.
         stream: Arc<StreamPlan>,
     },
     /// CREATE SINK
@@ -130,7 +130,6 @@ fn create_metric(statement: CreateMetric, catalog: &mut Catalog) -> SqlResult<St
     }
     let (plan, stream) = bind_metric(statement, catalog)?;
     let plan = Arc::new(plan);
-    catalog.streams.insert(stream.name.clone(), Arc::clone(&stream));
     catalog.metrics.insert(plan.name.clone(), Arc::clone(&plan));
     Ok(Statement::CreateMetric { plan, stream })
 }

@@ -59,8 +59,9 @@ FROM payments GROUP BY amount > 100",
             "CREATE METRIC m AS SELECT CASE WHEN test THEN 'test' ELSE channel END AS kind, COUNT(*) AS n FROM payments GROUP BY kind",
             "CREATE METRIC m AS SELECT NULL AS nothing, 'x' AS text, 1 AS one, COUNT(*) AS n, channel || '!' AS loud FROM payments GROUP BY channel, status",
             "CREATE METRIC IF NOT EXISTS rates AS SELECT nothing FROM nowhere",
-            "CREATE METRIC m AS SELECT page, window_end, COUNT(*) AS n FROM TUMBLE(clicks, at, INTERVAL '1 minute') GROUP BY page, window_end;
-CREATE METRIC m2 AS SELECT page, COUNT(*) AS n FROM clicks GROUP BY page WITH (ttl = '1 hour')",
+            "CREATE STREAM views (page VARCHAR, at TIMESTAMPTZ);
+CREATE METRIC m AS SELECT page, window_end, COUNT(*) AS n FROM TUMBLE(views, at, INTERVAL '1 minute') GROUP BY page, window_end;
+CREATE METRIC m2 AS SELECT page, COUNT(*) AS n FROM views GROUP BY page WITH (ttl = '1 hour')",
         ],
         expect_file!["../snapshots/create_metric.txt"],
     );
@@ -300,16 +301,20 @@ fn binding_changes_no_catalog() {
     assert!(after.streams.contains_key("one"));
 }
 
-/// The first metric over windows settles the event time of a stream that names none.
+/// The columns of a stream and its WATERMARK clause settle its event time, whatever metrics read it.
 #[test]
-fn a_metric_settles_the_event_time_of_its_stream() {
-    let script = "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(clicks, at, INTERVAL '1 s') GROUP BY window_end";
-    assert_eq!(base().streams["clicks"].event_time, None);
-    let bound = bind(script).expect("a valid script");
-    assert_eq!(bound.catalog.streams["clicks"].event_time, Some(2));
-    let other = "CREATE METRIC m2 AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(clicks, other, INTERVAL '1 s') GROUP BY window_end";
-    let error = bind_script(other, &bound.catalog).expect_err("another event time");
-    assert!(error.to_string().contains("is not the event time"), "{error}");
+fn a_stream_settles_its_event_time_by_itself() {
+    let event_time = |columns: &str| {
+        let bound = bind_script(&format!("CREATE STREAM s ({columns})"), &Catalog::default()).expect("a valid script");
+        (bound.catalog.streams["s"].event_time, bound.catalog.streams["s"].bound_us)
+    };
+    assert_eq!(event_time("a BIGINT"), (None, 0));
+    assert_eq!(event_time("a BIGINT, day DATE, at TIMESTAMPTZ"), (Some(2), 0));
+    assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ"), (None, 0));
+    assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ, WATERMARK FOR other AS other - INTERVAL '1 s'"), (Some(1), 1_000_000));
+    let before = base();
+    let metric = "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(payments, event_time, INTERVAL '1 s') GROUP BY window_end";
+    assert_eq!(bind_script(metric, &before).expect("a valid script").catalog.streams, before.streams);
 }
 
 /// A metric keeps its statement, without what is around it.

@@ -33,6 +33,7 @@ mod cast_text;
 mod functions;
 mod math;
 mod string;
+mod regex_syntax;
 mod pattern;
 mod hash;
 mod temporal;

@@ -7,7 +7,7 @@
 
 use super::error::{SqlError, SqlErrorKind, SqlResult};
 use super::scalar::calls::CallArguments;
-use super::scalar::{bind, bind_condition};
+use super::scalar::{bind, bind_condition, bind_guarded};
 use super::scope::{RowScope, Scope, WINDOW_BOUNDS, split_path};
 use super::syntax::{Name, SelectItem};
 use crate::accumulator::{Aggregate, AggregateErrorKind, AggregateFunction};
@@ -220,6 +220,7 @@ fn bind_aggregate(name: &str, call: &ast::Function, span: Span, rows: &RowScope)
         });
     }
     let mut scope = AggregateScope { rows: rows.in_clause("an aggregate's argument"), what: "an aggregate's argument" };
+    let bind = if call.filter.is_some() { bind_guarded } else { bind };
     let arguments = written.arguments.iter().map(|argument| bind(argument, &mut scope)).collect::<SqlResult<Vec<_>>>()?;
     let mut scope = AggregateScope { rows: rows.in_clause("FILTER"), what: "FILTER" };
     let filter = call.filter.as_deref().map(|filter| bind_condition(filter, &mut scope, "FILTER")).transpose()?;

@@ -289,6 +289,39 @@ fn expressions() {
     expect_file!["../snapshots/expressions.txt"].assert_eq(&text);
 }
 
+/// A constant that fails is refused where every row needs it, and only there.
+#[test]
+fn a_constant_that_fails_may_stand_behind_a_guard() {
+    let metric = |item: &str| bind(&format!("CREATE METRIC m AS SELECT {item} AS x FROM payments GROUP BY channel"));
+    for guarded in [
+        "COUNT(COALESCE(items, 1 / 0))",
+        "COUNT(items = 7 OR 1 / 0 = 1)",
+        "COUNT(items = 7 AND 1 / 0 = 1)",
+        "COUNT(CASE WHEN FALSE THEN 1 / 0 ELSE 2 END)",
+        "COUNT(CASE items WHEN 1 THEN 1 / 0 WHEN 1 / 0 THEN 3 ELSE 1 % 0 END)",
+        "COUNT(items IN (1, 1 / 0))",
+        "COUNT(items BETWEEN 1 AND 1 / 0)",
+        "SUM(1 / 0) FILTER (WHERE items > 1)",
+        "CASE WHEN COUNT(*) > 1 THEN 1 / 0 END",
+    ] {
+        assert!(metric(guarded).is_ok(), "{guarded}: {:?}", metric(guarded));
+    }
+    for (needed, place) in [
+        ("COUNT(COALESCE(1 / 0, items))", "1 / 0"),
+        ("COUNT(1 / 0 = 1 OR items = 7)", "1 / 0"),
+        ("COUNT(CASE WHEN 1 / 0 = 1 THEN 2 END)", "1 / 0"),
+        ("COUNT(items IN (1 / 0, 1))", "1 / 0"),
+        ("COUNT(items BETWEEN 1 / 0 AND 2)", "1 / 0"),
+        ("SUM(items + 1 / 0)", "1 / 0"),
+        ("COUNT(CASE WHEN TRUE THEN 1 / 0 END)", "CASE"),
+        ("COUNT(*) + SQRT(-1)", "SQRT(-1)"),
+    ] {
+        let error = metric(needed).expect_err(needed);
+        assert_eq!(error.column, "CREATE METRIC m AS SELECT ".len() + needed.find(place).unwrap() + 1, "{error}");
+        assert!(error.message.contains("division by zero") || error.message.contains("negative number"), "{error}");
+    }
+}
+
 /// A script that fails leaves the catalog that it was bound to as it was, and so does one that does not.
 #[test]
 fn binding_changes_no_catalog() {

@@ -36,7 +36,7 @@ pub(super) fn translate(pattern: &str, insensitive: bool) -> Result<Translated, 
         insensitive,
         newline: Newline { any: true, anchors: false },
         open: 0,
-        closed: 0,
+        groups: 0,
         last: Last::Nothing,
     };
     match translation.options()? {
@@ -86,7 +86,7 @@ struct Translation<'a> {
     /// Parentheses open now.
     open: usize,
     /// Capturing groups so far.
-    closed: u32,
+    groups: u32,
     last: Last,
 }
 
@@ -98,9 +98,10 @@ fn refuse<T>(reason: &str) -> Result<T, String> {
 
 impl Translation<'_> {
     fn take(&mut self, prefix: &str) -> bool {
-        let found = self.rest.clone().take(prefix.chars().count()).eq(prefix.chars());
+        let mut ahead = self.rest.clone();
+        let found = prefix.chars().all(|character| ahead.next() == Some(character));
         if found {
-            prefix.chars().for_each(|_| drop(self.rest.next()));
+            self.rest = ahead;
         }
         found
     }
@@ -174,18 +175,21 @@ impl Translation<'_> {
     }
 
     fn open_group(&mut self) -> Done {
-        if self.take("?:") {
-        } else if self.take("?#") {
+        if self.take("?#") {
             while self.rest.next().ok_or("parentheses () not balanced")? != ')' {}
             return Ok(());
-        } else if self.take("?=") || self.take("?!") {
+        }
+        if self.take("?=") || self.take("?!") {
             return refuse("looking ahead, (?=…) and (?!…), is not supported");
-        } else if self.take("?<=") || self.take("?<!") {
+        }
+        if self.take("?<=") || self.take("?<!") {
             return refuse("looking behind, (?<=…) and (?<!…), is not supported");
-        } else if self.rest.peek() == Some(&'?') {
+        }
+        if !self.take("?:") {
+            self.groups += 1;
+        }
+        if self.rest.peek() == Some(&'?') {
             return refuse("quantifier operand invalid");
-        } else {
-            self.closed += 1;
         }
         self.open += 1;
         self.other("(?:", Last::Nothing);
@@ -300,11 +304,13 @@ impl Translation<'_> {
         let digits = self.rest.clone().take_while(char::is_ascii_digit);
         let number = std::iter::once(first).chain(digits).collect::<String>();
         let group = number.parse::<u32>().unwrap_or(u32::MAX);
-        if first != '0' && (number.len() == 1 || group <= self.closed) {
+        if first != '0' && (number.len() == 1 || group <= self.groups) {
             return refuse("back-references are not supported");
         }
         let octal: String = number.chars().take(3).take_while(|digit| digit.is_digit(8)).collect();
-        octal.chars().skip(1).for_each(|_| drop(self.rest.next()));
+        for _ in 1..octal.len() {
+            self.rest.next();
+        }
         let code = u32::from_str_radix(&octal, 8).ok().and_then(char::from_u32);
         code.ok_or_else(|| "invalid escape \\ sequence".to_owned())
     }

@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering;
 const ROUND_CLOSINGS: u64 = 4;
 /// An actor that is behind by so many rows closes at double speed, by twice as many at triple speed, and so on.
 const CLOSING_LAG_ROWS: u64 = 1 << 17;
+/// Time between two looks at the sizes of a replica.
+const SIZES_EVERY_US: u64 = 1_000_000;
 
 /// What a replica held when its engine was shut down, in canonical form: equal for replicas of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(crate) struct Actor {
     /// Consumers up to this number know that everything has closed.
     told_complete: u64,
     changelogs: Vec<Changelog>,
-    /// Sizes are looked at after so many deltas.
-    deltas_to_sizes: u32,
+    /// Sizes, which take a walk through all pages, are looked at from this time on.
+    sizes_due_us: u64,
     /// Rows of deltas applied since everything was closed that the frontier allows.
     rows_behind: u64,
 }
@@ -68,7 +70,7 @@ impl Actor {
             complete: false,
             told_complete: 0,
             changelogs: Vec::new(),
-            deltas_to_sizes: 0,
+            sizes_due_us: 0,
             rows_behind: 0,
         }
     }
@@ -97,6 +99,10 @@ impl Actor {
         }
         self.publish_late();
         self.publish_counters();
+        if now_us >= self.sizes_due_us {
+            self.sizes_due_us = now_us + SIZES_EVERY_US;
+            self.publish_sizes();
+        }
         let applied = self.replica.splits()[&delta.stamp.split].applied;
         self.stream.note_applied(delta.stamp.split, self.partition, applied);
         for i in 0..self.changelogs.len() {
@@ -125,7 +131,7 @@ impl Actor {
         }
     }
 
-    fn publish_counters(&mut self) {
+    fn publish_counters(&self) {
         let counters = self.replica.counters();
         let to = &self.stream.partitions[self.partition.0 as usize];
         to.deltas.store(counters.deltas, Ordering::Relaxed);
@@ -138,11 +144,6 @@ impl Actor {
         if !self.replica.bad_by_store().is_empty() {
             to.bad_by_store.lock().clone_from(self.replica.bad_by_store());
         }
-        if self.deltas_to_sizes == 0 {
-            self.deltas_to_sizes = 256;
-            self.publish_sizes();
-        }
-        self.deltas_to_sizes -= 1;
     }
 
     fn publish_sizes(&self) {
@@ -179,6 +180,7 @@ impl Actor {
             }
         };
         let closed = self.replica.close_step(wanted, &mut results);
+        self.keep_let_go();
         if !closed {
             self.rows_behind = 0;
         }
@@ -195,6 +197,13 @@ impl Actor {
             self.tell_complete(&consumers);
         }
         handed | changed | closed | !self.owed.is_empty()
+    }
+
+    /// Gives changelogs what closing has forgotten.
+    fn keep_let_go(&mut self) {
+        for (store, let_go) in self.replica.take_let_go() {
+            self.changelogs.iter_mut().for_each(|changelog| changelog.keep(store, &let_go));
+        }
     }
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {

@@ -17,6 +17,8 @@ const REFRESH: Duration = Duration::from_millis(200);
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let text = read(&options.file)?;
     let engine = build(options)?;
+    // A file that can't be written is told before the job starts, not in the middle of it.
+    write_metrics(options.metrics_file.as_deref(), &engine).map_err(|problem| Failure::Usage(format!("raympp: {problem}")))?;
     let interrupted = watch_interrupts()?;
     let mut progress = Progress::start(options.plain);
     let deferred = engine.execute_deferred(&text).map_err(|error| in_file(&options.file, error))?;
@@ -24,13 +26,13 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     while !interrupted.load(Ordering::Acquire) {
         outcome = engine.wait_timeout(REFRESH);
         progress.show(&engine.stats());
-        write_metrics(options.metrics_file.as_deref(), &engine)?;
+        write_metrics(options.metrics_file.as_deref(), &engine).map_err(Failure::Running)?;
         if !matches!(outcome, Ok(false)) {
             break;
         }
     }
     progress.finish(&engine.stats());
-    write_metrics(options.metrics_file.as_deref(), &engine)?;
+    write_metrics(options.metrics_file.as_deref(), &engine).map_err(Failure::Running)?;
     outcome?;
     let answers = deferred.finish(&engine)?;
     let stats = engine.stats();
@@ -69,10 +71,11 @@ pub(crate) fn watch_interrupts() -> Result<Arc<AtomicBool>, Failure> {
     Ok(interrupted)
 }
 
-fn write_metrics(file: Option<&Path>, engine: &Engine) -> Result<(), Failure> {
+fn write_metrics(file: Option<&Path>, engine: &Engine) -> Result<(), String> {
     let Some(file) = file else { return Ok(()) };
     let text = serde_json::to_string_pretty(&engine.stats()).expect("counters are plain data");
-    std::fs::write(file, text).map_err(|error| Failure::Running(format!("metrics file {}: {error}", file.display())))
+    let problem = |error| format!("the metrics file {} can't be written: {error}; check its directory and permissions", file.display());
+    std::fs::write(file, text).map_err(problem)
 }
 
 fn print_answer(answer: &Answer) {

@@ -3,6 +3,7 @@
 //! A step seals pages and boundaries of one store, or closes some sessions, and makes batches of what closed. Results of one partition
 //! leave in order of their windows' ends; the last piece of a window is flagged.
 
+use super::changes::Tracked;
 use super::{Replica, StoreState};
 use crate::block::PAGE_KEYS;
 use crate::keys::Keys;
@@ -56,7 +57,8 @@ impl Replica {
 
     fn close_sessions(&mut self, store: usize, space: usize, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         let Some(StoreState::Sessions(sessions)) = self.stores[store].as_mut() else { return false };
-        let closed = sessions.close_step(self.frontier, self.seen, &mut self.keys[space]);
+        let let_go = self.tracked.get_mut(&store).and_then(Tracked::let_go);
+        let closed = sessions.close_step(self.frontier, self.seen, &mut self.keys[space], let_go);
         if closed.sessions.is_empty() {
             return false;
         }

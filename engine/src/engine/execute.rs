@@ -219,13 +219,11 @@ impl Shared {
             self.backfill(&stream, input, id, plan);
             return None;
         }
+        let next = stream.plan_with(id, plan);
         if stream.started.load(Ordering::Acquire) {
-            return self.change_plan(&stream, stream.shared.load().with(id, plan));
+            return self.change_plan(&stream, next);
         }
-        let mut metrics: Vec<(MetricId, Arc<MetricPlan>)> =
-            stream.shared.load().metrics.iter().map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
-        metrics.push((id, Arc::clone(plan)));
-        stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &metrics)));
+        stream.set_plan(Arc::new(next));
         None
     }
 
@@ -348,21 +346,21 @@ impl Shared {
             Statement::Drop { kind, name } => Answer::Done(format!("DROP {} {name}", kind.noun().to_uppercase())),
             Statement::Show(kind) => Answer::Names(script.catalog.names(*kind).into_iter().map(str::to_owned).collect()),
             Statement::Describe { kind, name } => Answer::Text(describe_object(script, *kind, name)),
-            Statement::Explain(Explained::Metric { plan, stream }) => Answer::Text(self.explain(plan, stream)),
+            Statement::Explain(Explained::Metric { plan, .. }) => Answer::Text(self.explain(plan)),
             Statement::Explain(Explained::Select(select)) => Answer::Text(describe::select(select)),
             Statement::NoOp { notice } => Answer::Done(notice.clone()),
             Statement::Select(_) => Answer::Done(String::new()),
         }
     }
 
-    fn explain(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> String {
+    /// A metric as it is, or as it would be.
+    fn explain(&self, plan: &Arc<MetricPlan>) -> String {
         let state = self.state.lock();
-        if let Ok((id, stream)) = state.metric(&plan.name)
-            && let Some(metric) = stream.metric(id)
-        {
-            return explain::metric(&stream, &metric);
+        let found = state.metric(&plan.name).ok().and_then(|(id, stream)| Some((stream.metric(id)?, stream)));
+        match found.filter(|(metric, _)| metric.plan == *plan) {
+            Some((metric, stream)) => explain::metric(&stream, &metric),
+            None => explain::planned(&state.streams[&plan.stream], state.next_metric, plan),
         }
-        describe::metric(plan, stream_plan)
     }
 
     fn select(&self, select: &SelectPlan) -> Result<RecordBatch> {

@@ -20,22 +20,22 @@ pub struct HeavySize {
     pub of: &'static str,
     /// Bytes that it never exceeds.
     pub most: Option<usize>,
-    /// Which cells are in use; empty: those with a row.
+    /// Which cells are in use; empty: those that a row has reached.
     pub used: &'static str,
 }
 
 impl fmt::Display for HeavySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a pointer, and up to {} bytes", self.cell)?;
+        write!(f, "a pointer to at most {} bytes", self.cell)?;
         if self.each > 0 {
             write!(f, " + {} per {}", self.each, self.of)?;
         } else if !self.of.is_empty() {
             write!(f, " + {}", self.of)?;
         }
         if let Some(most) = self.most {
-            write!(f, ", at most {most},")?;
+            write!(f, ", never more than {most}")?;
         }
-        write!(f, " where {}", if self.used.is_empty() { "it has a value" } else { self.used })
+        if self.used.is_empty() { Ok(()) } else { write!(f, " where {}", self.used) }
     }
 }
 
@@ -77,7 +77,8 @@ fn picked(order: PickOrder, inputs: &[Expr], size: HeavySize) -> HeavySize {
     let stamp = if matches!(order, PickOrder::Min | PickOrder::Max) { 0 } else { STAMP };
     let codes: usize = inputs[..1].iter().chain(key_inputs).map(|input| code_bytes(input.data_type())).sum();
     let texts = inputs.iter().any(|input| is_text(input.data_type()));
-    HeavySize { cell: size.cell + stamp + codes, of: if texts { "twice its texts" } else { "" }, ..size }
+    // The least that a buffer of bytes holds is 8.
+    HeavySize { cell: size.cell + stamp + codes + 8, of: if texts { "twice its texts" } else { "" }, ..size }
 }
 
 fn is_text(data_type: DataType) -> bool {

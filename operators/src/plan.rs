@@ -136,6 +136,21 @@ impl MetricPlan {
         schema
     }
 
+    /// Columns that SELECT would have to show for a receiver of the changelog to tell its rows apart: every key as it is, and what names
+    /// the window – its end, or for TUMBLE and HOP its start, for SESSION both, since both may change.
+    pub fn missing_identity(&self) -> Vec<String> {
+        let shows = |column: usize| self.output.iter().any(|output| output.expr.as_column() == Some(column));
+        let (start, end) = (("window_start", shows(self.keys.len())), ("window_end", shows(self.keys.len() + 1)));
+        let bounds = match self.window {
+            Window::Global { .. } => vec![],
+            Window::Tumble { .. } | Window::Hop { .. } if start.1 => vec![],
+            Window::Tumble { .. } | Window::Hop { .. } | Window::Cumulate { .. } => vec![end],
+            Window::Session { .. } => vec![start, end],
+        };
+        let keys = self.keys.iter().enumerate().map(|(index, key)| (key.name.as_str(), shows(index)));
+        keys.chain(bounds).filter(|(_, shown)| !shown).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// For each key the result column that holds it as it is; `None` if SELECT leaves a key out or only shows something made of it.
     pub fn key_outputs(&self) -> Option<Vec<usize>> {
         (0..self.keys.len()).map(|key| self.output.iter().position(|column| column.expr.as_column() == Some(key))).collect()

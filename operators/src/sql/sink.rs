@@ -85,6 +85,12 @@ fn check_metric(metric: &MetricPlan, emit: Emit, span: Span) -> SqlResult<()> {
                 format!("EMIT ON UPDATE adds a column \"{CHANGELOG_COLUMN}\", and metric \"{}\" has one of that name", metric.name);
             Err(SqlError::new(SqlErrorKind::DuplicateColumn, span, message).hint("give the metric's column another alias"))
         }
+        Emit::OnUpdate { .. } if !metric.missing_identity().is_empty() => {
+            let missing = metric.missing_identity().join(", ");
+            let message =
+                format!("EMIT ON UPDATE needs rows that can be told apart, and metric \"{}\" does not show {missing}", metric.name);
+            Err(SqlError::new(SqlErrorKind::Grouping, span, message).hint("add that to its SELECT, as it is"))
+        }
         _ => Ok(()),
     }
 }

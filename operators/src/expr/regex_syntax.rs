@@ -248,28 +248,10 @@ impl Translation<'_> {
     fn escape(&mut self) -> Result<Escape, String> {
         let invalid = || refuse("invalid escape \\ sequence");
         let Some(letter) = self.rest.next() else { return invalid() };
+        if let Some(known) = class_or_constraint(letter) {
+            return Ok(known);
+        }
         let character = match letter {
-            'd' => return Ok(Escape::Class("[0-9]")),
-            'D' => return Ok(Escape::Class("[^0-9]")),
-            's' => return Ok(Escape::Class(r"\s")),
-            'S' => return Ok(Escape::Class(r"\S")),
-            'w' => return Ok(Escape::Class(r"\w")),
-            'W' => return Ok(Escape::Class(r"\W")),
-            'A' => return Ok(Escape::Constraint(r"\A")),
-            'Z' => return Ok(Escape::Constraint(r"\z")),
-            'm' => return Ok(Escape::Constraint(r"\b{start}")),
-            'M' => return Ok(Escape::Constraint(r"\b{end}")),
-            'y' => return Ok(Escape::Constraint(r"\b")),
-            'Y' => return Ok(Escape::Constraint(r"\B")),
-            'a' => '\x07',
-            'b' => '\x08',
-            'B' => '\\',
-            'e' => '\x1B',
-            'f' => '\x0C',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'v' => '\x0B',
             'c' => match self.rest.next() {
                 Some(letter) => char::from((letter as u32 & 0x1F) as u8),
                 None => return invalid(),
@@ -278,7 +260,10 @@ impl Translation<'_> {
             'U' => self.code(16, 8, 8)?,
             'x' => self.code(16, 1, 8)?,
             '0'..='9' => self.octal_or_reference(letter)?,
-            letter if letter.is_ascii_alphanumeric() => return invalid(),
+            letter if letter.is_ascii_alphanumeric() => match control(letter) {
+                Some(character) => character,
+                None => return invalid(),
+            },
             character => character,
         };
         Ok(Escape::Character(character))
@@ -404,6 +389,41 @@ impl Translation<'_> {
         }
         Ok(name)
     }
+}
+
+/// Escapes for what is no single character.
+fn class_or_constraint(letter: char) -> Option<Escape> {
+    Some(match letter {
+        'd' => Escape::Class("[0-9]"),
+        'D' => Escape::Class("[^0-9]"),
+        's' => Escape::Class(r"\s"),
+        'S' => Escape::Class(r"\S"),
+        'w' => Escape::Class(r"\w"),
+        'W' => Escape::Class(r"\W"),
+        'A' => Escape::Constraint(r"\A"),
+        'Z' => Escape::Constraint(r"\z"),
+        'm' => Escape::Constraint(r"\b{start}"),
+        'M' => Escape::Constraint(r"\b{end}"),
+        'y' => Escape::Constraint(r"\b"),
+        'Y' => Escape::Constraint(r"\B"),
+        _ => return None,
+    })
+}
+
+/// Escapes for characters that are awkward to write.
+fn control(letter: char) -> Option<char> {
+    Some(match letter {
+        'a' => '\x07',
+        'b' => '\x08',
+        'B' => '\\',
+        'e' => '\x1B',
+        'f' => '\x0C',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0B',
+        _ => return None,
+    })
 }
 
 /// A named class, to stand in brackets.

@@ -355,7 +355,11 @@ fn regular_expressions_are_postgresqls() {
         ("aa", "(a)\\1", "!'(a)\\1' is not a valid pattern: back-references are not supported"),
         ("ab", "a(?=b)", "!'a(?=b)' is not a valid pattern: looking ahead, (?=…) and (?!…), is not supported"),
         ("ab", "(?<!a)b", "!'(?<!a)b' is not a valid pattern: looking behind, (?<=…) and (?<!…), is not supported"),
-        ("a", "((((a{255}){255}){255}){255})", "!'((((a{255}){255}){255}){255})' is not a valid pattern: regular expression is too complex"),
+        (
+            "a",
+            "((((a{255}){255}){255}){255})",
+            "!'((((a{255}){255}){255}){255})' is not a valid pattern: regular expression is too complex",
+        ),
     ] {
         let [in_column, as_literal] = [2, 1].map(|columns| over_columns(&[varchar(text), varchar(pattern)], columns, &op(Regex)));
         assert_eq!(in_column, expected, "{text:?} ~ {pattern:?}");

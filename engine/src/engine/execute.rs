@@ -346,6 +346,7 @@ impl Shared {
             Statement::Drop { kind, name } => Answer::Done(format!("DROP {} {name}", kind.noun().to_uppercase())),
             Statement::Show(kind) => Answer::Names(script.catalog.names(*kind).into_iter().map(str::to_owned).collect()),
             Statement::Describe { kind, name } => Answer::Text(describe_object(script, *kind, name)),
+            Statement::DescribeLateRows { stream } => Answer::Text(describe::late_rows(stream)),
             Statement::Explain(Explained::Metric { plan, .. }) => Answer::Text(self.explain(plan)),
             Statement::Explain(Explained::Select(select)) => Answer::Text(describe::select(select)),
             Statement::NoOp { notice } => Answer::Done(notice.clone()),

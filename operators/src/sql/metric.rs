@@ -2,14 +2,14 @@
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, needs_event_time, output};
+use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, output};
 use super::options::{CheckedOptions, RUNNING_METRIC_OPTIONS, WINDOWED_METRIC_OPTIONS};
 use super::scalar::bind_condition;
 use super::scope::RowScope;
 use super::stream::time_column;
-use super::syntax::{CreateMetric, Name, ObjectKind, Relation, Select, SelectItem};
+use super::syntax::{CreateMetric, Name, ObjectKind, Relation, Select, SelectItem, WindowCall};
 use super::window_call::window;
-use crate::plan::{METRIC_FLAGS, MetricPlan, Output, StreamPlan};
+use crate::plan::{Key, METRIC_FLAGS, MetricPlan, Output, StreamPlan};
 use crate::window::Window;
 use sqlparser::tokenizer::Span;
 use std::sync::Arc;
@@ -43,18 +43,20 @@ fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window
     if window.has_bounds() && !names_window {
         return Err(no_window_in_group_by(select));
     }
+    if let Relation::Window(WindowCall { partition_by: Some(columns), function, .. }) = &select.relation {
+        check_partition(columns, function, &keys, &rows)?;
+    }
     let bounds = event_time.map(|column| stream.schema.fields[column].data_type);
-    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![] };
+    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![], places: vec![] };
     let outputs = outputs(&select.items, &mut scope)?;
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
+    if let (None, Some((aggregate, place))) = (stream.event_time, scope.by_event_time()) {
+        return Err(no_event_time(aggregate.name(), None, stream, place));
+    }
     let aggregates = scope.aggregates;
     if select.group_by.is_none() && aggregates.is_empty() {
         let message = "a metric has GROUP BY or an aggregate";
         return Err(SqlError::new(SqlErrorKind::Grouping, select.span, message).hint("rows by themselves are no metric; add GROUP BY"));
-    }
-    let by_time = aggregates.iter().find(|aggregate| stream.event_time.is_none() && needs_event_time(aggregate.function));
-    if let Some(aggregate) = by_time {
-        return Err(no_event_time(aggregate.function.name(), None, stream, select.span));
     }
     Ok(MetricPlan {
         name,
@@ -126,6 +128,31 @@ fn no_event_time(what: &str, column: Option<&str>, stream: &StreamPlan, span: Sp
     };
     let message = format!("{what} goes by event time, and stream \"{}\" {why}", stream.name);
     SqlError::new(SqlErrorKind::Window, span, message).hint(hint)
+}
+
+/// PARTITION BY of SESSION, as Flink writes it, can only say what GROUP BY says: sessions are made per key.
+fn check_partition(columns: &[Name], function: &Name, keys: &[Key], rows: &RowScope) -> SqlResult<()> {
+    if function.value != "session" {
+        let message = format!("PARTITION BY is for SESSION, not for {}", function.value.to_uppercase());
+        return Err(SqlError::unsupported(function.span, message).hint("leave it out: windows are made per GROUP BY key"));
+    }
+    let mut positions = vec![];
+    for column in columns {
+        let position = rows.index_of(column)?;
+        if !keys.iter().any(|key| key.expr.as_column() == Some(position)) {
+            let message = format!("PARTITION BY names \"{}\", which is no key of GROUP BY", column.value);
+            return Err(SqlError::new(SqlErrorKind::Grouping, column.span, message).hint("sessions are made per GROUP BY key"));
+        }
+        positions.push(position);
+    }
+    match keys.iter().find(|key| key.expr.as_column().is_none_or(|column| !positions.contains(&column))) {
+        Some(key) => {
+            let message = format!("PARTITION BY leaves out {}, a key of GROUP BY", key.name);
+            let span = columns.first().map_or(function.span, |column| column.span);
+            Err(SqlError::new(SqlErrorKind::Grouping, span, message).hint("sessions are made per GROUP BY key: name them all, or none"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn refuse_clauses(select: &Select) -> SqlResult<()> {

@@ -47,6 +47,11 @@ pub enum Statement {
         /// Its name.
         name: String,
     },
+    /// DESCRIBE of `<stream>_late`
+    DescribeLateRows {
+        /// The stream.
+        stream: Arc<StreamPlan>,
+    },
     /// EXPLAIN
     Explain(Explained),
     /// SELECT
@@ -81,8 +86,9 @@ pub struct BoundScript {
     pub catalog: Catalog,
 }
 
-/// Binds all statements of `text`, starting from `catalog`. Fails at the first mistake.
+/// Binds all statements of `text`, starting from `catalog`. Fails at the first mistake. A byte order mark at the start is skipped.
 pub fn bind_script(text: &str, catalog: &Catalog) -> Result<BoundScript, SqlError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut script = BoundScript { statements: vec![], catalog: catalog.clone() };
     let bind_all = move || -> SqlResult<BoundScript> {
         for parsed in parse_script(text)? {
@@ -103,7 +109,10 @@ fn bind_statement(parsed: ParsedStatement, catalog: &mut Catalog) -> SqlResult<S
         ParsedStatement::Show(kind) => Ok(Statement::Show(kind)),
         ParsedStatement::Describe(name) => match catalog.kind_of(&name.value) {
             Some(kind) => Ok(Statement::Describe { kind, name: name.value }),
-            None => Err(nothing_of_that_name(&name, catalog)),
+            None => match catalog.late_rows(&name.value) {
+                Some(stream) => Ok(Statement::DescribeLateRows { stream: Arc::clone(stream) }),
+                None => Err(nothing_of_that_name(&name, catalog)),
+            },
         },
         ParsedStatement::ExplainName(name) => explain_name(&name, catalog),
         ParsedStatement::ExplainMetric(statement) => {

@@ -105,7 +105,10 @@ fn show() {
 
 #[test]
 fn describe() {
-    check(&["DESCRIBE payments", "DESCRIBE rates; DESCRIBE late_out", "DESCRIBE \"rates\""], expect_file!["../snapshots/describe.txt"]);
+    check(
+        &["DESCRIBE payments", "DESCRIBE rates; DESCRIBE late_out", "DESC \"rates\"", "DESCRIBE clicks_late"],
+        expect_file!["../snapshots/describe.txt"],
+    );
 }
 
 #[test]
@@ -346,7 +349,8 @@ fn a_stream_settles_its_event_time_by_itself() {
     assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ"), (None, 0));
     assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ, WATERMARK FOR other AS other - INTERVAL '1 s'"), (Some(1), 1_000_000));
     let before = base();
-    let metric = "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(payments, event_time, INTERVAL '1 s') GROUP BY window_end";
+    let metric =
+        "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(payments, event_time, INTERVAL '1 s') GROUP BY window_end";
     assert_eq!(bind_script(metric, &before).expect("a valid script").catalog.streams, before.streams);
 }
 

@@ -201,6 +201,17 @@ fn things_are_described() {
     "#]],
     );
     assert_eq!(engine.explain("windows").expect("the metric"), answers(&engine, "EXPLAIN windows"));
+    check(
+        &engine,
+        "DESC p_late",
+        expect![[r#"
+        late rows of stream p
+          column     k VARCHAR
+          column     n BIGINT
+          column     t TIMESTAMP
+    "#]],
+    );
+    assert_eq!(answers(&engine, "DESC windows"), answers(&engine, "DESCRIBE windows"));
     assert!(matches!(engine.explain("nothing"), Err(Error::Unknown(_))));
 }
 

@@ -1,15 +1,27 @@
 //! EXPLAIN: how a metric compiles and what it shares.
 
 use crate::stream::Stream;
+use raympp_operators::accumulator::{Accumulator, CellKind};
+use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
-use raympp_types::Interval;
 use raympp_types::text::format_interval;
+use raympp_types::{Interval, MetricId};
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// The text of one metric.
-pub(crate) fn metric(stream: &Stream, metric: &Arc<SharedMetric>) -> String {
-    let plan = stream.shared.load();
+pub(crate) fn metric(stream: &Stream, metric: &SharedMetric) -> String {
+    text(stream, &stream.shared.load(), metric)
+}
+
+/// The text of a metric that there is not, as it would be if it were created now.
+pub(crate) fn planned(stream: &Stream, id: MetricId, definition: &Arc<MetricPlan>) -> String {
+    let plan = stream.plan_with(id, definition);
+    let metric = plan.metrics.iter().find(|metric| metric.id == id).expect("just placed");
+    text(stream, &plan, metric)
+}
+
+fn text(stream: &Stream, plan: &SharedPlan, metric: &SharedMetric) -> String {
     let definition = &metric.plan;
     let mut text = format!("metric {}\n", definition.name);
     let stream_plan = stream.plan.load();
@@ -23,20 +35,19 @@ pub(crate) fn metric(stream: &Stream, metric: &Arc<SharedMetric>) -> String {
     line("window", definition.window.to_string());
     if let Some(store) = &plan.stores[metric.store] {
         line("slices", slices(store, metric));
-        line("shared with", sharers(&plan, metric));
+        line("shared with", sharers(plan, metric));
         for (i, accumulator) in store.accumulators.iter().enumerate() {
             let users =
                 plan.metrics.iter().filter(|other| other.store == metric.store && other.accumulators.iter().flatten().any(|&j| j == i));
             let names: Vec<&str> = users.map(|user| user.plan.name.as_str()).collect();
             if metric.accumulators.iter().flatten().any(|&j| j == i) {
                 let inverts = if accumulator.invertible() { "inverts" } else { "merged by powers of two" };
-                line(
-                    "accumulator",
-                    format!("{accumulator}, {} bytes, {inverts}, used by {}", accumulator.bytes_per_cell(), names.join(", ")),
-                );
+                line("accumulator", format!("{accumulator}, {}, {inverts}, used by {}", size(accumulator), names.join(", ")));
             }
         }
-        line("bytes", format!("{} per group and slice, rows included", store.bytes_per_group()));
+        let heavy = store.accumulators.iter().any(|accumulator| accumulator.heavy_size().is_some());
+        let beside = if heavy { ", beside what pointers point to" } else { "" };
+        line("bytes", format!("{} per group and slice, rows included{beside}", store.bytes_per_group()));
     }
     line("having", definition.having.as_ref().map_or_else(|| "none".into(), ToString::to_string));
     for column in &definition.output {
@@ -49,6 +60,14 @@ pub(crate) fn metric(stream: &Stream, metric: &Arc<SharedMetric>) -> String {
 
 fn span(us: i64) -> String {
     format_interval(&Interval { months: 0, days: 0, micros: us })
+}
+
+fn size(accumulator: &Accumulator) -> String {
+    match (accumulator.heavy_size(), accumulator.cell_kind(), accumulator.bytes_per_cell()) {
+        (Some(heavy), ..) => heavy.to_string(),
+        (None, CellKind::Wide4 | CellKind::Wide8, 8) => "8 bytes while sums fit 64 bits".into(),
+        (None, _, bytes) => format!("{bytes} bytes"),
+    }
 }
 
 fn slices(store: &Store, metric: &SharedMetric) -> String {

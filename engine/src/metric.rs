@@ -166,8 +166,19 @@ impl Metric {
 
     /// The changelog from the next delta on: rows with a first column `op` (upsert or delete) for each key's live window, at most once per
     /// delta or per `every`, and each window once more when it closes.
-    pub fn subscribe_updates(&self, every: Option<Duration>) -> Subscription {
-        self.consume(Wants::Changes(self.shared.id, every.map(|every| every.as_micros() as i64)))
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the rows of two keys or windows could not be told apart, as SELECT leaves out what names them.
+    pub fn subscribe_updates(&self, every: Option<Duration>) -> Result<Subscription> {
+        let missing = self.shared.plan.missing_identity();
+        if !missing.is_empty() {
+            let columns = missing.join(", ");
+            return Err(Error::Refused(format!(
+                "updates of metric {} cannot be told apart: its SELECT does not show {columns}",
+                self.name()
+            )));
+        }
+        Ok(self.consume(Wants::Changes(self.shared.id, every.map(|every| every.as_micros() as i64))))
     }
 
     fn consume(&self, wants: Wants) -> Subscription {

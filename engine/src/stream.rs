@@ -135,6 +135,18 @@ impl Stream {
         }
     }
 
+    /// The plan with one metric more: before the first row all are placed anew, after it the others stay where they are. One that reads the
+    /// splits again is alone.
+    pub(crate) fn plan_with(&self, id: MetricId, metric: &Arc<MetricPlan>) -> SharedPlan {
+        let (now, started) = (self.shared.load(), self.started.load(Ordering::Acquire));
+        if started && !metric.backfill {
+            return now.with(id, metric);
+        }
+        let others = now.metrics.iter().filter(|_| !started).map(|other| (other.id, Arc::clone(&other.plan)));
+        let metrics: Vec<(MetricId, Arc<MetricPlan>)> = others.chain([(id, Arc::clone(metric))]).collect();
+        SharedPlan::of(PlanVersion(1), &metrics)
+    }
+
     /// Reads the splits of `first` again (`input`), from their beginning and through a pipeline of their own, for one metric that was added to
     /// it while rows flowed. So the metric's rows are what they would be had it been there from the start; it costs what reading costs, for as
     /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace.

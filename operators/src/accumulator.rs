@@ -14,7 +14,7 @@
 //!
 //! Modules in reading order: [`aggregate`] and [`names`] are SQL's side; [`lower`] takes aggregates apart; [`wide`] and [`fixed_point`]
 //! are the arithmetic of exact sums; [`mod@column`] and [`sum_column`] hold cells; [`heavy`] those of variable size; [`mod@fold`] puts rows into
-//! cells; [`finish`] and `rounding` make results.
+//! cells; [`finish`] and `rounding` make results; [`size`] says what it takes.
 
 pub mod aggregate;
 mod bytes;
@@ -26,6 +26,7 @@ pub mod heavy;
 pub mod lower;
 pub mod names;
 mod rounding;
+pub mod size;
 pub mod sum_column;
 mod top_k;
 pub mod wide;
@@ -37,4 +38,5 @@ pub use finish::Finished;
 pub use fold::{RowOffsets, RowStamps, fold};
 pub use heavy::Heavy;
 pub use lower::{Accumulator, CellKind, Lowered, PickOrder};
+pub use size::HeavySize;
 pub use sum_column::SumColumn;

@@ -2,8 +2,8 @@
 //!
 //! An [`Expr`] is an immutable tree, typed when it is built: the functions of [`build`] and [`call()`] insert every cast, so evaluation
 //! never looks at types it does not expect. Equality is structural (floats by their bits, patterns by their text), which is what lets
-//! metrics share equal keys and aggregates. A tree without columns is folded to a literal as it is built, hence a constant that fails
-//! is an error of the script, not of each row.
+//! metrics share equal keys and aggregates. A tree without columns is folded to a literal as it is built; one that fails stays as it is
+//! and fails for the rows that need it, so that a guard can keep them from it ([`Expr::failing_constant`]).
 //!
 //! Evaluation works on whole batches ([`evaluate`]): one pass over the batch per node, errors kept aside as a bitmap of rows. An error
 //! counts only for rows whose value is needed: AND, OR, CASE, COALESCE and IN narrow the set of rows for what stands behind them.
@@ -33,6 +33,7 @@ mod cast_text;
 mod functions;
 mod math;
 mod string;
+mod regex_syntax;
 mod pattern;
 mod hash;
 mod temporal;
@@ -108,7 +109,7 @@ impl Expr {
         Expr { data_type, fallible: false, reads: Reads::Nothing, node }
     }
 
-    /// Puts a node together: folds it if it is constant. A constant that fails is an error.
+    /// Puts a node together: folds it if it is constant and does not fail.
     fn new(data_type: DataType, node: Node) -> Result<Expr, TypeError> {
         let mut reads = Reads::Nothing;
         let mut fallible = node.can_fail(data_type);
@@ -117,7 +118,13 @@ impl Expr {
             fallible |= child.fallible;
         });
         let expr = Expr { data_type, fallible, reads, node: Arc::new(node) };
-        if reads == Reads::Nothing { expr.fold() } else { Ok(expr) }
+        Ok(if reads == Reads::Nothing { expr.fold() } else { expr })
+    }
+
+    /// Why this fails for every row that needs it, if it is a constant that does.
+    pub fn failing_constant(&self) -> Option<TypeError> {
+        let reason = if self.reads == Reads::Nothing && self.as_literal().is_none() { self.value_of_constant().err() } else { None };
+        reason.map(|reason| TypeError::new(TypeErrorKind::ConstantFails, format!("{self}: {reason}")))
     }
 
     /// Type of the result. [`DataType::Null`] only for a bare NULL.

@@ -22,18 +22,21 @@
 //! | VARCHAR, BYTEA | the bytes, each `00` as `01 01` and each `01` as `01 02`, then `00` |
 //!
 //! The type NULL has one value, `FF`. Types are not part of the code; decoding is told them. An INTERVAL decodes to the canonical
-//! interval of its length: whole days and a rest of less than one, no months (unless the days exceed 32 bits).
+//! interval of its length: whole days and a rest of less than one, no months (unless the days exceed 32 bits). So a group by INTERVAL
+//! shows that interval, equal to all of its rows' and perhaps none of them; an exact code ([`decode_exact`]) keeps the value itself.
 //!
 //! Cost: one pass over the value; text without `00` and `01` is copied as it is.
 
 mod columns;
 mod decode;
 mod encode;
+mod exact;
 pub mod ordered;
 
 pub use columns::decode_columns;
 pub use decode::decode;
 pub use encode::{KeyEncoder, encode_row, encode_values};
+pub use exact::{ExactEncoder, decode_exact};
 
 use raympp_types::DataType;
 use thiserror::Error;

@@ -38,8 +38,8 @@ pub struct StreamPlan {
     pub name: String,
     /// All declared columns.
     pub schema: Schema,
-    /// Which column is the event time (TIMESTAMP or TIMESTAMPTZ): the WATERMARK clause's, else the time column that all metrics
-    /// name; `None` until one does, and for good if only windowless metrics read the stream.
+    /// Which column is the event time (TIMESTAMP or TIMESTAMPTZ): the WATERMARK clause's, else the only column of those types. `None`
+    /// without such a column, or with several and no clause; then only windowless metrics read the stream, and no row is late.
     pub event_time: Option<usize>,
     /// Bound of out-of-orderness in microseconds; 0 without a WATERMARK clause.
     pub bound_us: i64,
@@ -134,6 +134,21 @@ impl MetricPlan {
         let mut schema = self.output_schema();
         schema.fields.extend(METRIC_FLAGS.map(|flag| Field::new(flag, DataType::Boolean)));
         schema
+    }
+
+    /// Columns that SELECT would have to show for a receiver of the changelog to tell its rows apart: every key as it is, and what names
+    /// the window – its end, or for TUMBLE and HOP its start, for SESSION both, since both may change.
+    pub fn missing_identity(&self) -> Vec<String> {
+        let shows = |column: usize| self.output.iter().any(|output| output.expr.as_column() == Some(column));
+        let (start, end) = (("window_start", shows(self.keys.len())), ("window_end", shows(self.keys.len() + 1)));
+        let bounds = match self.window {
+            Window::Global { .. } => vec![],
+            Window::Tumble { .. } | Window::Hop { .. } if start.1 => vec![],
+            Window::Tumble { .. } | Window::Hop { .. } | Window::Cumulate { .. } => vec![end],
+            Window::Session { .. } => vec![start, end],
+        };
+        let keys = self.keys.iter().enumerate().map(|(index, key)| (key.name.as_str(), shows(index)));
+        keys.chain(bounds).filter(|(_, shown)| !shown).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// For each key the result column that holds it as it is; `None` if SELECT leaves a key out or only shows something made of it.

@@ -90,9 +90,10 @@ impl Store {
         fallible(&self.accumulators)
     }
 
-    /// Bytes of one group in one slice while sums fit 64 bits, without heavy values.
+    /// Bytes of one group in one slice, its number of rows included: while sums of exact numbers fit 64 bits, and without what heavy cells
+    /// point to.
     pub fn bytes_per_group(&self) -> usize {
-        8 + 8 * self.accumulators.len()
+        8 + self.accumulators.iter().map(Accumulator::bytes_per_cell).sum::<usize>()
     }
 }
 

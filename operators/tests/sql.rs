@@ -11,6 +11,8 @@ mod errors;
 mod execute;
 #[path = "sql/mutations.rs"]
 mod mutations;
+#[path = "sql/precedence.rs"]
+mod precedence;
 #[path = "sql/scripts.rs"]
 mod scripts;
 #[path = "sql/statements.rs"]

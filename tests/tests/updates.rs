@@ -1,8 +1,8 @@
 //! EMIT ON UPDATE: steps may differ from run to run, the last row per key and window may not.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use arrow::array::RecordBatch;
-use raympp_engine::{Engine, Subscription, Writer};
+use arrow::array::{ArrayRef, RecordBatch};
+use raympp_engine::{Engine, Subscription, Value, Writer};
 use raympp_operators::expr::arrow_types::value_at;
 use raympp_testkit::generate::splits::TextEncoding;
 use raympp_testkit::generate::{COLUMNS, SplitsShape, splits};
@@ -94,7 +94,7 @@ fn the_last_row_of_each_key_and_window_is_its_closed_row() {
         for every in [None, Some(Duration::from_millis(1)), Some(Duration::from_secs(3600))] {
             let engine = shape.engine();
             engine.execute(&script()).expect("a right script");
-            let subscribe = |name: &str| engine.metric(name).expect("a metric").subscribe_updates(every);
+            let subscribe = |name: &str| engine.metric(name).expect("a metric").subscribe_updates(every).expect("rows can be told apart");
             let subscriptions: Vec<Subscription> = METRICS.iter().map(|(name, _)| subscribe(name)).collect();
             let changes: Vec<Vec<RecordBatch>> = std::thread::scope(|scope| {
                 let readers: Vec<_> = subscriptions.into_iter().map(|one| scope.spawn(|| drain(one))).collect();
@@ -156,15 +156,20 @@ fn next_changes(subscription: &mut Subscription) -> Vec<String> {
     lines(&subscription.next_timeout(DEADLINE).expect("a change comes"))
 }
 
+/// Rows as texts of their values, times in seconds.
 fn lines(batch: &RecordBatch) -> Vec<String> {
-    let line = |row: usize| batch.columns().iter().map(|column| value_at(column.as_ref(), row).to_string()).collect::<Vec<_>>().join(" ");
+    let cell = |column: &ArrayRef, row: usize| match value_at(column.as_ref(), row) {
+        Value::Timestamp(us) => (us / SECOND).to_string(),
+        value => value.to_string(),
+    };
+    let line = |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join(" ");
     (0..batch.num_rows()).map(line).collect()
 }
 
 fn one_metric(select: &str) -> (Engine, Writer, Subscription) {
     let engine = Shape::ONE.engine();
     engine.execute(&format!("{STREAM} CREATE METRIC m AS {select};")).expect("a right script");
-    let subscription = engine.metric("m").expect("the metric").subscribe_updates(None);
+    let subscription = engine.metric("m").expect("the metric").subscribe_updates(None).expect("rows can be told apart");
     let writer = engine.writer("p").expect("a stream for writers");
     (engine, writer, subscription)
 }
@@ -173,15 +178,15 @@ const SECOND: i64 = 1_000_000;
 
 #[test]
 fn a_row_that_stops_satisfying_having_is_deleted() {
-    let (_engine, writer, mut subscription) =
-        one_metric("SELECT k, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 hour') GROUP BY k, window_start, window_end HAVING COUNT(*) < 3");
+    let from = "FROM TUMBLE(p, t, INTERVAL '1 hour') GROUP BY k, window_start, window_end HAVING COUNT(*) < 3";
+    let (_engine, writer, mut subscription) = one_metric(&format!("SELECT k, window_start, COUNT(*) AS c {from}"));
     let push = |n: i64| writer.push(&P { k: "a", n, t: n * SECOND }).expect("a row");
     push(1);
-    assert_eq!(next_changes(&mut subscription), ["upsert a 1"]);
+    assert_eq!(next_changes(&mut subscription), ["upsert a 0 1"]);
     push(2);
-    assert_eq!(next_changes(&mut subscription), ["upsert a 2"]);
+    assert_eq!(next_changes(&mut subscription), ["upsert a 0 2"]);
     push(3);
-    assert_eq!(next_changes(&mut subscription), ["delete a 2"]);
+    assert_eq!(next_changes(&mut subscription), ["delete a 0 2"]);
     push(4);
     writer.finish();
     assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), [""; 0]);
@@ -189,7 +194,7 @@ fn a_row_that_stops_satisfying_having_is_deleted() {
 
 #[test]
 fn sessions_that_merge_are_deleted() {
-    let select = "SELECT k, EXTRACT(EPOCH FROM window_start) AS a, EXTRACT(EPOCH FROM window_end) AS b, COUNT(*) AS c
+    let select = "SELECT k, window_start, window_end, COUNT(*) AS c
                   FROM SESSION(p, t, INTERVAL '10 seconds') GROUP BY k, window_start, window_end";
     let (_engine, writer, mut subscription) = one_metric(select);
     let push = |t: i64| writer.push(&P { k: "a", n: 0, t: t * SECOND }).expect("a row");
@@ -205,22 +210,57 @@ fn sessions_that_merge_are_deleted() {
     assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), ["upsert a 0 25 3", "upsert a 70 80 1"]);
 }
 
+/// A receiver keeps the last row per key and window, so it must see both.
+#[test]
+fn rows_that_cannot_be_told_apart_are_refused() {
+    let engine = Shape::ONE.engine();
+    engine.execute(STREAM).expect("a right script");
+    for (number, (select, missing)) in [
+        ("k, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 s') GROUP BY k, window_end", Some("window_end")),
+        ("upper(k) AS k, window_end FROM HOP(p, t, INTERVAL '1 s', INTERVAL '2 s') GROUP BY p.k, window_end", Some("k")),
+        ("window_start, COUNT(*) AS c FROM HOP(p, t, INTERVAL '1 s', INTERVAL '2 s') GROUP BY k, n, window_start", Some("k, n")),
+        ("k, window_start FROM CUMULATE(p, t, INTERVAL '1 s', INTERVAL '2 s') GROUP BY k, window_start", Some("window_end")),
+        ("k, window_end FROM SESSION(p, t, INTERVAL '1 s') GROUP BY k, window_end", Some("window_start")),
+        ("COUNT(*) AS c FROM p GROUP BY k", Some("k")),
+        ("k, window_start FROM HOP(p, t, INTERVAL '1 s', INTERVAL '2 s') GROUP BY k, window_start", None),
+        ("k, window_end FROM CUMULATE(p, t, INTERVAL '1 s', INTERVAL '2 s') GROUP BY k, window_end", None),
+        ("COUNT(*) AS c FROM p", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        engine.execute(&format!("CREATE METRIC m{number} AS SELECT {select}")).unwrap_or_else(|error| panic!("{error}"));
+        let subscribed = engine.metric(&format!("m{number}")).expect("the metric").subscribe_updates(None).map(drop);
+        let sink = format!("{STREAM} CREATE METRIC m AS SELECT {select}; CREATE SINK s FROM m EMIT ON UPDATE WITH (connector = 'stdout')");
+        let sink = Engine::check(&sink);
+        match missing {
+            None => assert!(subscribed.is_ok() && sink.is_ok(), "{select}"),
+            Some(missing) => {
+                let expected = format!("SELECT does not show {missing}");
+                assert!(subscribed.is_err_and(|error| error.to_string().ends_with(&expected)), "{select}");
+                assert!(sink.is_err_and(|error| error.to_string().contains(&format!("does not show {missing}; add"))), "{select}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_interval_holds_changes_back_but_not_the_final_row() {
     let engine = Shape::ONE.engine();
-    let select = "SELECT k, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 hour') GROUP BY k, window_start, window_end";
+    let select = "SELECT k, window_start, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 hour') GROUP BY k, window_start, window_end";
     engine.execute(&format!("{STREAM} CREATE METRIC m AS {select};")).expect("a right script");
-    let mut subscription = engine.metric("m").expect("the metric").subscribe_updates(Some(Duration::from_secs(3600)));
+    let mut subscription =
+        engine.metric("m").expect("the metric").subscribe_updates(Some(Duration::from_secs(3600))).expect("rows can be told apart");
     let writer = engine.writer("p").expect("a stream for writers");
     let push = |n: i64| writer.push(&P { k: "a", n, t: n * SECOND }).expect("a row");
     push(1);
-    assert_eq!(next_changes(&mut subscription), ["upsert a 1"]);
+    assert_eq!(next_changes(&mut subscription), ["upsert a 0 1"]);
     for n in 2..100 {
         push(n);
         writer.flush().expect("rows are taken");
     }
     writer.finish();
-    assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), ["upsert a 99"]);
+    assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), ["upsert a 0 99"]);
 }
 
 #[test]
@@ -231,7 +271,7 @@ fn a_running_total_ends_with_its_last_value() {
             engine
                 .execute(&format!("{STREAM} CREATE METRIC m{with} AS SELECT k, COUNT(*) AS c FROM p GROUP BY k;"))
                 .expect("a right script");
-            let subscription = engine.metric("m").expect("the metric").subscribe_updates(every);
+            let subscription = engine.metric("m").expect("the metric").subscribe_updates(every).expect("rows can be told apart");
             let writer = engine.writer("p").expect("a stream for writers");
             for n in 0..300 {
                 writer.push(&P { k: ["a", "b", "c"][n as usize % 3], n, t: n * SECOND / 10 }).expect("a row");
@@ -255,7 +295,7 @@ fn a_running_total_ends_with_its_last_value() {
 fn a_group_that_starts_anew_replaces_the_old_one() {
     let engine = Shape::ONE.engine();
     engine.execute(&format!("{STREAM} CREATE METRIC m WITH (ttl = '5 seconds') AS SELECT k, COUNT(*) AS c FROM p GROUP BY k;")).unwrap();
-    let mut subscription = engine.metric("m").expect("the metric").subscribe_updates(None);
+    let mut subscription = engine.metric("m").expect("the metric").subscribe_updates(None).expect("rows can be told apart");
     let writer = engine.writer("p").expect("a stream for writers");
     for (t, expected) in [(0, "upsert a 1"), (1, "upsert a 2"), (100, "upsert a 1"), (102, "upsert a 2")] {
         writer.push(&P { k: "a", n: 0, t: t * SECOND }).expect("a row");
@@ -270,7 +310,8 @@ fn a_group_that_starts_anew_replaces_the_old_one() {
 fn a_forgotten_group_ends_with_its_last_value() {
     let engine = Shape::ONE.engine();
     engine.execute(&format!("{STREAM} CREATE METRIC m WITH (ttl = '5 seconds') AS SELECT k, COUNT(*) AS c FROM p GROUP BY k;")).unwrap();
-    let mut subscription = engine.metric("m").expect("the metric").subscribe_updates(Some(Duration::from_secs(3600)));
+    let mut subscription =
+        engine.metric("m").expect("the metric").subscribe_updates(Some(Duration::from_secs(3600))).expect("rows can be told apart");
     let writer = engine.writer("p").expect("a stream for writers");
     let push = |k, t: i64| writer.push(&P { k, n: 0, t: t * SECOND }).expect("a row");
     push("a", 0);
@@ -315,7 +356,7 @@ fn the_last_row_of_each_group_with_a_time_to_live_is_its_last_total() {
         for every in [None, Some(Duration::from_millis(1)), Some(Duration::from_secs(3600))] {
             let engine = shape.engine();
             engine.execute(sql).expect("a right script");
-            let subscription = engine.metric("m").expect("the metric").subscribe_updates(every);
+            let subscription = engine.metric("m").expect("the metric").subscribe_updates(every).expect("rows can be told apart");
             let writer = engine.writer("p").expect("a stream for writers");
             for &(k, t) in &rows {
                 writer.push(&P { k, n: 0, t }).expect("a row");

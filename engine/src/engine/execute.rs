@@ -181,7 +181,7 @@ impl Shared {
     fn apply(self: &Arc<Self>, position: usize, statement: &Statement, prepared: &mut Prepared, waits: &mut Vec<Wait>) -> Result<()> {
         match statement {
             Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position)),
-            Statement::CreateMetric { plan, stream } => waits.extend(self.create_metric(plan, stream, prepared.inputs.remove(&position))),
+            Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))),
             Statement::CreateSink { plan } => {
                 let output = prepared.outputs.remove(&position).expect("opened for each sink of the script");
                 self.create_sink(plan, output)?;
@@ -208,25 +208,22 @@ impl Shared {
         state.streams.insert(plan.name.clone(), Arc::new(stream));
     }
 
-    fn create_metric(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>, again: Option<OpenedInput>) -> Option<Wait> {
+    fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Option<Wait> {
         let mut state = self.state.lock();
         let id = state.next_metric;
         state.next_metric = id.next();
         state.metric_ids.insert(plan.name.clone(), id);
         let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
-        stream.plan.store(Arc::clone(stream_plan));
         if let Some(input) = again {
             self.backfill(&stream, input, id, plan);
             return None;
         }
+        let next = stream.plan_with(id, plan);
         if stream.started.load(Ordering::Acquire) {
-            return self.change_plan(&stream, stream.shared.load().with(id, plan));
+            return self.change_plan(&stream, next);
         }
-        let mut metrics: Vec<(MetricId, Arc<MetricPlan>)> =
-            stream.shared.load().metrics.iter().map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
-        metrics.push((id, Arc::clone(plan)));
-        stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &metrics)));
+        stream.set_plan(Arc::new(next));
         None
     }
 
@@ -349,21 +346,22 @@ impl Shared {
             Statement::Drop { kind, name } => Answer::Done(format!("DROP {} {name}", kind.noun().to_uppercase())),
             Statement::Show(kind) => Answer::Names(script.catalog.names(*kind).into_iter().map(str::to_owned).collect()),
             Statement::Describe { kind, name } => Answer::Text(describe_object(script, *kind, name)),
-            Statement::Explain(Explained::Metric { plan, stream }) => Answer::Text(self.explain(plan, stream)),
+            Statement::DescribeLateRows { stream } => Answer::Text(describe::late_rows(stream)),
+            Statement::Explain(Explained::Metric { plan, .. }) => Answer::Text(self.explain(plan)),
             Statement::Explain(Explained::Select(select)) => Answer::Text(describe::select(select)),
             Statement::NoOp { notice } => Answer::Done(notice.clone()),
             Statement::Select(_) => Answer::Done(String::new()),
         }
     }
 
-    fn explain(&self, plan: &Arc<MetricPlan>, stream_plan: &Arc<StreamPlan>) -> String {
+    /// A metric as it is, or as it would be.
+    fn explain(&self, plan: &Arc<MetricPlan>) -> String {
         let state = self.state.lock();
-        if let Ok((id, stream)) = state.metric(&plan.name)
-            && let Some(metric) = stream.metric(id)
-        {
-            return explain::metric(&stream, &metric);
+        let found = state.metric(&plan.name).ok().and_then(|(id, stream)| Some((stream.metric(id)?, stream)));
+        match found.filter(|(metric, _)| metric.plan == *plan) {
+            Some((metric, stream)) => explain::metric(&stream, &metric),
+            None => explain::planned(&state.streams[&plan.stream], state.next_metric, plan),
         }
-        describe::metric(plan, stream_plan)
     }
 
     fn select(&self, select: &SelectPlan) -> Result<RecordBatch> {

@@ -227,23 +227,22 @@ fn limit(value: &Value) -> Option<u64> {
 fn check_argument(function: AggregateFunction, name: &str, argument: &mut Expr) -> Result<(), AggregateError> {
     use AggregateFunction as F;
     let found = argument.data_type();
-    let expected = match function {
+    match function {
         F::BoolAnd | F::BoolOr => {
             *argument = implicit_cast(argument.clone(), DataType::Boolean)
                 .map_err(|_| AggregateError::mismatch(format!("{name} takes BOOLEAN, found {found}")))?;
-            return Ok(());
+            Ok(())
         }
-        F::Count | F::CountDistinct | F::CountStar => return Ok(()),
+        F::Count | F::CountDistinct | F::CountStar => Ok(()),
         F::Min | F::Max | F::FirstValue | F::LastValue | F::ArgMin | F::ArgMax | F::ApproxCountDistinct | F::TopK => {
             if found != DataType::Null {
                 return Ok(());
             }
-            "a value of a known type; cast the NULL"
+            Err(AggregateError::mismatch(format!("{name} of a bare NULL has no type; write NULL::BIGINT, or the type that is meant")))
         }
-        _ if found.is_numeric() => return Ok(()),
-        _ => "a number",
-    };
-    Err(AggregateError::mismatch(format!("{name} takes {expected}, found {found}")))
+        _ if found.is_numeric() => Ok(()),
+        _ => Err(AggregateError::mismatch(format!("{name} takes a number, found {found}"))),
+    }
 }
 
 /// FILTER (WHERE true) is no filter.

@@ -10,12 +10,13 @@ use super::lower::{PickOrder, is_extreme_type};
 use super::sum_column::SumColumn;
 use super::top_k;
 use super::wide::min_bits;
-use crate::expr::arrow_types::arrow_type;
+use crate::expr::arrow_types::{arrow_type, interval_to_arrow};
 use crate::keycode::{self, decode_columns, ordered};
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
+use arrow::datatypes::IntervalMonthDayNano;
 use raympp_types::{DataType, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -195,6 +196,9 @@ impl Aggregate {
             _ => vec![keycode::NULL],
         };
         let codes: Vec<Vec<u8>> = cells.iter().map(picked).collect();
+        if self.data_type() == DataType::Interval {
+            return Arc::new(codes.iter().map(|code| exact_interval(code)).collect::<IntervalMonthDayNanoArray>());
+        }
         let columns = decode_columns(codes.iter().map(Vec::as_slice), &[self.data_type()]);
         columns.expect("codes of this type, written here or checked when read").remove(0)
     }
@@ -247,6 +251,13 @@ fn hll(cell: &Option<Box<Heavy>>) -> Option<&Hll> {
 
 fn dd_sketch(cell: &Option<Box<Heavy>>) -> Option<&DdSketch> {
     if let Some(Heavy::DdSketch(sketch)) = cell.as_deref() { Some(sketch) } else { None }
+}
+
+fn exact_interval(code: &[u8]) -> Option<IntervalMonthDayNano> {
+    match keycode::decode_exact(code, DataType::Interval) {
+        Ok(Value::Interval(interval)) => interval_to_arrow(interval),
+        _ => None,
+    }
 }
 
 fn integers(cells: &[Option<Box<Heavy>>], value: impl Fn(&Option<Box<Heavy>>) -> i64) -> ArrayRef {

@@ -10,7 +10,7 @@ use super::heavy::{Heavy, Pick};
 use super::lower::{Accumulator, PickOrder};
 use super::sum_column::SumColumn;
 use super::wide::{max_bits_bool, max_bits_f64, max_bits_i64, min_bits, square_i64, square_i128};
-use crate::keycode::KeyEncoder;
+use crate::keycode::{ExactEncoder, KeyEncoder};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
@@ -253,17 +253,16 @@ fn fold_pick(
     stamps: &RowStamps,
     cells: &mut [Option<Box<Heavy>>],
 ) {
-    let value_encoder = KeyEncoder::new(&inputs[..1]);
-    let ordering_encoder = match order {
-        PickOrder::First | PickOrder::Last => KeyEncoder::new(&[]),
-        PickOrder::ArgMin | PickOrder::ArgMax => KeyEncoder::new(&inputs[1..]),
-        PickOrder::Min | PickOrder::Max => KeyEncoder::new(&inputs[..1]),
-    };
+    let value_encoder = ExactEncoder::new(&inputs[0]);
+    let by_encoder = KeyEncoder::new(&inputs[1..]);
     let of_value = matches!(order, PickOrder::Min | PickOrder::Max);
     let (mut key, mut value) = (Vec::new(), Vec::new());
     selection.present(|row, group| {
         key.clear();
-        ordering_encoder.encode(row, &mut key);
+        match of_value {
+            true => value_encoder.encode(row, &mut key),
+            false => by_encoder.encode(row, &mut key),
+        }
         let ordering = key.len();
         if !of_value {
             stamps.put(row, &mut key);

@@ -17,8 +17,8 @@ pub use pick::Pick;
 
 use super::bytes::{DecodeError, Reader};
 use super::lower::Accumulator;
-use crate::keycode;
-use raympp_types::DataType;
+use crate::keycode::{self, KeycodeError};
+use raympp_types::{DataType, Value};
 
 const VERSION: u8 = 1;
 
@@ -163,16 +163,18 @@ impl Heavy {
         }
         let data_type = accumulator.inputs().first().map_or(DataType::Null, |input| input.data_type());
         match (self, accumulator) {
-            (Heavy::Pick(cell), Accumulator::Pick { order, .. }) => check_code(&cell.picked(*order), data_type),
-            (Heavy::Multiset(cell), _) => cell.iter().try_for_each(|(code, _)| check_code(code, data_type)),
+            (Heavy::Pick(cell), Accumulator::Pick { order, .. }) => check(keycode::decode_exact(&cell.picked(*order), data_type)),
+            (Heavy::Multiset(cell), _) => {
+                cell.iter().try_for_each(|(code, _)| check(keycode::decode(code, &[data_type]).map(|mut values| values.remove(0))))
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn check_code(code: &[u8], data_type: DataType) -> Result<(), DecodeError> {
-    match keycode::decode(code, &[data_type]) {
-        Ok(values) if !values[0].is_null() => Ok(()),
+fn check(decoded: Result<Value, KeycodeError>) -> Result<(), DecodeError> {
+    match decoded {
+        Ok(value) if !value.is_null() => Ok(()),
         _ => Err(DecodeError::Invalid("a value of another type")),
     }
 }

@@ -23,8 +23,9 @@ pub(super) fn possible(from: DataType, to: DataType) -> bool {
     match (from, to) {
         (_, Null) => false,
         (Null, _) | (Varchar, _) | (_, Varchar) => true,
-        (Boolean, to) => to == Boolean || to.is_integer(),
-        (from, Boolean) => from.is_integer(),
+        // PostgreSQL has it for INTEGER alone.
+        (Boolean, to) => matches!(to, Boolean | Integer),
+        (from, Boolean) => from == Integer,
         (Date | Timestamp | TimestampTz, Date | Timestamp | TimestampTz) => true,
         (from, to) => from == to || from.is_numeric() && to.is_numeric(),
     }

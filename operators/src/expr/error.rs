@@ -23,7 +23,7 @@ pub enum TypeErrorKind {
     InvalidField,
     /// A DECIMAL that would need more than 38 digits.
     TooManyDigits,
-    /// A constant expression whose evaluation fails.
+    /// A constant expression whose evaluation fails, where its value is always needed.
     ConstantFails,
 }
 

@@ -9,7 +9,7 @@
 //! functions of the row alone.
 
 use super::arrow_types::{normalised, value_at};
-use super::error::{Errors, RowErrors, TypeError, TypeErrorKind};
+use super::error::{Errors, EvaluationError, RowErrors};
 use super::node::Node;
 use super::vector::{Active, Sink, Vector};
 use super::{Expr, Reads, arithmetic, cast, compare, functions, logic, pattern};
@@ -104,15 +104,30 @@ impl Expr {
         Some(table)
     }
 
-    /// A tree without columns as a literal.
-    pub(super) fn fold(self) -> Result<Expr, TypeError> {
+    /// A tree without columns as a literal; as it is, if it fails.
+    pub(super) fn fold(self) -> Expr {
+        match self.value_of_constant() {
+            Ok(value) => Expr::typed_literal(self.data_type, value_at(value.as_ref(), 0)),
+            Err(_) => Expr { fallible: true, ..self },
+        }
+    }
+
+    /// The one value of a tree without columns, as a column of one row.
+    pub(super) fn value_of_constant(&self) -> Result<ArrayRef, EvaluationError> {
         let mut errors = Errors::new(1);
         let batch = Batch { columns: Columns::All(&[]), rows: 1 };
-        let value = value_at(self.eval(&batch, None, &mut errors).into_array(1).as_ref(), 0);
-        match errors.finish() {
-            Some(errors) => Err(TypeError::new(TypeErrorKind::ConstantFails, format!("{self}: {}", errors.reason))),
-            None => Ok(Expr::typed_literal(self.data_type, value)),
-        }
+        let value = self.eval_rows(&batch, None, &mut errors).into_array(1);
+        errors.finish().map_or(Ok(value), |errors| Err(errors.reason))
+    }
+
+    /// A constant that fails, as it was not folded: for all rows that need it. Its operands are constants as well, so it is computed once.
+    fn eval_constant(&self, batch: &Batch<'_>, active: Active<'_>, errors: &mut Errors) -> Vector {
+        let value = self.value_of_constant().unwrap_or_else(|reason| {
+            let needed = |row: &usize| active.is_none_or(|active| active.value(*row));
+            (0..batch.rows).filter(needed).for_each(|row| errors.mark(row, || reason.clone()));
+            Vector::null(self.data_type).array
+        });
+        Vector::one(value)
     }
 
     /// A VARCHAR computed from one dictionary stays a dictionary: with the same codes and other entries.
@@ -141,6 +156,9 @@ impl Expr {
                 }));
             }
             _ => {}
+        }
+        if self.reads == Reads::Nothing {
+            return self.eval_constant(batch, active, errors);
         }
         if let Reads::One(index) = self.reads
             && let Some(dictionary) = batch.dictionary(index)
@@ -210,14 +228,16 @@ impl Expr {
             }
         }
         let column = if let Reads::One(index) = self.reads { index } else { 0 };
-        if keys.null_count() == 0 || self.is_strict_in(column) {
+        let strict = self.is_strict_in(column);
+        // What is NULL for a NULL can fail for it all the same, where it holds a constant that fails.
+        if keys.null_count() == 0 || strict && !self.fallible {
             return PerCode { values, of_null: None };
         }
         let (of_null, failed) = self.eval_column(&new_null_array(entries.data_type(), 1));
         if let Some(failed) = failed {
             (0..keys.len()).filter(|&row| needed(row) && keys.is_null(row)).for_each(|row| errors.mark(row, || failed.reason.clone()));
         }
-        PerCode { values, of_null: Some(of_null) }
+        PerCode { values, of_null: (!strict).then_some(of_null) }
     }
 
     /// Why one entry fails: evaluated again, since only the first of a batch keeps its reason.

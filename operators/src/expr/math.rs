@@ -104,13 +104,18 @@ fn positive(value: f64) -> Result<f64, EvaluationError> {
     }
 }
 
-/// LOG(base, of)
+/// LOG(base, of). A quotient of logarithms can miss a whole number by a bit, so the nearest one is the result if that power of the base
+/// is `of`.
 fn log(base: f64, of: f64) -> Result<f64, EvaluationError> {
     let (base, of) = (positive(base)?, positive(of)?);
-    match base.ln() {
-        0.0 => Err(EvaluationError::DivisionByZero),
-        divisor => Ok(of.ln() / divisor),
-    }
+    let quotient = match base {
+        1.0 => return Err(EvaluationError::DivisionByZero),
+        2.0 => of.log2(),
+        10.0 => of.log10(),
+        _ => of.ln() / base.ln(),
+    };
+    let whole = quotient.round();
+    Ok(if base.powf(whole) == of { whole } else { quotient })
 }
 
 /// A result that became infinite or zero where its operands were not.

@@ -1,9 +1,10 @@
 //! LIKE and regular expressions.
 //!
-//! LIKE compares characters, ILIKE after both sides are lower case. Regular expressions are those of the `regex` crate: no
-//! backtracking, so time is linear in the text whatever the pattern, and no back-references.
+//! LIKE compares characters, ILIKE after both sides are lower case. Regular expressions are PostgreSQL's, run by the `regex` crate: no
+//! backtracking, so time is linear in the text whatever the pattern, and no back-references ([`super::regex_syntax`]).
 
 use super::error::{EvaluationError, shortened};
+use super::regex_syntax::translate;
 use super::vector::{Shape, Sink, Vector};
 use arrow::array::{AsArray, BooleanBufferBuilder};
 use arrow::buffer::BooleanBuffer;
@@ -25,20 +26,30 @@ pub(super) struct LikeFlags {
 /// A constant pattern, compiled once; equal if the text is.
 #[derive(Clone, Debug)]
 pub(super) struct CompiledRegex {
+    pattern: Box<str>,
     insensitive: bool,
     pub(super) regex: regex::Regex,
 }
 
 impl CompiledRegex {
-    pub(super) fn new(pattern: &str, insensitive: bool) -> Result<CompiledRegex, regex::Error> {
-        let regex = regex::RegexBuilder::new(pattern).case_insensitive(insensitive).build()?;
-        Ok(CompiledRegex { insensitive, regex })
+    pub(super) fn new(pattern: &str, insensitive: bool) -> Result<CompiledRegex, String> {
+        let translated = translate(pattern, insensitive)?;
+        let built = regex::RegexBuilder::new(&translated.pattern)
+            .case_insensitive(translated.insensitive)
+            .dot_matches_new_line(translated.dot_matches_newline)
+            .multi_line(translated.multi_line)
+            .build();
+        let regex = built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "regular expression is too complex".to_owned(),
+            error => error.to_string(),
+        })?;
+        Ok(CompiledRegex { pattern: pattern.into(), insensitive, regex })
     }
 }
 
 impl PartialEq for CompiledRegex {
     fn eq(&self, other: &CompiledRegex) -> bool {
-        self.insensitive == other.insensitive && self.regex.as_str() == other.regex.as_str()
+        self.insensitive == other.insensitive && self.pattern == other.pattern
     }
 }
 
@@ -47,7 +58,7 @@ impl Eq for CompiledRegex {}
 impl Hash for CompiledRegex {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.insensitive.hash(state);
-        self.regex.as_str().hash(state);
+        self.pattern.hash(state);
     }
 }
 
@@ -208,7 +219,7 @@ pub(super) fn regex(
             BooleanBuffer::collect_bool(shape.rows, |row| shape.is_valid(row) && compiled.regex.is_match(operand.text(row)) != negated);
         return shape.booleans(found);
     }
-    let mut last: Option<(&str, Result<CompiledRegex, regex::Error>)> = None;
+    let mut last: Option<(&str, Result<CompiledRegex, String>)> = None;
     let mut bits = BooleanBufferBuilder::new(shape.rows);
     for row in 0..shape.rows {
         if !shape.is_valid(row) || !sink.is_active(row) {

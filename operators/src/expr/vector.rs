@@ -1,7 +1,7 @@
 //! Columns between nodes: an array, or one value that stands for all rows; and the loops that kernels share.
 //!
-//! A value for all rows comes from a literal only: whatever is computed from literals alone was folded when it was built. So a loop
-//! sees two literals only while folding, with one row.
+//! A value for all rows comes from a literal, or from a constant that fails: whatever else is computed from literals alone was folded
+//! when it was built. So a loop sees two literals only with one row.
 
 use super::arrow_types::arrow_type;
 use super::error::{Errors, EvaluationError};

@@ -13,7 +13,7 @@ use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
     IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
-use raympp_types::{DataType, Value};
+use raympp_types::{DataType, Interval, Value};
 
 /// Writes the key codes of rows of a batch of columns.
 pub struct KeyEncoder<'a> {
@@ -51,6 +51,15 @@ impl<'a> KeyEncoder<'a> {
     pub fn encode(&self, row: usize, out: &mut Vec<u8>) {
         for column in &self.columns {
             column.encode(row, out);
+        }
+    }
+
+    /// The interval in a row of the first column, if it holds intervals and this one is not NULL.
+    #[inline]
+    pub(super) fn interval(&self, row: usize) -> Option<Interval> {
+        match self.columns.first() {
+            Some(Column::Interval(array)) if array.is_valid(row) => Some(interval_from_arrow(array.value(row))),
+            _ => None,
         }
     }
 }

@@ -124,6 +124,18 @@ impl Cursor {
         &self.parser.peek_nth_token_ref(1).token
     }
 
+    /// At `, column, … , DESCRIPTOR(` with a column at least.
+    pub(crate) fn precedes_descriptor(&self) -> bool {
+        let mut n = 0;
+        while self.next_is(n, &Token::Comma) && matches!(self.parser.peek_nth_token_ref(n + 1).token, Token::Word(_)) {
+            if self.is_word_at(n + 1, "DESCRIPTOR") && self.next_is(n + 2, &Token::LParen) {
+                return n > 0;
+            }
+            n += 2;
+        }
+        false
+    }
+
     pub(crate) fn advance(&mut self) {
         self.parser.advance_token();
     }

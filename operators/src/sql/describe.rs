@@ -74,6 +74,15 @@ pub fn stream(plan: &StreamPlan) -> String {
     lines.0
 }
 
+/// The late rows of a stream: its columns.
+pub fn late_rows(plan: &StreamPlan) -> String {
+    let mut lines = Lines::new(format!("late rows of stream {}", plan.name));
+    for field in &plan.schema.fields {
+        lines.add("column", column(field));
+    }
+    lines.0
+}
+
 /// A metric: window, filter, keys, aggregates with the accumulators they are made of, HAVING, output.
 pub fn metric(plan: &MetricPlan, stream: &StreamPlan) -> String {
     let mut lines = Lines::new(format!("metric {} on stream {}", plan.name, plan.stream));

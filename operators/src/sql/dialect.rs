@@ -1,9 +1,10 @@
 //! PostgreSQL's lexical rules and precedences for `sqlparser`, without the extensions that this dialect does not have.
 //!
 //! What is not switched on here is refused by the parser instead of being read and then ignored; geometric type names (`path`,
-//! `point`, …) stay usable as column names.
+//! `point`, …) stay usable as column names. Where the parser's precedences are not PostgreSQL's, they are put right here: a sign binds
+//! tighter than `^` and AT TIME ZONE, `~` and its kin as tightly as any operator of their own, `@` and `|/` looser than `+`.
 
-use sqlparser::ast;
+use sqlparser::ast::{self, UnaryOperator};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -24,6 +25,28 @@ fn trim_without_characters(parser: &mut Parser) -> Result<ast::Expr, ParserError
     let expr = Box::new(parser.parse_expr()?);
     parser.expect_token(&Token::RParen)?;
     Ok(ast::Expr::Trim { expr, trim_where, trim_what: None, trim_characters: None })
+}
+
+/// `-x`, `+x`, `@ x` and `|/ x`.
+fn sign(parser: &mut Parser, operator: UnaryOperator, precedence: u8) -> Result<ast::Expr, ParserError> {
+    parser.advance_token();
+    let expr = Box::new(parser.parse_subexpr(precedence)?);
+    Ok(ast::Expr::UnaryOp { op: operator, expr })
+}
+
+/// `~` and its kin.
+fn is_pattern_operator(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk
+    )
 }
 
 fn is_isnull(parser: &Parser) -> bool {
@@ -60,14 +83,26 @@ impl Dialect for ScriptDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        match is_isnull(parser) {
-            true => Some(Ok(self.prec_value(Precedence::Is))),
-            false => POSTGRESQL.get_next_precedence(parser),
+        if is_isnull(parser) {
+            return Some(Ok(self.prec_value(Precedence::Is)));
         }
+        if is_pattern_operator(&parser.peek_token_ref().token) {
+            return Some(Ok(self.prec_value(Precedence::PgOther)));
+        }
+        POSTGRESQL.get_next_precedence(parser)
     }
 
-    /// `TRIM(TRAILING FROM x)`, in which the parser would take FROM for a column.
+    /// Signs, and `TRIM(TRAILING FROM x)`, in which the parser would take FROM for a column.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<ast::Expr, ParserError>> {
+        // What binds tighter than AT TIME ZONE binds tighter than a sign: `::` and nothing else that is supported.
+        let (tight, loose) = (self.prec_value(Precedence::AtTz), self.prec_value(Precedence::PgOther));
+        match &parser.peek_token_ref().token {
+            Token::Minus => return Some(sign(parser, UnaryOperator::Minus, tight)),
+            Token::Plus => return Some(sign(parser, UnaryOperator::Plus, tight)),
+            Token::AtSign => return Some(sign(parser, UnaryOperator::PGAbs, loose)),
+            Token::PGSquareRoot => return Some(sign(parser, UnaryOperator::PGSquareRoot, loose)),
+            _ => {}
+        }
         let [Token::Word(trim), Token::LParen, Token::Word(_), Token::Word(from)] = parser.peek_tokens() else { return None };
         if trim.keyword != Keyword::TRIM || trim.quote_style.is_some() || from.keyword != Keyword::FROM {
             return None;

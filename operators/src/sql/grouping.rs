@@ -7,7 +7,7 @@
 
 use super::error::{SqlError, SqlErrorKind, SqlResult};
 use super::scalar::calls::CallArguments;
-use super::scalar::{bind, bind_condition};
+use super::scalar::{bind, bind_condition, bind_guarded};
 use super::scope::{RowScope, Scope, WINDOW_BOUNDS, split_path};
 use super::syntax::{Name, SelectItem};
 use crate::accumulator::{Aggregate, AggregateErrorKind, AggregateFunction};
@@ -146,13 +146,20 @@ pub(crate) struct GroupScope<'a> {
     pub(crate) bounds: Option<DataType>,
     /// Aliases of SELECT, which HAVING and other SELECT items cannot name.
     pub(crate) aliases: Vec<&'a str>,
-    /// All aggregates met so far.
+    /// All aggregates met so far, and where each was met first.
     pub(crate) aggregates: Vec<Aggregate>,
+    pub(crate) places: Vec<Span>,
 }
 
 impl GroupScope<'_> {
     fn first_aggregate(&self) -> usize {
         self.keys.len() + if self.bounds.is_some() { WINDOW_BOUNDS.len() } else { 0 }
+    }
+
+    /// The first aggregate that goes by event time, and where it stands.
+    pub(crate) fn by_event_time(&self) -> Option<(AggregateFunction, Span)> {
+        let found = self.aggregates.iter().zip(&self.places).find(|(aggregate, _)| needs_event_time(aggregate.function));
+        found.map(|(aggregate, place)| (aggregate.function, *place))
     }
 
     fn key_column(&self, expr: &Expr) -> Option<Expr> {
@@ -201,6 +208,7 @@ impl Scope for GroupScope<'_> {
             Some(index) => index,
             None => {
                 self.aggregates.push(aggregate);
+                self.places.push(span);
                 self.aggregates.len() - 1
             }
         };
@@ -222,6 +230,7 @@ fn bind_aggregate(name: &str, call: &ast::Function, span: Span, rows: &RowScope)
         });
     }
     let mut scope = AggregateScope { rows: rows.in_clause("an aggregate's argument"), what: "an aggregate's argument" };
+    let bind = if call.filter.is_some() { bind_guarded } else { bind };
     let arguments = written.arguments.iter().map(|argument| bind(argument, &mut scope)).collect::<SqlResult<Vec<_>>>()?;
     let mut scope = AggregateScope { rows: rows.in_clause("FILTER"), what: "FILTER" };
     let filter = call.filter.as_deref().map(|filter| bind_condition(filter, &mut scope, "FILTER")).transpose()?;
@@ -237,7 +246,7 @@ fn bind_aggregate(name: &str, call: &ast::Function, span: Span, rows: &RowScope)
 }
 
 /// True for aggregates that order rows by event time.
-pub(crate) fn needs_event_time(function: AggregateFunction) -> bool {
+fn needs_event_time(function: AggregateFunction) -> bool {
     matches!(function, AggregateFunction::FirstValue | AggregateFunction::LastValue)
 }
 

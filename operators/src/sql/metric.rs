@@ -2,20 +2,19 @@
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, needs_event_time, output};
+use super::grouping::{GroupKeys, GroupScope, aliases, group_keys, output};
 use super::options::{CheckedOptions, RUNNING_METRIC_OPTIONS, WINDOWED_METRIC_OPTIONS};
 use super::scalar::bind_condition;
 use super::scope::RowScope;
 use super::stream::time_column;
-use super::syntax::{CreateMetric, Name, ObjectKind, Relation, Select, SelectItem};
+use super::syntax::{CreateMetric, Name, ObjectKind, Relation, Select, SelectItem, WindowCall};
 use super::window_call::window;
-use crate::plan::{METRIC_FLAGS, MetricPlan, Output, StreamPlan};
+use crate::plan::{Key, METRIC_FLAGS, MetricPlan, Output, StreamPlan};
 use crate::window::Window;
 use sqlparser::tokenizer::Span;
 use std::sync::Arc;
 
-/// A metric, and its stream as it is from then on: the first metric that names a time column of a stream without WATERMARK clause
-/// settles that stream's event time.
+/// A metric and its stream.
 pub(crate) fn bind_metric(statement: CreateMetric, catalog: &Catalog) -> SqlResult<(MetricPlan, Arc<StreamPlan>)> {
     let CreateMetric { name, select, options, text, .. } = statement;
     refuse_clauses(&select)?;
@@ -26,15 +25,14 @@ pub(crate) fn bind_metric(statement: CreateMetric, catalog: &Catalog) -> SqlResu
         None => (RUNNING_METRIC_OPTIONS, "a metric without a window"),
     };
     let mut options = CheckedOptions::check(options, known, of_what, name.span)?;
-    if let (None, Some(span)) = (stream.event_time.or(event_time), options.span("ttl")) {
-        return Err(no_event_time("ttl", stream, span));
+    if let (None, Some(span)) = (stream.event_time, options.span("ttl")) {
+        return Err(no_event_time("ttl", None, stream, span));
     }
     let window = if event_time.is_some() { window } else { Window::Global { ttl_us: options.duration_us("ttl") } };
-    let stream = settle_event_time(stream, event_time);
-    let plan = bind_query(name.value, &select, &stream, window, event_time)?;
+    let plan = bind_query(name.value, &select, stream, window, event_time)?;
     let retention_us = options.duration_us("retention").unwrap_or(window.size_us());
     let backfill = options.boolean("backfill").unwrap_or(false);
-    Ok((MetricPlan { retention_us, backfill, definition: text, ..plan }, stream))
+    Ok((MetricPlan { retention_us, backfill, definition: text, ..plan }, Arc::clone(stream)))
 }
 
 fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window, event_time: Option<usize>) -> SqlResult<MetricPlan> {
@@ -45,18 +43,20 @@ fn bind_query(name: String, select: &Select, stream: &StreamPlan, window: Window
     if window.has_bounds() && !names_window {
         return Err(no_window_in_group_by(select));
     }
+    if let Relation::Window(WindowCall { partition_by: Some(columns), function, .. }) = &select.relation {
+        check_partition(columns, function, &keys, &rows)?;
+    }
     let bounds = event_time.map(|column| stream.schema.fields[column].data_type);
-    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![] };
+    let mut scope = GroupScope { rows: &rows, keys: &keys, bounds, aliases: aliases(&select.items), aggregates: vec![], places: vec![] };
     let outputs = outputs(&select.items, &mut scope)?;
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
+    if let (None, Some((aggregate, place))) = (stream.event_time, scope.by_event_time()) {
+        return Err(no_event_time(aggregate.name(), None, stream, place));
+    }
     let aggregates = scope.aggregates;
     if select.group_by.is_none() && aggregates.is_empty() {
         let message = "a metric has GROUP BY or an aggregate";
         return Err(SqlError::new(SqlErrorKind::Grouping, select.span, message).hint("rows by themselves are no metric; add GROUP BY"));
-    }
-    let by_time = aggregates.iter().find(|aggregate| stream.event_time.is_none() && needs_event_time(aggregate.function));
-    if let Some(aggregate) = by_time {
-        return Err(no_event_time(aggregate.function.name(), stream, select.span));
     }
     Ok(MetricPlan {
         name,
@@ -110,20 +110,49 @@ fn window_of(relation: &Relation, stream: &StreamPlan) -> SqlResult<(Window, Opt
             Err(SqlError::new(SqlErrorKind::Window, call.time.span, message)
                 .hint(format!("its watermark is on \"{own}\", and a stream has one event time")))
         }
-        _ => Ok((window, Some(column))),
+        Some(_) => Ok((window, Some(column))),
+        None => Err(no_event_time(&call.function.value.to_uppercase(), Some(&call.time.value), stream, call.time.span)),
     }
 }
 
-fn settle_event_time(stream: &Arc<StreamPlan>, event_time: Option<usize>) -> Arc<StreamPlan> {
-    match (stream.event_time, event_time) {
-        (None, Some(_)) => Arc::new(StreamPlan { event_time, ..StreamPlan::clone(stream) }),
-        _ => Arc::clone(stream),
-    }
+/// `what` needs an event time, and the stream has none: no time column, or several and no WATERMARK clause that chooses one.
+fn no_event_time(what: &str, column: Option<&str>, stream: &StreamPlan, span: Span) -> SqlError {
+    let times = stream.schema.fields.iter().filter(|field| field.data_type.is_timestamp());
+    let names: Vec<&str> = times.map(|field| field.name.as_str()).collect();
+    let (why, hint) = match (names.first(), column) {
+        (Some(first), column) => {
+            let name = column.unwrap_or(first);
+            ("has several time columns and no WATERMARK clause", format!("write WATERMARK FOR {name} AS {name} in CREATE STREAM"))
+        }
+        (None, _) => ("has no column of type TIMESTAMP or TIMESTAMPTZ", "give it one".to_owned()),
+    };
+    let message = format!("{what} goes by event time, and stream \"{}\" {why}", stream.name);
+    SqlError::new(SqlErrorKind::Window, span, message).hint(hint)
 }
 
-fn no_event_time(what: &str, stream: &StreamPlan, span: Span) -> SqlError {
-    let message = format!("{what} goes by event time, and stream \"{}\" has none", stream.name);
-    SqlError::new(SqlErrorKind::Window, span, message).hint("give it a WATERMARK clause")
+/// PARTITION BY of SESSION, as Flink writes it, can only say what GROUP BY says: sessions are made per key.
+fn check_partition(columns: &[Name], function: &Name, keys: &[Key], rows: &RowScope) -> SqlResult<()> {
+    if function.value != "session" {
+        let message = format!("PARTITION BY is for SESSION, not for {}", function.value.to_uppercase());
+        return Err(SqlError::unsupported(function.span, message).hint("leave it out: windows are made per GROUP BY key"));
+    }
+    let mut positions = vec![];
+    for column in columns {
+        let position = rows.index_of(column)?;
+        if !keys.iter().any(|key| key.expr.as_column() == Some(position)) {
+            let message = format!("PARTITION BY names \"{}\", which is no key of GROUP BY", column.value);
+            return Err(SqlError::new(SqlErrorKind::Grouping, column.span, message).hint("sessions are made per GROUP BY key"));
+        }
+        positions.push(position);
+    }
+    match keys.iter().find(|key| key.expr.as_column().is_none_or(|column| !positions.contains(&column))) {
+        Some(key) => {
+            let message = format!("PARTITION BY leaves out {}, a key of GROUP BY", key.name);
+            let span = columns.first().map_or(function.span, |column| column.span);
+            Err(SqlError::new(SqlErrorKind::Grouping, span, message).hint("sessions are made per GROUP BY key: name them all, or none"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn refuse_clauses(select: &Select) -> SqlResult<()> {

@@ -215,6 +215,15 @@ pub(crate) fn connector_options(
     }
 }
 
+/// The first option that no connector has, for a statement that names none: a misspelt `connector`, more likely than not.
+pub(crate) fn refuse_unknown(written: &[OptionEntry], connectors: &[ConnectorSpec], common: &[OptionSpec], of_what: &str) -> SqlResult<()> {
+    let known: Vec<OptionSpec> = common.iter().chain(connectors.iter().flat_map(|connector| connector.options)).copied().collect();
+    match written.iter().find(|entry| known.iter().all(|spec| spec.name != entry.name.value)) {
+        Some(entry) => Err(unknown_option(entry, &known, of_what)),
+        None => Ok(()),
+    }
+}
+
 fn unknown_option(entry: &OptionEntry, known: &[OptionSpec], of_what: &str) -> SqlError {
     let names = || known.iter().map(|spec| spec.name);
     let hint = did_you_mean(&entry.name.value, names()).unwrap_or_else(|| format!("there are {}", names().collect::<Vec<_>>().join(", ")));

@@ -29,7 +29,7 @@ fn statement(cursor: &mut Cursor, text: String) -> SqlResult<ParsedStatement> {
         drop_object(cursor)
     } else if cursor.word("SHOW") {
         object_kind(cursor, true).map(ParsedStatement::Show)
-    } else if cursor.word("DESCRIBE") {
+    } else if cursor.word("DESCRIBE") || cursor.word("DESC") {
         cursor.name("the name of a stream, metric or sink").map(ParsedStatement::Describe)
     } else if cursor.word("EXPLAIN") {
         explain(cursor, text)

@@ -17,9 +17,14 @@ use sqlparser::tokenizer::Span;
 /// Deepest tree; a chain of operators is as deep as it is long.
 const DEPTH_MAX: usize = 600;
 
-/// Types an expression within a scope.
+/// Types an expression within a scope. A constant that fails is refused where every row needs its value.
 pub(crate) fn bind(node: &ast::Expr, scope: &mut dyn Scope) -> SqlResult<Expr> {
-    Binder { scope, depth: 0 }.bind(node)
+    Binder { scope, depth: 0, guards: 0 }.bind(node)
+}
+
+/// [`bind`] for what stands behind a guard, such as FILTER: not every row needs its value.
+pub(crate) fn bind_guarded(node: &ast::Expr, scope: &mut dyn Scope) -> SqlResult<Expr> {
+    Binder { scope, depth: 0, guards: 1 }.bind(node)
 }
 
 /// Types a condition: BOOLEAN, or a literal that can be one.
@@ -51,6 +56,8 @@ pub(crate) fn typed<T>(built: Result<T, TypeError>, span: Span) -> SqlResult<T> 
 struct Binder<'s> {
     scope: &'s mut dyn Scope,
     depth: usize,
+    /// How many guards stand before the node that is being bound: right sides of AND and OR, branches of CASE, …
+    guards: usize,
 }
 
 impl Binder<'_> {
@@ -65,7 +72,24 @@ impl Binder<'_> {
             None => self.parts(node),
         };
         self.depth -= 1;
+        match bound {
+            Ok(bound) if self.guards == 0 => bound.failing_constant().map_or(Ok(bound), |error| typed(Err(error), node.span())),
+            bound => bound,
+        }
+    }
+
+    /// Binds what not every row needs.
+    fn guarded(&mut self, node: &ast::Expr) -> SqlResult<Expr> {
+        self.guards += 1;
+        let bound = self.bind(node);
+        self.guards -= 1;
         bound
+    }
+
+    /// Binds operands of which only the first is always needed.
+    fn first_needed<'n>(&mut self, nodes: impl IntoIterator<Item = &'n ast::Expr>) -> SqlResult<Vec<Expr>> {
+        let bind = |(index, node): (usize, &'n ast::Expr)| if index == 0 { self.bind(node) } else { self.guarded(node) };
+        nodes.into_iter().enumerate().map(bind).collect()
     }
 
     fn parts(&mut self, node: &ast::Expr) -> SqlResult<Expr> {
@@ -83,13 +107,16 @@ impl Binder<'_> {
             Node::Case { operand, conditions, else_result, .. } => self.case(operand.as_deref(), conditions, else_result.as_deref(), node),
             Node::InList { expr, list, negated } => self.in_list(expr, list, *negated, node),
             Node::Between { expr, negated, low, high } => {
-                let (e, low, high) = (self.bind(expr)?, self.bind(low)?, self.bind(high)?);
+                refuse_chain(node, expr)?;
+                let (e, low, high) = (self.bind(expr)?, self.bind(low)?, self.guarded(high)?);
                 typed(expr::between(e, low, high, *negated), expr.span())
             }
             Node::Like { negated, any: false, expr, pattern, escape_char } => {
+                refuse_chain(node, expr)?;
                 self.like(expr, pattern, escape_char.as_deref(), false, *negated)
             }
             Node::ILike { negated, any: false, expr, pattern, escape_char } => {
+                refuse_chain(node, expr)?;
                 self.like(expr, pattern, escape_char.as_deref(), true, *negated)
             }
             Node::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
@@ -126,7 +153,9 @@ impl Binder<'_> {
     }
 
     fn binary(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr, node: &ast::Expr) -> SqlResult<Expr> {
-        let (l, r) = (self.bind(left)?, self.bind(right)?);
+        refuse_chain(node, left)?;
+        let l = self.bind(left)?;
+        let r = if matches!(op, BinaryOperator::And | BinaryOperator::Or) { self.guarded(right) } else { self.bind(right) }?;
         let span = node.span();
         if *op == BinaryOperator::PGExp {
             return typed(expr::call("power", vec![l, r]), span);
@@ -183,15 +212,17 @@ impl Binder<'_> {
         node: &ast::Expr,
     ) -> SqlResult<Expr> {
         let operand = operand.map(|operand| self.bind(operand)).transpose()?;
-        let whens = conditions.iter().map(|when| Ok((self.bind(&when.condition)?, self.bind(&when.result)?)));
-        let whens = whens.collect::<SqlResult<Vec<_>>>()?;
-        let otherwise = otherwise.map(|otherwise| self.bind(otherwise)).transpose()?;
+        let tests = self.first_needed(conditions.iter().map(|when| &when.condition))?;
+        let results = conditions.iter().map(|when| self.guarded(&when.result)).collect::<SqlResult<Vec<_>>>()?;
+        let whens = tests.into_iter().zip(results).collect();
+        let otherwise = otherwise.map(|otherwise| self.guarded(otherwise)).transpose()?;
         typed(expr::case(operand, whens, otherwise), node.span())
     }
 
     fn in_list(&mut self, operand: &ast::Expr, list: &[ast::Expr], negated: bool, node: &ast::Expr) -> SqlResult<Expr> {
+        refuse_chain(node, operand)?;
         let bound = self.bind(operand)?;
-        let list = list.iter().map(|item| self.bind(item)).collect::<SqlResult<Vec<_>>>()?;
+        let list = self.first_needed(list)?;
         typed(expr::in_list(bound, list, negated), node.span())
     }
 
@@ -233,6 +264,27 @@ fn escape_character(escape: &ast::Expr) -> SqlResult<char> {
         (None, _) => Ok('\0'),
         (Some(character), None) => Ok(character),
         _ => Err(error()),
+    }
+}
+
+/// Operators that do not chain, as in `a < b < c`: which group a node is of, if of one.
+fn unchained(node: &ast::Expr) -> Option<&'static str> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    use ast::Expr as Node;
+    match node {
+        Node::BinaryOp { op: Eq | NotEq | Lt | LtEq | Gt | GtEq, .. } => Some("comparisons"),
+        Node::Between { .. } | Node::InList { .. } | Node::Like { .. } | Node::ILike { .. } => Some("BETWEEN, IN and LIKE"),
+        _ => None,
+    }
+}
+
+/// `a < b < c` means nothing, as in PostgreSQL.
+fn refuse_chain(node: &ast::Expr, left: &ast::Expr) -> SqlResult<()> {
+    match unchained(node) {
+        Some(operators) if unchained(left) == Some(operators) => {
+            Err(SqlError::syntax(node.span(), format!("{operators} do not chain")).hint("put one of them in parentheses"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -16,14 +16,14 @@ use std::sync::Arc;
 pub enum Statement {
     /// CREATE STREAM
     CreateStream {
-        /// The stream. Its event time may be settled by a metric later in the script; the catalog has the final one.
+        /// The stream.
         plan: Arc<StreamPlan>,
     },
     /// CREATE METRIC
     CreateMetric {
         /// The metric.
         plan: Arc<MetricPlan>,
-        /// Its stream as it is from now on: the first metric to name a time column settles a stream's event time.
+        /// Its stream.
         stream: Arc<StreamPlan>,
     },
     /// CREATE SINK
@@ -46,6 +46,11 @@ pub enum Statement {
         kind: ObjectKind,
         /// Its name.
         name: String,
+    },
+    /// DESCRIBE of `<stream>_late`
+    DescribeLateRows {
+        /// The stream.
+        stream: Arc<StreamPlan>,
     },
     /// EXPLAIN
     Explain(Explained),
@@ -81,8 +86,9 @@ pub struct BoundScript {
     pub catalog: Catalog,
 }
 
-/// Binds all statements of `text`, starting from `catalog`. Fails at the first mistake.
+/// Binds all statements of `text`, starting from `catalog`. Fails at the first mistake. A byte order mark at the start is skipped.
 pub fn bind_script(text: &str, catalog: &Catalog) -> Result<BoundScript, SqlError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut script = BoundScript { statements: vec![], catalog: catalog.clone() };
     let bind_all = move || -> SqlResult<BoundScript> {
         for parsed in parse_script(text)? {
@@ -103,7 +109,10 @@ fn bind_statement(parsed: ParsedStatement, catalog: &mut Catalog) -> SqlResult<S
         ParsedStatement::Show(kind) => Ok(Statement::Show(kind)),
         ParsedStatement::Describe(name) => match catalog.kind_of(&name.value) {
             Some(kind) => Ok(Statement::Describe { kind, name: name.value }),
-            None => Err(nothing_of_that_name(&name, catalog)),
+            None => match catalog.late_rows(&name.value) {
+                Some(stream) => Ok(Statement::DescribeLateRows { stream: Arc::clone(stream) }),
+                None => Err(nothing_of_that_name(&name, catalog)),
+            },
         },
         ParsedStatement::ExplainName(name) => explain_name(&name, catalog),
         ParsedStatement::ExplainMetric(statement) => {
@@ -130,7 +139,6 @@ fn create_metric(statement: CreateMetric, catalog: &mut Catalog) -> SqlResult<St
     }
     let (plan, stream) = bind_metric(statement, catalog)?;
     let plan = Arc::new(plan);
-    catalog.streams.insert(stream.name.clone(), Arc::clone(&stream));
     catalog.metrics.insert(plan.name.clone(), Arc::clone(&plan));
     Ok(Statement::CreateMetric { plan, stream })
 }

@@ -5,7 +5,7 @@ mod point;
 
 use super::catalog::Catalog;
 use super::error::{SqlError, SqlErrorKind, SqlResult};
-use super::grouping::{GroupKeys, GroupScope, aliased, aliases, group_keys, needs_event_time, output, position, unparenthesised};
+use super::grouping::{GroupKeys, GroupScope, aliased, aliases, group_keys, output, position, unparenthesised};
 use super::nearest::did_you_mean;
 use super::scalar::{bind, bind_condition};
 use super::scope::{ConstantScope, RowScope, Scope};
@@ -117,7 +117,7 @@ fn bind_rows(select: &Select, scope: &mut PlainScope) -> SqlResult<Body> {
 
 fn bind_groups(select: &Select, rows: &RowScope) -> SqlResult<Body> {
     let GroupKeys { keys, .. } = group_keys(select.group_by.as_deref().unwrap_or_default(), &select.items, rows)?;
-    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aliases: aliases(&select.items), aggregates: vec![] };
+    let mut scope = GroupScope { rows, keys: &keys, bounds: None, aliases: aliases(&select.items), aggregates: vec![], places: vec![] };
     let mut projection = vec![];
     for item in &select.items {
         match item {
@@ -130,11 +130,11 @@ fn bind_groups(select: &Select, rows: &RowScope) -> SqlResult<Body> {
     }
     let having = select.having.as_ref().map(|having| bind_condition(having, &mut scope, "HAVING")).transpose()?;
     let order_by = order_keys(select, &projection, &mut scope)?;
-    let aggregates: Vec<Aggregate> = scope.aggregates;
-    if let Some(aggregate) = aggregates.iter().find(|aggregate| needs_event_time(aggregate.function)) {
-        let message = format!("{} is not supported over a metric: its rows are in no order of time", aggregate.function.name());
-        return Err(SqlError::unsupported(select.span, message).hint("use ARG_MIN or ARG_MAX over a column of the metric"));
+    if let Some((aggregate, place)) = scope.by_event_time() {
+        let message = format!("{} is not supported over a metric: its rows are in no order of time", aggregate.name());
+        return Err(SqlError::unsupported(place, message).hint("use ARG_MIN or ARG_MAX over a column of the metric"));
     }
+    let aggregates: Vec<Aggregate> = scope.aggregates;
     Ok(Body { groups: Some(SelectGroups { keys, aggregates, having }), projection, order_by })
 }
 

@@ -4,7 +4,7 @@ use super::catalog::{Catalog, LATE_SUFFIX};
 use super::error::{SqlError, SqlErrorKind, SqlResult};
 use super::interval::fixed_length_us;
 use super::nearest::did_you_mean;
-use super::options::{CheckedOptions, SINK_CONNECTORS, SINK_OPTIONS, connector_options};
+use super::options::{CheckedOptions, SINK_CONNECTORS, SINK_OPTIONS, connector_options, refuse_unknown};
 use super::syntax::{CreateSink, EmitClause, Name, ObjectKind};
 use crate::plan::{CHANGELOG_COLUMN, Emit, MetricPlan, SinkInput, SinkPlan};
 use sqlparser::ast::Spanned;
@@ -15,6 +15,13 @@ pub(crate) fn bind_sink(statement: CreateSink, catalog: &Catalog) -> SqlResult<S
     let (plan_input, metric) = resolve_input(&input, catalog)?;
     let emit_span = emit.as_ref().map_or(input.span, |(_, span)| *span);
     let emit = bind_emit(emit.map(|(clause, _)| clause))?;
+    let (connector, known) = connector_options(&options, SINK_CONNECTORS, SINK_OPTIONS)?;
+    let Some(connector) = connector else {
+        refuse_unknown(&options, SINK_CONNECTORS, SINK_OPTIONS, "a sink")?;
+        let message = "a sink needs the option \"connector\"";
+        return Err(SqlError::new(SqlErrorKind::Option, name.span, message).hint("write WITH (connector = 'file', path = '…')"));
+    };
+    let options = CheckedOptions::check(options, &known, &format!("connector '{connector}' of a sink"), name.span)?;
     match metric {
         Some(metric) => check_metric(metric, emit, emit_span)?,
         None if emit != Emit::OnWindowClose => {
@@ -23,12 +30,6 @@ pub(crate) fn bind_sink(statement: CreateSink, catalog: &Catalog) -> SqlResult<S
         }
         None => {}
     }
-    let (connector, known) = connector_options(&options, SINK_CONNECTORS, SINK_OPTIONS)?;
-    let Some(connector) = connector else {
-        let message = "a sink needs the option \"connector\"";
-        return Err(SqlError::new(SqlErrorKind::Option, name.span, message).hint("write WITH (connector = 'file', path = '…')"));
-    };
-    let options = CheckedOptions::check(options, &known, &format!("connector '{connector}' of a sink"), name.span)?;
     if options.is_true("sorted") && (metric.is_none() || emit != Emit::OnWindowClose) {
         let span = options.span("sorted").unwrap_or(name.span);
         let message = "sorted = true sorts the rows of each closed window, so it needs a metric and EMIT ON WINDOW CLOSE";
@@ -84,6 +85,12 @@ fn check_metric(metric: &MetricPlan, emit: Emit, span: Span) -> SqlResult<()> {
             let message =
                 format!("EMIT ON UPDATE adds a column \"{CHANGELOG_COLUMN}\", and metric \"{}\" has one of that name", metric.name);
             Err(SqlError::new(SqlErrorKind::DuplicateColumn, span, message).hint("give the metric's column another alias"))
+        }
+        Emit::OnUpdate { .. } if !metric.missing_identity().is_empty() => {
+            let missing = metric.missing_identity().join(", ");
+            let message =
+                format!("EMIT ON UPDATE needs rows that can be told apart, and metric \"{}\" does not show {missing}", metric.name);
+            Err(SqlError::new(SqlErrorKind::Grouping, span, message).hint("add that to its SELECT, as it is"))
         }
         _ => Ok(()),
     }

@@ -30,7 +30,7 @@ pub(crate) fn bind_stream(statement: CreateStream) -> SqlResult<StreamPlan> {
     let schema = Schema::new(fields);
     let (event_time, bound_us) = match &watermark {
         Some(clause) => watermark_of(clause, &schema).map(|(column, bound_us)| (Some(column), bound_us))?,
-        None => (None, 0),
+        None => (only_time_column(&schema), 0),
     };
     let (connector, known) = connector_options(&options, SOURCE_CONNECTORS, STREAM_OPTIONS)?;
     let of_what = connector.map_or("a stream without connector".to_owned(), |name| format!("connector '{name}'"));
@@ -47,6 +47,13 @@ pub(crate) fn bind_stream(statement: CreateStream) -> SqlResult<StreamPlan> {
         connector: options.text("connector"),
         options: options.rest(),
     })
+}
+
+/// The event time of a stream without WATERMARK clause. It is settled here for good, by the columns alone: were it left to the first
+/// metric that names a column, which rows are late for one metric would depend on what other metrics there are.
+fn only_time_column(schema: &Schema) -> Option<usize> {
+    let mut columns = schema.fields.iter().enumerate().filter(|(_, field)| field.data_type.is_timestamp()).map(|(index, _)| index);
+    columns.next().filter(|_| columns.next().is_none())
 }
 
 /// Column and bound of `WATERMARK FOR c AS c [- interval]`.

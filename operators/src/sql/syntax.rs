@@ -157,6 +157,8 @@ impl Relation {
 pub(crate) struct WindowCall {
     pub(crate) function: Name,
     pub(crate) table: Name,
+    /// PARTITION BY of Flink's spelling, which names the keys again.
+    pub(crate) partition_by: Option<Vec<Name>>,
     pub(crate) time: Name,
     pub(crate) arguments: Vec<(ast::Expr, Span)>,
 }

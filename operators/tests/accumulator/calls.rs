@@ -1,10 +1,10 @@
 //! Calls as scripts make them: names, types, parameters, DISTINCT, what they show and what they share.
 
-use crate::harness::DECIMAL;
+use crate::harness::{Batch, DECIMAL, Row, aggregate};
 use raympp_operators::accumulator::names::aggregate_names;
-use raympp_operators::accumulator::{Accumulator, Aggregate, AggregateErrorKind, AggregateFunction, CellKind};
+use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, Aggregate, AggregateErrorKind, AggregateFunction, CellKind};
 use raympp_operators::expr::Expr;
-use raympp_types::{DataType, Value};
+use raympp_types::{DataType, Interval, Value};
 
 fn column(data_type: DataType) -> Expr {
     Expr::column(0, "x", data_type)
@@ -59,7 +59,13 @@ fn errors_say_what_was_expected() {
         ("arg_min", false, vec![x()], ArgumentCount, "arg_min takes 2 arguments, found 1"),
         ("sum", false, vec![varchar()], TypeMismatch, "sum takes a number, found VARCHAR"),
         ("bool_or", false, vec![x()], TypeMismatch, "bool_or takes BOOLEAN, found BIGINT"),
-        ("max", false, vec![Expr::literal(Value::Null)], TypeMismatch, "max takes a value of a known type; cast the NULL, found NULL"),
+        (
+            "max",
+            false,
+            vec![Expr::literal(Value::Null)],
+            TypeMismatch,
+            "max of a bare NULL has no type; write NULL::BIGINT, or the type that is meant",
+        ),
         ("first_value", true, vec![x()], DistinctUnsupported, "first_value does not take DISTINCT"),
         ("count", true, vec![], DistinctUnsupported, "DISTINCT needs an argument: count(DISTINCT x)"),
         (
@@ -149,6 +155,53 @@ fn equal_pieces_are_equal_accumulators() {
     let or = lowered("bool_or", false, DataType::Boolean, None);
     assert_eq!(or, lowered("bool_and", false, DataType::Boolean, None));
     assert_eq!(or[1], Accumulator::Count { filter: Some(column(DataType::Boolean)) });
+}
+
+/// What EXPLAIN says a heavy cell takes is no less than what it takes, and not much more.
+#[test]
+fn heavy_cells_take_no_more_than_is_said() {
+    let stated = |accumulator: &Accumulator, things: usize| {
+        let size = accumulator.heavy_size().expect("it is heavy");
+        (size.cell + size.each * things).min(size.most.unwrap_or(usize::MAX))
+    };
+    for (name, distinct, data_type, things) in [
+        ("first_value", false, DataType::SmallInt, 1),
+        ("arg_max", false, DataType::Timestamp, 1),
+        ("max", false, DECIMAL, 1),
+        ("min", false, DataType::Interval, 1),
+        ("count", true, DataType::BigInt, 1),
+        ("count", true, DataType::BigInt, 8),
+        ("top_k", false, DataType::Double, 1000),
+        ("approx_count_distinct", false, DataType::BigInt, 3),
+        ("approx_count_distinct", false, DataType::BigInt, 1100),
+        ("approx_count_distinct", false, DataType::BigInt, 20_000),
+        ("approx_median", false, DataType::Double, 100),
+    ] {
+        let value = |n: i64| match data_type {
+            DataType::SmallInt => Value::SmallInt(n as i16),
+            DataType::Double => Value::Double(n as f64),
+            DataType::Timestamp => Value::Timestamp(n),
+            DataType::Interval => Value::Interval(Interval { months: 1, days: n as i32, micros: n }),
+            DataType::Decimal { precision, scale } => Value::Decimal { unscaled: n.into(), precision, scale },
+            _ => Value::BigInt(n),
+        };
+        let rows: Vec<Row> = (0..things as i64).map(|n| Row { by: n.into(), ..Row::of(value(n)) }).collect();
+        let accumulator = aggregate(name, distinct, data_type, false).lower().accumulators.pop().expect("an accumulator");
+        let batch = Batch::new(&rows, data_type);
+        let AccumulatorColumn::Heavy(cells) = batch.fold(&accumulator, &batch.all()) else { panic!("{accumulator} is heavy") };
+        // A cell that is shared has two counts before it.
+        let bytes = 16 + cells[0].as_ref().expect("a cell with rows").memory_bytes();
+        let stated = stated(&accumulator, things);
+        assert!(bytes <= stated && stated <= bytes * 5 / 2, "{accumulator} of {things}: {bytes} bytes, said are {stated}");
+    }
+    let shown =
+        |name: &str, data_type| aggregate(name, false, data_type, false).lower().accumulators[0].heavy_size().map(|size| size.to_string());
+    assert_eq!(shown("count", DataType::BigInt), None);
+    assert!(
+        shown("approx_count_distinct", DataType::BigInt).is_some_and(|text| text.contains(" + 8 per distinct value, never more than 16")),
+        "a limit"
+    );
+    assert!(shown("last_value", DataType::Varchar).is_some_and(|text| text.ends_with(" + twice its texts")), "texts");
 }
 
 #[test]

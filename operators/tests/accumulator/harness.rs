@@ -1,9 +1,10 @@
 //! Rows of values as batches, folded into one group.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, IntervalMonthDayNanoArray};
 use proptest::prelude::*;
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, Aggregate, Finished, RowOffsets, RowStamps, fold};
 use raympp_operators::expr::Expr;
+use raympp_operators::expr::arrow_types::interval_to_arrow;
 use raympp_operators::keycode::{decode_columns, encode_values};
 use raympp_types::{DataType, Interval, SplitId, Value};
 
@@ -34,6 +35,11 @@ pub(crate) struct Batch {
 }
 
 pub(crate) fn array(values: &[Value], data_type: DataType) -> ArrayRef {
+    // Key codes do not keep an interval's months.
+    if data_type == DataType::Interval {
+        let arrow = |value: &Value| if let Value::Interval(interval) = value { interval_to_arrow(*interval) } else { None };
+        return std::sync::Arc::new(values.iter().map(arrow).collect::<IntervalMonthDayNanoArray>());
+    }
     let code = |value: &Value| {
         let mut out = Vec::new();
         encode_values(std::slice::from_ref(value), &[data_type], &mut out).expect("a value of the type");

@@ -3,7 +3,7 @@
 use crate::harness::{Batch, Row, aggregate, value};
 use raympp_operators::accumulator::{AccumulatorColumn, Aggregate, RowOffsets, RowStamps, SumColumn, fold};
 use raympp_operators::expr::Expr;
-use raympp_types::{DataType, Offset, SplitId, Value};
+use raympp_types::{DataType, Interval, Offset, SplitId, Value};
 
 fn result(name: &str, data_type: DataType, values: Vec<Value>) -> (Value, u64) {
     let rows: Vec<Row> = values.into_iter().map(Row::of).collect();
@@ -88,6 +88,29 @@ fn top_values_of_types_that_json_lacks_are_strings() {
     ] {
         assert_eq!(top(data_type, value), expected.into(), "{data_type}");
     }
+}
+
+/// Equal intervals are different values: what is picked is one of the rows', and which one is no matter of their order.
+#[test]
+fn intervals_come_back_as_they_were() {
+    let interval = |months, days, micros| Value::Interval(Interval { months, days, micros });
+    let [month, days, hours, week] = [interval(1, 0, 0), interval(0, 30, 0), interval(0, 29, 86_400_000_000), interval(0, 7, 0)];
+    let rows = [week.clone(), days.clone(), month.clone(), hours.clone()];
+    let pick = |name: &str, order: [usize; 4]| result(name, DataType::Interval, order.map(|i| rows[i].clone()).to_vec()).0;
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        assert_eq!(pick("max", order), month, "of equal ones the one with most months, then days");
+        assert_eq!(pick("min", order), week);
+        assert_eq!(pick("first_value", order), rows[order[0]]);
+        assert_eq!(pick("last_value", order), rows[order[3]]);
+    }
+    let least = |values: &[&Value]| result("min", DataType::Interval, values.iter().map(|value| (*value).clone()).collect()).0;
+    assert_eq!([least(&[&month, &days, &hours]), least(&[&hours, &month, &days])], [hours.clone(), hours.clone()]);
+    let by = |value: &Value, by: i64| Row { by: by.into(), ..Row::of(value.clone()) };
+    let batch = Batch::new(&[by(&days, 1), by(&month, 3), by(&week, 2)], DataType::Interval);
+    assert_eq!(value(&batch.finish(&aggregate("arg_max", false, DataType::Interval, false))), month);
+    assert_eq!(value(&batch.finish(&aggregate("arg_min", false, DataType::Interval, false))), days);
+    let distinct = Batch::new(&rows.clone().map(Row::of), DataType::Interval);
+    assert_eq!(value(&distinct.finish(&aggregate("count", true, DataType::Interval, false))), Value::BigInt(2));
 }
 
 #[test]

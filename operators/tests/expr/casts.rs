@@ -48,6 +48,10 @@ fn numbers() {
         (boolean("true"), Integer, "1"),
         (integer("7"), Boolean, "true"),
         (integer("0"), Boolean, "false"),
+        (bigint("1"), Boolean, "?BIGINT can't be cast to BOOLEAN"),
+        (smallint("1"), Boolean, "?SMALLINT can't be cast to BOOLEAN"),
+        (boolean("true"), BigInt, "?BOOLEAN can't be cast to BIGINT"),
+        (boolean("true"), SmallInt, "?BOOLEAN can't be cast to SMALLINT"),
         (integer("NULL"), SmallInt, "NULL"),
     ]);
 }

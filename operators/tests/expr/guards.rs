@@ -88,15 +88,40 @@ fn the_first_row_keeps_its_reason() {
     assert_eq!(errors.failed, BooleanBuffer::from(vec![false, true, false, true]));
 }
 
+/// 1 / 0
+fn failing() -> Expr {
+    binary(Divide, number(1), number(0)).unwrap()
+}
+
 #[test]
-fn constants_that_fail_are_refused() {
-    for expr in [
-        binary(Divide, number(1), number(0)),
-        case(None, vec![(is_null(x(), false).unwrap(), number(1))], Some(number(1))).and_then(|_| binary(Modulo, number(1), number(0))),
-        call("sqrt", vec![number(-1)]),
+fn constants_fail_where_they_are_needed() {
+    check(call("coalesce", vec![x(), failing()]), "0, 5, !, 20");
+    check(binary(Or, binary(Eq, x(), number(5)).unwrap(), binary(Eq, failing(), number(1)).unwrap()), "!, true, !, !");
+    check(binary(And, binary(Eq, x(), number(5)).unwrap(), binary(Eq, failing(), number(1)).unwrap()), "false, !, !, false");
+    check(case(None, vec![(binary(Gt, x(), number(4)).unwrap(), failing())], Some(number(7))), "7, !, 7, !");
+    check(in_list(x(), vec![number(20), failing()], false), "!, !, !, true");
+    check(binary(Add, x(), failing()), "!, !, !, !");
+    // A constant guard decides as the tree is built.
+    let taken = |truth: bool| case(None, vec![(Expr::literal(Value::Boolean(truth)), failing())], Some(number(2))).unwrap();
+    assert_eq!(taken(false).as_literal(), Some(&Value::Integer(2)));
+    assert_eq!(taken(true).failing_constant().unwrap().message, "CASE WHEN TRUE THEN 1 / 0 ELSE 2 END: division by zero");
+    assert_eq!(failing().failing_constant().unwrap().message, "1 / 0: division by zero");
+    assert_eq!(call("coalesce", vec![x(), failing()]).unwrap().failing_constant(), None);
+}
+
+/// Whether a row fails is no matter of how its column is encoded.
+#[test]
+fn constants_fail_for_rows_of_dictionaries() {
+    let text = Expr::column(0, "x", DataType::Varchar);
+    let length = || call("length", vec![text.clone()]).unwrap();
+    let plain = array(DataType::Varchar, &["aa", "NULL", "b"]);
+    for (expr, expected) in [
+        (binary(Add, length(), failing()), "!, !, !"),
+        (call("coalesce", vec![length(), failing()]), "2, !, 1"),
+        (binary(Or, binary(Eq, length(), number(2)).unwrap(), binary(Eq, failing(), number(1)).unwrap()), "true, !, !"),
     ] {
-        assert!(expr.is_err());
+        let expr = expr.unwrap();
+        assert_eq!(column_of(&expr, &[plain.clone()]), expected, "{expr}");
+        assert_eq!(column_of(&expr, &[encoded(&plain)]), expected, "{expr} over a dictionary");
     }
-    let error = binary(Divide, number(1), number(0)).unwrap_err();
-    assert_eq!(error.message, "1 / 0: division by zero");
 }

@@ -269,6 +269,112 @@ fn regular_expressions() {
 }
 
 #[test]
+fn regular_expressions_are_postgresqls() {
+    for (text, pattern, expected) in [
+        // A newline is a character like any other, and lines are nothing special.
+        ("a\nb", "a.b", "true"),
+        ("a\nb", "^b", "false"),
+        ("a\nb", "a$", "false"),
+        ("a\nb", "a[^x]b", "true"),
+        ("a\nb", "(?n)a.b", "false"),
+        ("a\nb", "(?n)a[^x]b", "false"),
+        ("a\nb", "(?n)a\\Wb", "true"),
+        ("a\nb", "(?n)^b$", "true"),
+        ("a\nb", "(?p)^b", "false"),
+        ("a\nb", "(?w)a.b$", "true"),
+        ("a\n", "a$", "false"),
+        // In brackets these are characters, not set operations.
+        ("&", "^[a-c&&b]$", "true"),
+        ("a", "^[a-c&&b]$", "true"),
+        ("~", "^[a~~b]$", "true"),
+        ("[", "^[a[]$", "true"),
+        ("[", "^[[a]$", "true"),
+        ("a]", "^[[a]]$", "true"),
+        ("-", "^[a-]$", "true"),
+        ("-", "^[-a]$", "true"),
+        (",", "^[+--]$", "true"),
+        ("]", "^[]a]$", "true"),
+        ("b", "^[^]a]$", "true"),
+        ("^", "^[a^]$", "true"),
+        (".", "^[[.-.][.period.]]$", "!'^[[.-.][.period.]]$' is not a valid pattern: invalid collating element"),
+        ("e", "^[[=e=][.-.]]$", "true"),
+        ("b", "^[\\w]$", "true"),
+        ("5", "^[^\\D]$", "true"),
+        ("\\", "^[\\\\]$", "true"),
+        ("a", "^[a-c-e]$", "!'^[a-c-e]$' is not a valid pattern: invalid character range"),
+        ("a", "[c-a]", "!'[c-a]' is not a valid pattern: invalid character range"),
+        ("a", "[a", "!'[a' is not a valid pattern: brackets [] not balanced"),
+        // Classes.
+        ("é", "^[[:alpha:]]$", "true"),
+        ("É", "^[[:lower:]]$", "false"),
+        ("_", "^[[:alnum:]]$", "false"),
+        ("$", "^[[:punct:]]$", "true"),
+        ("٣", "^\\d$", "false"),
+        ("\u{a0}", "^[[:blank:][:cntrl:]]$", "true"),
+        ("x", "[[:letter:]]", "!'[[:letter:]]' is not a valid pattern: invalid character class"),
+        // Words.
+        ("a cat sat", "\\mcat\\M", "true"),
+        ("concat", "\\mcat\\M", "false"),
+        ("concat", "cat[[:>:]]", "true"),
+        ("concat", "[[:<:]]cat", "false"),
+        ("concat", "\\ycat", "false"),
+        ("concat", "\\Ycat\\y", "true"),
+        ("cat", "\\Acat\\Z", "true"),
+        // Escapes.
+        ("a\tb", "a\\tb", "true"),
+        ("a\\b", "^a\\Bb$", "true"),
+        ("A", "^\\x41$", "true"),
+        ("é", "^\\u00e9$", "true"),
+        ("A", "^\\101$", "true"),
+        ("\u{1}", "^\\cA$", "true"),
+        ("a.b#c", "^a\\.b\\#c$", "true"),
+        ("a", "\\q", "!'\\q' is not a valid pattern: invalid escape \\ sequence"),
+        ("a", "a\\", "!'a\\' is not a valid pattern: invalid escape \\ sequence"),
+        // Quantifiers and braces.
+        ("a{b", "^a{b$", "true"),
+        ("a}", "^a}$", "true"),
+        ("aaa", "^a{2,3}?$", "true"),
+        ("aaa", "^a{4,}$", "false"),
+        ("a", "a{3,2}", "!'a{3,2}' is not a valid pattern: invalid repetition count(s)"),
+        ("a", "a{256}", "!'a{256}' is not a valid pattern: invalid repetition count(s)"),
+        ("a", "a**", "!'a**' is not a valid pattern: quantifier operand invalid"),
+        ("a", "^*", "!'^*' is not a valid pattern: quantifier operand invalid"),
+        ("a", "(|x)a|+", "!'(|x)a|+' is not a valid pattern: quantifier operand invalid"),
+        ("a", "(?:a|b)+(?#really)c?", "true"),
+        ("a", "(a", "!'(a' is not a valid pattern: parentheses () not balanced"),
+        ("a", "a)", "!'a)' is not a valid pattern: parentheses () not balanced"),
+        ("a", "a(?i)b", "!'a(?i)b' is not a valid pattern: quantifier operand invalid"),
+        // Options.
+        ("A", "(?i)a", "true"),
+        ("a.c", "***=a.c", "true"),
+        ("abc", "***=a.c", "false"),
+        ("abc", "***:a.c", "true"),
+        ("a+", "(?q)a+", "true"),
+        ("a", "(?x)a", "!'(?x)a' is not a valid pattern: the option x is not supported"),
+        // What no automaton does.
+        ("aa", "(a)\\1", "!'(a)\\1' is not a valid pattern: back-references are not supported"),
+        ("ab", "a(?=b)", "!'a(?=b)' is not a valid pattern: looking ahead, (?=…) and (?!…), is not supported"),
+        ("ab", "(?<!a)b", "!'(?<!a)b' is not a valid pattern: looking behind, (?<=…) and (?<!…), is not supported"),
+        (
+            "a",
+            "((((a{255}){255}){255}){255})",
+            "!'((((a{255}){255}){255}){255})' is not a valid pattern: regular expression is too complex",
+        ),
+    ] {
+        let [in_column, as_literal] = [2, 1].map(|columns| over_columns(&[varchar(text), varchar(pattern)], columns, &op(Regex)));
+        assert_eq!(in_column, expected, "{text:?} ~ {pattern:?}");
+        // A literal pattern is refused with the script.
+        let refused = |reason: &str| reason.replacen("is not a valid pattern", "is not a regular expression", 1).replacen('!', "?", 1);
+        assert_eq!(as_literal, refused(expected), "{text:?} ~ {pattern:?}");
+    }
+    check_operators(&[
+        (varchar("A"), RegexInsensitive, varchar("(?c)a"), "false"),
+        (varchar("É"), RegexInsensitive, varchar("^[é]$"), "true"),
+        (varchar("a"), RegexInsensitive, varchar("^[[:upper:]]$"), "true"),
+    ]);
+}
+
+#[test]
 fn concatenation_is_null_if_either_side_is() {
     check_operators(&[
         (varchar("a"), Concat, varchar("b"), "ab"),

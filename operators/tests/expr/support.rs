@@ -91,7 +91,7 @@ fn over_columns_from(operands: &[Operand], columns: usize, f: &impl Fn(Vec<Expr>
 }
 
 /// The first `columns` operands as columns, the others as literals.
-fn over_columns(operands: &[Operand], columns: usize, f: &impl Fn(Vec<Expr>) -> Built) -> String {
+pub(crate) fn over_columns(operands: &[Operand], columns: usize, f: &impl Fn(Vec<Expr>) -> Built) -> String {
     let expression = |(index, operand): (usize, &Operand)| {
         let column = Expr::column(index, &format!("c{index}"), operand.data_type);
         // A cast settles the type of a literal.

@@ -94,7 +94,7 @@ const NAMES: &[&str] = &[
     "DROP STREAM payments",
     "DROP METRIC rates",
     "DESCRIBE rate",
-    "DESCRIBE payments_late",
+    "DESC payment_late",
     "EXPLAIN payments",
     "SELECT * FROM payments",
     "SELECT * FROM payments_late",
@@ -131,6 +131,10 @@ const TYPES: &[&str] = &[
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM payments WHERE items = 'abc'",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM payments WHERE test AND items",
     "CREATE METRIC m AS SELECT SUM(channel) AS n FROM payments",
+    "CREATE METRIC m AS SELECT MAX(NULL) AS n FROM payments",
+    "CREATE METRIC m AS SELECT COUNT(payment_id::BOOLEAN) AS n FROM payments",
+    "CREATE METRIC m AS SELECT SUM(test::BIGINT) AS n FROM payments",
+    "CREATE METRIC m AS SELECT COUNT(retries::BOOLEAN) AS n FROM payments",
     "CREATE METRIC m AS SELECT AVG(event_time) AS n FROM payments",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM payments WHERE day = DATE '2024-13-01'",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM payments WHERE items::DATE IS NULL",
@@ -209,10 +213,17 @@ const GROUPS: &[&str] = &[
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM CUMULATE(payments, event_time, INTERVAL '7 s', INTERVAL '60 s') GROUP BY window_end",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM SESSION(payments, event_time, INTERVAL '1 s', INTERVAL '2 s') GROUP BY window_end",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM SESSION(TABLE payments PARTITION BY channel, DESCRIPTOR(event_time), INTERVAL '1 s') GROUP BY window_end",
+    "CREATE METRIC m AS SELECT COUNT(*) AS n FROM TABLE(SESSION(TABLE payments PARTITION BY (chanel), DESCRIPTOR(event_time), INTERVAL '1 s')) GROUP BY channel, window_end",
+    "CREATE METRIC m AS SELECT COUNT(*) AS n FROM TABLE(SESSION(TABLE payments PARTITION BY channel, DESCRIPTOR(event_time), INTERVAL '1 s')) GROUP BY channel, items + 1, window_end",
+    "CREATE METRIC m AS SELECT COUNT(*) AS n FROM TABLE(TUMBLE(TABLE payments PARTITION BY channel, DESCRIPTOR(event_time), INTERVAL '1 s')) GROUP BY channel, window_end",
+    "CREATE METRIC m AS SELECT COUNT(*) AS n FROM SESSION(payments PARTITION BY, event_time, INTERVAL '1 s') GROUP BY window_end",
+    "SELECT channel, LAST_VALUE(volume) FROM rates GROUP BY channel",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM TUMBEL(payments, event_time, INTERVAL '1 minute') GROUP BY window_end",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM sliding(payments, event_time, INTERVAL '1 minute') GROUP BY window_end",
     "CREATE STREAM w (window_start TIMESTAMP);\nCREATE METRIC m AS SELECT COUNT(*) AS n FROM TUMBLE(w, window_start, INTERVAL '1 s') GROUP BY window_start",
+    "CREATE METRIC m AS SELECT COUNT(*) AS n FROM TUMBLE(clicks, at, INTERVAL '1 s') GROUP BY window_end",
     "CREATE METRIC m AS SELECT COUNT(*) AS n FROM clicks WITH (ttl = '1 hour')",
+    "CREATE STREAM timeless (a BIGINT);\nCREATE METRIC m AS SELECT LAST_VALUE(a) AS n FROM timeless",
     "CREATE METRIC m AS SELECT FIRST_VALUE(page) AS n FROM clicks",
     "SELECT channel, COUNT(*) FROM rates",
     "SELECT *, COUNT(*) FROM rates",
@@ -277,6 +288,11 @@ const OPTIONS: &[&str] = &[
     "CREATE SINK s FROM rates EMIT ON UPDATE EVERY INTERVAL '0 s' WITH (connector = 'stdout')",
     "CREATE SINK s FROM payments_late EMIT ON UPDATE WITH (connector = 'stdout')",
     "CREATE METRIC m AS SELECT COUNT(*) AS op FROM payments;\nCREATE SINK s FROM m EMIT ON UPDATE WITH (connector = 'stdout')",
+    "CREATE METRIC m AS SELECT status, COUNT(*) AS n FROM payments GROUP BY channel, status;\nCREATE SINK s FROM m EMIT ON UPDATE WITH (connector = 'stdout')",
+    "CREATE SINK s FROM rates WITH (conector = 'stdout')",
+    "CREATE SINK s FROM totals WITH (connektor = 'file', path = 'x')",
+    "CREATE SINK s FROM totals WITH (connector = 'file', path = 'x', formt = 'csv')",
+    "CREATE STREAM s (a BIGINT) WITH (conector = 'file', path = 'x')",
 ];
 
 fn check(scripts: &[&str], snapshot: expect_test::ExpectFile) {
@@ -325,6 +341,16 @@ fn an_error_names_its_place() {
     assert_eq!(place("SELECT"), (1, 7));
     assert_eq!(place("SHOW STREAMS;\r\n\tSELECT * FROM \u{fc}\u{1F980}\u{fc}, t"), (2, 19));
     assert_eq!(place("CREATE STREAM s (a INT,\n\n  \u{e9} NONSENSE)"), (3, 5));
+}
+
+/// A byte order mark, as some editors write it, is no character of the first line.
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    assert!(bind_script("\u{feff}SHOW STREAMS;", &Catalog::default()).is_ok());
+    let error = bind_script("\u{feff}SHOW TABLES", &Catalog::default()).expect_err("a wrong script");
+    assert_eq!((error.line, error.column), (1, 6));
+    assert!(error.to_string().contains("1 | SHOW TABLES"), "{error}");
+    assert!(bind_script("SHOW\u{feff} STREAMS", &Catalog::default()).is_err(), "elsewhere it is a character");
 }
 
 /// Kinds have the codes that PostgreSQL gives them.

@@ -63,6 +63,7 @@ fn shown(statement: &Statement, catalog: &Catalog) -> String {
         Statement::Drop { kind, name } => format!("drop {} {name}\n", kind.noun()),
         Statement::Show(kind) => format!("show {}s: {}\n", kind.noun(), catalog.names(*kind).join(", ")),
         Statement::Describe { kind, name } => format!("describe {} {name}\n", kind.noun()),
+        Statement::DescribeLateRows { stream } => format!("describe {}", describe::late_rows(stream)),
         Statement::Explain(Explained::Metric { plan, stream }) => format!("explain {}", describe::metric(plan, stream)),
         Statement::Explain(Explained::Select(plan)) => format!("explain {}", describe::select(plan)),
         Statement::Select(plan) => describe::select(plan),

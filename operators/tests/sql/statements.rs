@@ -59,8 +59,9 @@ FROM payments GROUP BY amount > 100",
             "CREATE METRIC m AS SELECT CASE WHEN test THEN 'test' ELSE channel END AS kind, COUNT(*) AS n FROM payments GROUP BY kind",
             "CREATE METRIC m AS SELECT NULL AS nothing, 'x' AS text, 1 AS one, COUNT(*) AS n, channel || '!' AS loud FROM payments GROUP BY channel, status",
             "CREATE METRIC IF NOT EXISTS rates AS SELECT nothing FROM nowhere",
-            "CREATE METRIC m AS SELECT page, window_end, COUNT(*) AS n FROM TUMBLE(clicks, at, INTERVAL '1 minute') GROUP BY page, window_end;
-CREATE METRIC m2 AS SELECT page, COUNT(*) AS n FROM clicks GROUP BY page WITH (ttl = '1 hour')",
+            "CREATE STREAM views (page VARCHAR, at TIMESTAMPTZ);
+CREATE METRIC m AS SELECT page, window_end, COUNT(*) AS n FROM TUMBLE(views, at, INTERVAL '1 minute') GROUP BY page, window_end;
+CREATE METRIC m2 AS SELECT page, COUNT(*) AS n FROM views GROUP BY page WITH (ttl = '1 hour')",
         ],
         expect_file!["../snapshots/create_metric.txt"],
     );
@@ -104,7 +105,10 @@ fn show() {
 
 #[test]
 fn describe() {
-    check(&["DESCRIBE payments", "DESCRIBE rates; DESCRIBE late_out", "DESCRIBE \"rates\""], expect_file!["../snapshots/describe.txt"]);
+    check(
+        &["DESCRIBE payments", "DESCRIBE rates; DESCRIBE late_out", "DESC \"rates\"", "DESCRIBE clicks_late"],
+        expect_file!["../snapshots/describe.txt"],
+    );
 }
 
 #[test]
@@ -288,6 +292,39 @@ fn expressions() {
     expect_file!["../snapshots/expressions.txt"].assert_eq(&text);
 }
 
+/// A constant that fails is refused where every row needs it, and only there.
+#[test]
+fn a_constant_that_fails_may_stand_behind_a_guard() {
+    let metric = |item: &str| bind(&format!("CREATE METRIC m AS SELECT {item} AS x FROM payments GROUP BY channel"));
+    for guarded in [
+        "COUNT(COALESCE(items, 1 / 0))",
+        "COUNT(items = 7 OR 1 / 0 = 1)",
+        "COUNT(items = 7 AND 1 / 0 = 1)",
+        "COUNT(CASE WHEN FALSE THEN 1 / 0 ELSE 2 END)",
+        "COUNT(CASE items WHEN 1 THEN 1 / 0 WHEN 1 / 0 THEN 3 ELSE 1 % 0 END)",
+        "COUNT(items IN (1, 1 / 0))",
+        "COUNT(items BETWEEN 1 AND 1 / 0)",
+        "SUM(1 / 0) FILTER (WHERE items > 1)",
+        "CASE WHEN COUNT(*) > 1 THEN 1 / 0 END",
+    ] {
+        assert!(metric(guarded).is_ok(), "{guarded}: {:?}", metric(guarded));
+    }
+    for (needed, place) in [
+        ("COUNT(COALESCE(1 / 0, items))", "1 / 0"),
+        ("COUNT(1 / 0 = 1 OR items = 7)", "1 / 0"),
+        ("COUNT(CASE WHEN 1 / 0 = 1 THEN 2 END)", "1 / 0"),
+        ("COUNT(items IN (1 / 0, 1))", "1 / 0"),
+        ("COUNT(items BETWEEN 1 / 0 AND 2)", "1 / 0"),
+        ("SUM(items + 1 / 0)", "1 / 0"),
+        ("COUNT(CASE WHEN TRUE THEN 1 / 0 END)", "CASE"),
+        ("COUNT(*) + SQRT(-1)", "SQRT(-1)"),
+    ] {
+        let error = metric(needed).expect_err(needed);
+        assert_eq!(error.column, "CREATE METRIC m AS SELECT ".len() + needed.find(place).unwrap() + 1, "{error}");
+        assert!(error.message.contains("division by zero") || error.message.contains("negative number"), "{error}");
+    }
+}
+
 /// A script that fails leaves the catalog that it was bound to as it was, and so does one that does not.
 #[test]
 fn binding_changes_no_catalog() {
@@ -300,16 +337,21 @@ fn binding_changes_no_catalog() {
     assert!(after.streams.contains_key("one"));
 }
 
-/// The first metric over windows settles the event time of a stream that names none.
+/// The columns of a stream and its WATERMARK clause settle its event time, whatever metrics read it.
 #[test]
-fn a_metric_settles_the_event_time_of_its_stream() {
-    let script = "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(clicks, at, INTERVAL '1 s') GROUP BY window_end";
-    assert_eq!(base().streams["clicks"].event_time, None);
-    let bound = bind(script).expect("a valid script");
-    assert_eq!(bound.catalog.streams["clicks"].event_time, Some(2));
-    let other = "CREATE METRIC m2 AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(clicks, other, INTERVAL '1 s') GROUP BY window_end";
-    let error = bind_script(other, &bound.catalog).expect_err("another event time");
-    assert!(error.to_string().contains("is not the event time"), "{error}");
+fn a_stream_settles_its_event_time_by_itself() {
+    let event_time = |columns: &str| {
+        let bound = bind_script(&format!("CREATE STREAM s ({columns})"), &Catalog::default()).expect("a valid script");
+        (bound.catalog.streams["s"].event_time, bound.catalog.streams["s"].bound_us)
+    };
+    assert_eq!(event_time("a BIGINT"), (None, 0));
+    assert_eq!(event_time("a BIGINT, day DATE, at TIMESTAMPTZ"), (Some(2), 0));
+    assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ"), (None, 0));
+    assert_eq!(event_time("at TIMESTAMP, other TIMESTAMPTZ, WATERMARK FOR other AS other - INTERVAL '1 s'"), (Some(1), 1_000_000));
+    let before = base();
+    let metric =
+        "CREATE METRIC m AS SELECT COUNT(*) AS n, window_end FROM TUMBLE(payments, event_time, INTERVAL '1 s') GROUP BY window_end";
+    assert_eq!(bind_script(metric, &before).expect("a valid script").catalog.streams, before.streams);
 }
 
 /// A metric keeps its statement, without what is around it.

@@ -59,6 +59,10 @@ fn session() {
         &[
             "SESSION(payments, event_time, INTERVAL '30 minutes')",
             "TABLE(SESSION(TABLE payments, DESCRIPTOR(event_time), INTERVAL '30' SECOND))",
+            "TABLE(SESSION(TABLE payments PARTITION BY channel, DESCRIPTOR(event_time), INTERVAL '30' SECOND))",
+            "TABLE(SESSION(TABLE payments PARTITION BY (channel), DESCRIPTOR(event_time), INTERVAL '30' SECOND))",
+            "SESSION(payments PARTITION BY channel, event_time, INTERVAL '30' SECOND)",
+            "TABLE(SESSION(TABLE payments PARTITION BY channel, channel, DESCRIPTOR(event_time), INTERVAL '30' SECOND))",
         ],
         expect_file!["../snapshots/session.txt"],
     );

@@ -39,6 +39,25 @@ fn a_metric_counts_from_its_creation() {
     }
 }
 
+/// Without a WATERMARK clause too, which rows are late depends on the rows alone: not on what other metrics there are or come to be.
+#[test]
+fn other_metrics_make_no_row_late() {
+    const STREAM: &str = "CREATE STREAM p (k VARCHAR, n BIGINT, t TIMESTAMP);";
+    const TOTAL: &str = "CREATE METRIC total AS SELECT COUNT(*) AS c, SUM(n) AS s FROM p;";
+    let windows = METRICS.replace(TOTAL, "");
+    for (first, later) in [("", ""), (windows.as_str(), ""), ("", windows.as_str())] {
+        let engine = engine_of(&format!("{STREAM}{first}{TOTAL}"));
+        let writer = engine.writer("p").expect("a writer");
+        push(&writer, &[p("a", 1, 1.0), p("a", 2, 5.0), p("a", 4, 3.0)]);
+        engine.execute(later).expect("a right script");
+        push(&writer, &[p("a", 8, 5.0), p("a", 16, 4.9)]);
+        assert_eq!(query(&engine, "SELECT c, s FROM total"), ["3 11"], "{first}{later}");
+        assert_eq!(stats(&engine).late, 2);
+        writer.finish();
+        assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
+    }
+}
+
 #[test]
 fn a_metric_may_be_dropped_and_made_again() {
     let engine = engine();

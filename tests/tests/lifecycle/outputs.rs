@@ -50,20 +50,24 @@ fn a_subscription_is_polled_awaited_or_waited_for() {
     assert_eq!(lines(&drain(late)), ["b 5 1", "b 7 1"], "from the subscription on");
 }
 
+/// A metric whose rows can be told apart.
+const UPDATED: &str =
+    "CREATE METRIC updated AS SELECT k, window_end, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 second') GROUP BY k, window_end;";
+
 /// A subscription or sink ends when the stream does, also if parts of the stream had ended before.
 #[test]
 fn consumers_that_come_late_end_too() {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "late-consumers");
     for round in 0..20 {
         let engine = Shape { threads: 2, partitions: 16, flush_rows: 1000, replicas: 1 }.engine();
-        engine.execute(&format!("{STREAM}{}", crate::support::METRICS)).expect("a right script");
+        engine.execute(&format!("{STREAM}{}{UPDATED}", crate::support::METRICS)).expect("a right script");
         let writer = engine.writer("p").expect("a writer");
         (0..200).for_each(|n| writer.push(&p("a", n, n as f64)).expect("a row"));
         let metric = engine.metric("windows").expect("the metric");
         writer.finish();
         while !engine.wait_timeout(Duration::ZERO).expect("no failure") {
             drop(metric.subscribe());
-            let mut subscription = metric.subscribe_updates(None);
+            let mut subscription = engine.metric("updated").expect("the metric").subscribe_updates(None).expect("rows can be told apart");
             assert!(subscription.by_ref().count() < 10_000);
         }
         assert_eq!(drain(metric.subscribe()).len(), 0);
@@ -79,12 +83,13 @@ fn consumers_that_come_late_end_too() {
 #[test]
 fn a_subscription_made_after_the_shutdown_ends_at_once() {
     let engine = engine();
-    let metric = engine.metric("windows").expect("the metric");
+    engine.execute(UPDATED).expect("a right script");
+    let [metric, updated] = ["windows", "updated"].map(|name| engine.metric(name).expect("the metric"));
     let writer = engine.writer("p").expect("a writer");
     push(&writer, &[p("a", 1, 0.5)]);
     engine.shutdown().expect("a clean shutdown");
     assert!(metric.subscribe().next().is_none());
-    assert!(metric.subscribe_updates(None).next().is_none());
+    assert!(updated.subscribe_updates(None).expect("rows can be told apart").next().is_none());
 }
 
 fn late_sink(directory: &Directory, name: &str) -> String {

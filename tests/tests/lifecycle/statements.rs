@@ -166,6 +166,32 @@ fn things_are_described() {
     );
     check(
         &engine,
+        "EXPLAIN CREATE METRIC z AS SELECT k, COUNT(*) AS c, SUM(n) AS s, COUNT(DISTINCT n) AS d
+         FROM HOP(p, t, INTERVAL '1 second', INTERVAL '1 minute') WHERE n > 0 GROUP BY k, window_start; SHOW METRICS",
+        expect![[r#"
+            metric z
+              stream       p, out of order by up to 00:00:01
+              filter       n > 0
+              keys         k VARCHAR
+              window       HOP slide 00:00:01, size 00:01:00
+              slices       00:00:01 wide, 60 to a window
+              shared with  no other metric
+              accumulator  nulls(n), 8 bytes, inverts, used by z
+              accumulator  sum(n), 8 bytes while sums fit 64 bits, inverts, used by z
+              accumulator  multiset(n), a pointer to at most 136 bytes + 67 per distinct value, inverts, used by z
+              bytes        32 per group and slice, rows included, beside what pointers point to
+              having       none
+              output       k VARCHAR = k
+              output       c BIGINT = COUNT(*)
+              output       s DECIMAL(38,0) = SUM(n)
+              output       d BIGINT = COUNT(DISTINCT n)
+              retention    00:01:00
+              partitions   3 of 256 key groups
+            names: total, windows
+        "#]],
+    );
+    check(
+        &engine,
         "EXPLAIN SELECT c FROM windows WHERE live AND k = 'a'",
         expect![[r#"
         select from metric windows
@@ -175,7 +201,38 @@ fn things_are_described() {
     "#]],
     );
     assert_eq!(engine.explain("windows").expect("the metric"), answers(&engine, "EXPLAIN windows"));
+    check(
+        &engine,
+        "DESC p_late",
+        expect![[r#"
+        late rows of stream p
+          column     k VARCHAR
+          column     n BIGINT
+          column     t TIMESTAMP
+    "#]],
+    );
+    assert_eq!(answers(&engine, "DESC windows"), answers(&engine, "DESCRIBE windows"));
     assert!(matches!(engine.explain("nothing"), Err(Error::Unknown(_))));
+}
+
+/// EXPLAIN of a metric to be says what EXPLAIN of it says once it is there: before the first row, and while rows flow.
+#[test]
+fn a_metric_is_explained_before_it_is_made() {
+    const Z: &str = "CREATE METRIC z AS SELECT k, COUNT(*) AS c, APPROX_MEDIAN(n) AS m FROM HOP(p, t, INTERVAL '1 second', INTERVAL '5 seconds') GROUP BY k, window_end";
+    for running in [false, true] {
+        for with in ["", " WITH (backfill = true)"] {
+            let engine = engine();
+            let writer = (running && with.is_empty()).then(|| engine.writer("p").expect("a writer"));
+            let planned = answers(&engine, &format!("EXPLAIN {Z}{with}"));
+            assert_eq!(answers(&engine, "SHOW METRICS"), "names: total, windows\n");
+            engine.execute(&format!("{Z}{with}")).expect("a right script");
+            assert_eq!(planned, answers(&engine, "EXPLAIN z"), "running: {running}{with}");
+            assert!(planned.contains("ddsketch(CAST(n AS DOUBLE PRECISION)), a pointer to at most "), "{planned}");
+            // Another metric of the name is explained as it would be.
+            assert!(answers(&engine, &format!("EXPLAIN {}", Z.replace("5 seconds", "7 seconds"))).contains("size 00:00:07"));
+            drop(writer);
+        }
+    }
 }
 
 #[test]

@@ -215,7 +215,9 @@ fn rows_and_batches_that_do_not_fit_are_refused() {
     ] {
         assert!(found.ends_with(&format!("a column holds a number, a string, bytes, a boolean or nothing; found {cell}")), "{found}");
     }
-    let fits = RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![1, 2])) as _)]).expect("a column");
+    let times = TimestampMicrosecondArray::from(vec![0, 0]);
+    let fits = RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![1, 2])) as _), ("t", Arc::new(times) as _)]);
+    let fits = fits.expect("columns");
     writer.push_batch(&fits).expect("columns that are missing are NULL, those that are not the stream's are ignored");
     writer.push(&p("a", 7, 0.0)).expect("a row");
     writer.finish();

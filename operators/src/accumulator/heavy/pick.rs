@@ -7,14 +7,15 @@
 //!
 //! | order | key | value |
 //! |---|---|---|
-//! | first | stamp | key code of the value |
+//! | first | stamp | exact code of the value |
 //! | last | inverted stamp | same |
 //! | arg min | key code of what orders, stamp | same |
 //! | arg max | inverted key code of what orders, stamp | same |
-//! | min | key code of the value | empty |
-//! | max | inverted key code of the value | empty |
+//! | min | exact code of the value | empty |
+//! | max | inverted exact code of the value | empty |
 //!
-//! A stamp is the event time (8 bytes big-endian, sign bit inverted), the split (4) and the offset (8).
+//! An exact code ([`crate::keycode::decode_exact`]) is the key code with what tells equal values apart, so what is picked is a value of
+//! the data. A stamp is the event time (8 bytes big-endian, sign bit inverted), the split (4) and the offset (8).
 
 use super::super::bytes::{DecodeError, Reader, put_bytes};
 use super::super::lower::PickOrder;
@@ -42,7 +43,7 @@ impl Pick {
         self.value.extend_from_slice(value);
     }
 
-    /// Key code of the value picked.
+    /// Exact code of the value picked.
     pub fn picked(&self, order: PickOrder) -> Cow<'_, [u8]> {
         match order {
             PickOrder::Min => Cow::Borrowed(&self.key),

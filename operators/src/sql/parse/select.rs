@@ -116,17 +116,14 @@ fn relation(cursor: &mut Cursor) -> SqlResult<Relation> {
     if cursor.next_is(0, &Token::LParen) { window_call(cursor, name).map(Relation::Window) } else { Ok(Relation::Name(name)) }
 }
 
-/// `( [TABLE] table, time | DESCRIPTOR(time), argument, … )`
+/// `( [TABLE] table [PARTITION BY column, …], time | DESCRIPTOR(time), argument, … )`
 fn window_call(cursor: &mut Cursor, function: Name) -> SqlResult<WindowCall> {
     cursor.expect_token(&Token::LParen)?;
     if cursor.is_word("TABLE") && matches!(cursor.peek_second(), Token::Word(_)) {
         cursor.advance();
     }
     let table = cursor.name("the name of a stream")?;
-    if cursor.is_word("PARTITION") {
-        let message = "PARTITION BY is not supported here";
-        return Err(SqlError::unsupported(cursor.span(), message).hint("windows are always made per GROUP BY key"));
-    }
+    let partition_by = if cursor.words(&["PARTITION", "BY"]) { Some(partition_columns(cursor)?) } else { None };
     cursor.expect_token(&Token::Comma)?;
     let described = cursor.is_word("DESCRIPTOR") && cursor.next_is(1, &Token::LParen);
     if described {
@@ -142,7 +139,27 @@ fn window_call(cursor: &mut Cursor, function: Name) -> SqlResult<WindowCall> {
         let span = cursor.span();
         arguments.push((cursor.expr()?, span));
     }
-    if cursor.token(&Token::RParen) { Ok(WindowCall { function, table, time, arguments }) } else { Err(cursor.expected("\",\" or \")\"")) }
+    if cursor.token(&Token::RParen) {
+        Ok(WindowCall { function, table, partition_by, time, arguments })
+    } else {
+        Err(cursor.expected("\",\" or \")\""))
+    }
+}
+
+/// `column` or `(column, …)`, or without parentheses up to the comma before DESCRIPTOR.
+fn partition_columns(cursor: &mut Cursor) -> SqlResult<Vec<Name>> {
+    let column = |cursor: &mut Cursor| cursor.name("a column");
+    if cursor.token(&Token::LParen) {
+        let columns = cursor.comma_separated(column)?;
+        cursor.expect_token(&Token::RParen)?;
+        return Ok(columns);
+    }
+    let mut columns = vec![column(cursor)?];
+    while cursor.precedes_descriptor() {
+        cursor.expect_token(&Token::Comma)?;
+        columns.push(column(cursor)?);
+    }
+    Ok(columns)
 }
 
 fn alias(cursor: &mut Cursor) -> SqlResult<Option<Name>> {

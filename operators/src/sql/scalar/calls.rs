@@ -130,7 +130,10 @@ impl Binder<'_> {
             let message = format!("{what} belongs to aggregates, and {} is none", name.value);
             return Err(SqlError::new(SqlErrorKind::Grouping, span, message));
         }
-        let arguments = call.arguments.into_iter().map(|argument| self.bind(argument)).collect::<SqlResult<Vec<_>>>()?;
+        let arguments = match name.value.as_str() {
+            "coalesce" => self.first_needed(call.arguments)?,
+            _ => call.arguments.into_iter().map(|argument| self.bind(argument)).collect::<SqlResult<Vec<_>>>()?,
+        };
         typed(expr::call(&name.value, arguments), span)
     }
 }

@@ -1,9 +1,14 @@
 //! Which files a path or pattern names, and clear words when there are none.
 
 use super::super::error::{SourceError, SourceErrorKind};
+use glob::MatchOptions;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// No pattern matches names that begin with a dot: so a sink's unpublished parts are nobody's input. Such a file is named by itself, such a
+/// directory by its name.
+const MATCHING: MatchOptions = MatchOptions { case_sensitive: true, require_literal_separator: false, require_literal_leading_dot: true };
 
 /// The files, in path order. A path that exists is that file, even if it holds characters of patterns; directories that a pattern
 /// matches are passed over.
@@ -11,7 +16,7 @@ pub(super) fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
     if Path::new(path).exists() || !path.contains(['*', '?', '[']) {
         return Ok(vec![PathBuf::from(path)]);
     }
-    let matches = glob::glob(path)
+    let matches = glob::glob_with(path, MATCHING)
         .map_err(|error| SourceError::new(SourceErrorKind::Option, format!("path = '{path}' is not a valid pattern: {error}")))?;
     let mut files = Vec::new();
     for found in matches {

@@ -516,6 +516,17 @@ impl Replica {
         (keys, slices, bytes)
     }
 
+    /// Keys of its key space, base slices (or sessions) and bytes of one store; stores with equal keys share their key space.
+    pub fn store_size(&self, store: usize) -> Option<(usize, usize, usize)> {
+        let space = self.plan.stores.get(store)?.as_ref()?.key_space;
+        let keys = self.keys[space].reader().len();
+        let (slices, bytes) = match self.stores.get(store)?.as_ref()? {
+            StoreState::Sliced(store) => store.size(),
+            StoreState::Sessions(store) => (store.len(), 0),
+        };
+        Some((keys, slices, bytes))
+    }
+
     /// Starts collecting which keys of a store change, for [`Replica::touched`].
     pub fn track(&mut self, store: usize) {
         self.tracked.entry(store).or_default();

@@ -11,7 +11,7 @@
 mod events;
 mod letters;
 
-use super::error::{SourceError, SourceErrorKind};
+use super::error::{Mistake, SourceError, SourceErrorKind};
 use super::generator::{GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
 use super::options::{OptionReader, bad_value};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
@@ -97,6 +97,7 @@ fn positions(stream: &StreamPlan, table: Table) -> Result<Vec<usize>, SourceErro
                 format!("this table of connector 'nexmark' has no column {} {}", field.name, field.data_type),
             )
             .hint(format!("it has {}", columns.join(", ")))
+            .mistake(Mistake::Column(field.name.clone()))
         })
     };
     stream.schema.fields.iter().map(position).collect()

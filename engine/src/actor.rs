@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering;
 const ROUND_CLOSINGS: u64 = 4;
 /// An actor that is behind by so many rows closes at double speed, by twice as many at triple speed, and so on.
 const CLOSING_LAG_ROWS: u64 = 1 << 17;
+/// Time between two looks at the sizes of a replica.
+const SIZES_EVERY_US: u64 = 1_000_000;
 
 /// What a replica held when its engine was shut down, in canonical form: equal for replicas of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(crate) struct Actor {
     /// Consumers up to this number know that everything has closed.
     told_complete: u64,
     changelogs: Vec<Changelog>,
-    /// Sizes are looked at after so many deltas.
-    deltas_to_sizes: u32,
+    /// Sizes, which take a walk through all pages, are looked at from this time on.
+    sizes_due_us: u64,
     /// Rows of deltas applied since everything was closed that the frontier allows.
     rows_behind: u64,
 }
@@ -68,7 +70,7 @@ impl Actor {
             complete: false,
             told_complete: 0,
             changelogs: Vec::new(),
-            deltas_to_sizes: 0,
+            sizes_due_us: 0,
             rows_behind: 0,
         }
     }
@@ -97,6 +99,10 @@ impl Actor {
         }
         self.publish_late();
         self.publish_counters();
+        if now_us >= self.sizes_due_us {
+            self.sizes_due_us = now_us + SIZES_EVERY_US;
+            self.publish_sizes();
+        }
         let applied = self.replica.splits()[&delta.stamp.split].applied;
         self.stream.note_applied(delta.stamp.split, self.partition, applied);
         for i in 0..self.changelogs.len() {
@@ -138,7 +144,7 @@ impl Actor {
         }
     }
 
-    fn publish_counters(&mut self) {
+    fn publish_counters(&self) {
         let counters = self.replica.counters();
         let to = self.counters();
         to.deltas.store(counters.deltas, Ordering::Relaxed);
@@ -152,11 +158,6 @@ impl Actor {
             let mut by_store = to.by_store.lock();
             self.replica.bad_by_store().iter().for_each(|(&store, &bad)| by_store.entry(store).or_default().bad = bad);
         }
-        if self.deltas_to_sizes == 0 {
-            self.deltas_to_sizes = 256;
-            self.publish_sizes();
-        }
-        self.deltas_to_sizes -= 1;
     }
 
     fn counters(&self) -> &PartitionCounters {
@@ -202,6 +203,7 @@ impl Actor {
             }
         };
         let closed = self.replica.close_step(wanted, &mut results);
+        self.keep_let_go();
         if !closed {
             self.rows_behind = 0;
         }
@@ -228,6 +230,13 @@ impl Actor {
         let (closed_us, frontier) = (&self.counters().closed_us, self.replica.frontier().0);
         if closed_us.load(Ordering::Relaxed) != frontier {
             closed_us.store(frontier, Ordering::SeqCst);
+        }
+    }
+
+    /// Gives changelogs what closing has forgotten.
+    fn keep_let_go(&mut self) {
+        for (store, let_go) in self.replica.take_let_go() {
+            self.changelogs.iter_mut().for_each(|changelog| changelog.keep(store, &let_go));
         }
     }
 

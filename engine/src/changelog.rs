@@ -2,7 +2,8 @@
 //!
 //! Of each key that changed, the live window's row is emitted as an upsert, at most once per delta or interval. What has been upserted
 //! and not finished is remembered with its last row: a row that stops satisfying HAVING or whose window gave way to another session is
-//! deleted; a window that closes is upserted once more with its final row, or deleted if it has none. So the last change per
+//! deleted; a window that closes is upserted once more with its final row, or deleted if it has none. A running total never closes: if it
+//! is forgotten while a change of it is held back, its last value is kept until it may be emitted. So the last change per
 //! (key, window) is a function of the rows, however many changes came before it.
 
 use crate::consumer::Consumer;
@@ -12,6 +13,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use raympp_operators::sharing::SharedMetric;
 use raympp_state::replica::Replica;
 use raympp_state::result::ResultDelta;
+use raympp_state::sessions::{LetGo, Session};
 use raympp_types::{EventTime, MetricId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,16 +26,27 @@ pub(crate) struct Changelog {
     every_us: Option<i64>,
     consumer: Arc<Consumer>,
     dirty: BTreeSet<u32>,
+    /// Running totals that were forgotten while a change of theirs was held back, as they were last.
+    let_go: BTreeMap<KeyBytes, Arc<Session>>,
     next_us: u64,
-    /// Last row of each (key, window start, window end) upserted and not finished.
+    /// Last row of each (key, window start, window end) upserted and not finished, where it may have to be deleted.
     open: BTreeMap<(KeyBytes, i64, i64), RecordBatch>,
     ready: Vec<RecordBatch>,
 }
 
 impl Changelog {
     pub(crate) fn new(metric: Arc<SharedMetric>, every_us: Option<i64>, consumer: Arc<Consumer>, replica: &mut Replica) -> Changelog {
-        replica.track(metric.store);
-        Changelog { metric, every_us, consumer, dirty: BTreeSet::new(), next_us: 0, open: BTreeMap::new(), ready: Vec::new() }
+        replica.track(&metric);
+        Changelog {
+            metric,
+            every_us,
+            consumer,
+            dirty: BTreeSet::new(),
+            let_go: BTreeMap::new(),
+            next_us: 0,
+            open: BTreeMap::new(),
+            ready: Vec::new(),
+        }
     }
 
     pub(crate) fn metric(&self) -> MetricId {
@@ -49,7 +62,11 @@ impl Changelog {
     }
 
     pub(crate) fn due_us(&self) -> Option<u64> {
-        (!self.dirty.is_empty()).then_some(self.next_us)
+        self.holds_back().then_some(self.next_us)
+    }
+
+    fn holds_back(&self) -> bool {
+        !self.dirty.is_empty() || !self.let_go.is_empty()
     }
 
     /// Notes the keys that the last delta touched.
@@ -57,9 +74,20 @@ impl Changelog {
         self.dirty.extend(replica.touched(self.metric.store));
     }
 
+    /// Takes over running totals of its store that are being forgotten. Their ids may soon mean other keys.
+    pub(crate) fn keep(&mut self, store: usize, let_go: &[LetGo]) {
+        if store == self.metric.store && !self.metric.plan.window.has_bounds() {
+            for LetGo { id, key, session } in let_go {
+                if self.dirty.remove(id) {
+                    self.let_go.insert(key.clone(), Arc::clone(session));
+                }
+            }
+        }
+    }
+
     /// Rows to emit now.
     pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64) -> Option<RecordBatch> {
-        if now_us >= self.next_us && !self.dirty.is_empty() {
+        if now_us >= self.next_us && self.holds_back() {
             self.next_us = now_us + self.every_us.unwrap_or(0) as u64;
             self.emit_dirty(replica);
         }
@@ -71,6 +99,8 @@ impl Changelog {
         let has_bounds = self.metric.plan.window.has_bounds();
         for id in std::mem::take(&mut self.dirty) {
             let Some(key) = replica.key(self.metric.store, id).map(KeyBytes::from) else { continue };
+            // A group that started anew meanwhile.
+            self.let_go.remove(&key);
             let live = replica.view().latest_window(&self.metric, &key);
             self.delete_given_way(replica, &key, live.as_ref().map(|(bounds, _)| *bounds));
             if let Some(((start, end), rows)) = live
@@ -78,14 +108,25 @@ impl Changelog {
             {
                 // A group without a window is one row, also when its time to live has passed and it starts anew.
                 let (start, end) = if has_bounds { (start, end) } else { (0, 0) };
-                match rows {
-                    Some(rows) => {
-                        self.ready.push(with_op(&rows, "upsert"));
-                        self.open.insert((key, start, end), rows);
-                    }
-                    None => self.delete(&(key, start, end)),
+                self.put((key, start, end), rows);
+            }
+        }
+        for (key, session) in std::mem::take(&mut self.let_go) {
+            let rows = replica.view().row_let_go(&self.metric, &key, &session);
+            self.put((key, 0, 0), rows);
+        }
+    }
+
+    /// Upserts a row, or deletes the one that was there if HAVING refuses it now.
+    fn put(&mut self, at: (KeyBytes, i64, i64), rows: Option<RecordBatch>) {
+        match rows {
+            Some(rows) => {
+                self.ready.push(with_op(&rows, "upsert"));
+                if self.metric.plan.window.has_bounds() || self.metric.plan.having.is_some() {
+                    self.open.insert(at, rows);
                 }
             }
+            None => self.delete(&at),
         }
     }
 

@@ -4,12 +4,13 @@
 //! copying); then each declared column is decoded in one loop over its cells. A record that can't be cut, or a cell that can't be
 //! decoded, makes its row a bad row; the row is judged over all declared columns and leaves the batch as a whole. Modules in reading
 //! order: [`number`] turns bytes into values, [`dictionary`] shares repeated strings, [`mod@column`] builds one column, [`rows`] puts columns
-//! together and takes bad rows out, [`csv`], [`json`] and [`parquet`] are the formats.
+//! together and takes bad rows out, [`csv`], [`json`] and [`parquet`] are the formats. [`instant`] is for times that are in Arrow already.
 
 mod cell;
 mod column;
 pub mod csv;
 mod dictionary;
+pub(crate) mod instant;
 pub mod json;
 mod number;
 pub mod parquet;

@@ -20,7 +20,7 @@ use crate::writer::WriterQueue;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::{Action, Coordinator, Fact};
-use raympp_operators::sql::Catalog;
+use raympp_operators::sql::{Catalog, ObjectKind};
 use raympp_types::{MetricId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -73,7 +73,7 @@ impl State {
         let id = self.metric_ids.get(name).copied();
         let computes = |id: MetricId| self.all_streams().find(|stream| stream.metric(id).is_some());
         let found = id.and_then(|id| Some((id, Arc::clone(computes(id)?))));
-        found.ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+        found.ok_or_else(|| Error::Unknown(self.catalog.no_such(ObjectKind::Metric, name)))
     }
 }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema};
 use futures_core::Stream as AsyncStream;
 use raympp_operators::expr::arrow_types::value_at;
 use raympp_operators::keycode::encode_values;
+use raympp_operators::plan::Key;
 use raympp_operators::sharing::SharedMetric;
 use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, MetricId, Schema, Value};
@@ -119,14 +120,24 @@ impl Metric {
     }
 
     fn key_bytes(&self, key: &[Value]) -> Result<Vec<u8>> {
+        let refuse = |problem: String| Err(Error::Refused(format!("look-up in metric {}: {problem}", self.name())));
         if key.len() != self.key_types.len() {
-            let message = format!("metric {} has {} keys, but {} values were given", self.name(), self.key_types.len(), key.len());
-            return Err(Error::Refused(message));
+            return refuse(format!("its key is {}, so it takes {} values, not {}", self.key_text(), self.key_types.len(), key.len()));
         }
-        let widened: Vec<Value> = key.iter().zip(self.key_types.iter()).map(|(value, &to)| widen(value, to)).collect();
         let mut bytes = Vec::new();
-        encode_values(&widened, &self.key_types, &mut bytes).map_err(|error| Error::Refused(format!("metric {}: {error}", self.name())))?;
+        for ((value, &to), column) in key.iter().zip(self.key_types.iter()).zip(&self.shared.plan.keys) {
+            if encode_values(&[widen(value, to)], &[to], &mut bytes).is_err() {
+                return refuse(format!("{} is {to}, which the {} {value} is not", column.name, value.data_type()));
+            }
+        }
         Ok(bytes)
+    }
+
+    /// The columns of its key as `(name TYPE, …)`.
+    fn key_text(&self) -> String {
+        let column = |(key, data_type): (&Key, &DataType)| format!("{} {data_type}", key.name);
+        let columns: Vec<String> = self.shared.plan.keys.iter().zip(self.key_types.iter()).map(column).collect();
+        format!("({})", columns.join(", "))
     }
 
     /// How old a look-up's answer may be, in microseconds: the time since the partition that was heard of least recently had everything that

@@ -153,10 +153,11 @@ impl Writer {
     }
 
     /// Pushes a batch. Columns are found by name; a missing one is NULL; types must be those of the stream or narrower integers, VARCHAR
-    /// also as dictionary of 32-bit codes. Waits while the queue is full.
+    /// also as dictionary of 32-bit codes, timestamps in any unit (nanoseconds are rounded down) and time zone. Waits while the queue is full.
     ///
     /// # Errors
-    /// [`Error::Row`] if a column has another type; else as [`Writer::push`].
+    /// [`Error::Row`] if a column has another type, or a timestamp is out of the range of microseconds: then no row of the batch is taken;
+    /// else as [`Writer::push`].
     pub fn push_batch(&self, batch: &RecordBatch) -> Result<()> {
         self.enqueue(batch, true)
     }

@@ -215,6 +215,24 @@ fn take(rows: &HandOver<VecDeque<u32>>) -> Taken<u32> {
     rows.take(|rows| rows.pop_front().map(|row| (1, row)))
 }
 
+/// A core that takes rows until the writer has ended.
+fn take_all(parking: &Parking, rows: &HandOver<VecDeque<u32>>) -> Vec<u32> {
+    let (mut taken, ended) = (Vec::new(), std::cell::Cell::new(false));
+    let step = || match take(rows) {
+        Taken::Rows(row) => {
+            taken.push(row);
+            true
+        }
+        Taken::Ended => {
+            ended.set(true);
+            true
+        }
+        Taken::Nothing | Taken::Lost => false,
+    };
+    run_core(parking, step, || !rows.has_input(), || ended.get());
+    taken
+}
+
 #[test]
 fn loom_a_writer_that_waits_for_room_hands_everything_over() {
     loom::model(|| {
@@ -234,20 +252,35 @@ fn loom_a_writer_that_waits_for_room_hands_everything_over() {
                 parking.wake();
             }
         });
-        let (mut taken, ended) = (Vec::new(), std::cell::Cell::new(false));
-        let step = || match take(&rows) {
-            Taken::Rows(row) => {
-                taken.push(row);
-                true
-            }
-            Taken::Ended => {
-                ended.set(true);
-                true
-            }
-            Taken::Nothing | Taken::Lost => false,
-        };
-        run_core(&parking, step, || !rows.has_input(), || ended.get());
+        let taken = take_all(&parking, &rows);
         assert_eq!(taken, [0, 1], "in order, and before the end");
+        writer.join().unwrap();
+    });
+}
+
+/// It is woken when half the room is free, which is not enough for what it has, and must be woken again.
+#[test]
+fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
+    loom::model(|| {
+        let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 2)));
+        let push = |rows: &HandOver<VecDeque<u32>>, batch: [u32; 2]| {
+            let pushed: Result<(), NoEntry<()>> = rows.push(2, true, |rows: &mut VecDeque<u32>| {
+                rows.extend(batch);
+                Ok(())
+            });
+            pushed.unwrap();
+        };
+        push(&rows, [0, 1]);
+        let writer = thread::spawn({
+            let (parking, rows) = (parking.clone(), rows.clone());
+            move || {
+                push(&rows, [2, 3]);
+                rows.end();
+                parking.wake();
+            }
+        });
+        let taken = take_all(&parking, &rows);
+        assert_eq!(taken, [0, 1, 2, 3]);
         writer.join().unwrap();
     });
 }

@@ -49,7 +49,7 @@ pub use error::{EvaluationError, RowErrors, TypeError, TypeErrorKind};
 pub use evaluate::Evaluated;
 
 use literal::Literal;
-use node::Node;
+use node::{Label, Node};
 use raympp_types::{DataType, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -84,8 +84,11 @@ impl Reads {
 impl Expr {
     /// Column `index` of the batch; `name` is for people.
     pub fn column(index: usize, name: &str, data_type: DataType) -> Expr {
-        let node = Arc::new(Node::Column { index, name: name.into() });
-        Expr { data_type, fallible: false, reads: Reads::One(index), node }
+        Expr::labelled(index, Label::Name(name.into()), data_type)
+    }
+
+    fn labelled(index: usize, label: Label, data_type: DataType) -> Expr {
+        Expr { data_type, fallible: false, reads: Reads::One(index), node: Arc::new(Node::Column { index, label }) }
     }
 
     /// A literal as the script writes it: a VARCHAR takes another type where context asks for one, as PostgreSQL's untyped
@@ -166,7 +169,7 @@ impl Expr {
             return self.clone();
         }
         let node = match &*self.node {
-            Node::Column { index, name } => Node::Column { index: f(*index), name: name.clone() },
+            Node::Column { index, label } => Node::Column { index: f(*index), label: label.clone() },
             node => node.map_children(&mut |child| child.remap_columns(f)),
         };
         let mut reads = if let Node::Column { index, .. } = &node { Reads::One(*index) } else { Reads::Nothing };

@@ -110,7 +110,7 @@ impl MetricPlan {
         self.event_time.or(stream.event_time).map_or(DataType::Timestamp, |column| stream.schema.fields[column].data_type)
     }
 
-    /// Columns of the group row: keys, window_start and window_end if the window has bounds, aggregates (named `agg0`, …).
+    /// Columns of the group row: keys, window_start and window_end if the window has bounds, aggregates, named as they are written.
     pub fn group_schema(&self, stream: &StreamPlan) -> Schema {
         let mut fields: Vec<Field> = self.keys.iter().map(|key| Field::new(key.name.clone(), key.expr.data_type())).collect();
         if self.window.has_bounds() {
@@ -118,7 +118,7 @@ impl MetricPlan {
             fields.push(Field::new("window_start", time));
             fields.push(Field::new("window_end", time));
         }
-        fields.extend(self.aggregates.iter().enumerate().map(|(i, aggregate)| Field::new(format!("agg{i}"), aggregate.data_type())));
+        fields.extend(self.aggregates.iter().map(|aggregate| Field::new(aggregate.to_string(), aggregate.data_type())));
         Schema::new(fields)
     }
 

@@ -3,7 +3,6 @@
 //! It is replaced as a whole: the new text is written beside it, under a name that starts with a dot, and then takes its place. So whoever
 //! reads it sees one set of counters and never half of one. Something that is there and no file, such as a pipe, is written to as it is.
 
-use crate::Failure;
 use raympp_engine::stats::Stats;
 use std::fs;
 use std::io;
@@ -26,7 +25,7 @@ impl MetricsFile {
     }
 
     /// Writes the counters if it is time. `elapsed` is the time since the start.
-    pub(crate) fn renew(&mut self, stats: &Stats, elapsed: Duration) -> Result<(), Failure> {
+    pub(crate) fn renew(&mut self, stats: &Stats, elapsed: Duration) -> Result<(), String> {
         if self.is_due(elapsed) { self.write(stats) } else { Ok(()) }
     }
 
@@ -39,10 +38,12 @@ impl MetricsFile {
         true
     }
 
-    /// Writes the counters.
-    pub(crate) fn write(&self, stats: &Stats) -> Result<(), Failure> {
+    /// Writes the counters, or says why that can't be done.
+    pub(crate) fn write(&self, stats: &Stats) -> Result<(), String> {
         let text = serde_json::to_string_pretty(stats).expect("counters are plain data");
-        replace(&self.path, &text).map_err(|error| Failure::Running(format!("metrics file {}: {error}", self.path.display())))
+        let path = self.path.display();
+        replace(&self.path, &text)
+            .map_err(|error| format!("the metrics file {path} can't be written: {error}; check its directory and permissions"))
     }
 }
 

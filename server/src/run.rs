@@ -18,17 +18,21 @@ const REFRESH: Duration = Duration::from_millis(200);
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let text = read(&options.file)?;
     let engine = build(options)?;
+    let mut metrics = options.metrics_file.as_deref().map(MetricsFile::new);
+    if let Some(metrics) = &metrics {
+        // A file that can't be written is told before the job starts, not in the middle of it.
+        metrics.write(&engine.stats()).map_err(|problem| Failure::Usage(format!("raympp: {problem}")))?;
+    }
     let interrupted = watch_interrupts()?;
     let mut progress = Progress::start(options.plain);
     let deferred = engine.execute_deferred(&text).map_err(|error| in_file(&options.file, error))?;
-    let mut metrics = options.metrics_file.as_deref().map(MetricsFile::new);
     let mut outcome = Ok(false);
     while !interrupted.load(Ordering::Acquire) {
         outcome = engine.wait_timeout(REFRESH);
         let stats = engine.stats();
         progress.show(&stats);
         if let Some(metrics) = &mut metrics {
-            metrics.renew(&stats, progress.elapsed())?;
+            metrics.renew(&stats, progress.elapsed()).map_err(Failure::Running)?;
         }
         if !matches!(outcome, Ok(false)) {
             break;
@@ -37,7 +41,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let closed = matches!(outcome, Err(Error::Closed { .. }));
     progress.finish((!closed).then(|| engine.stats()).as_ref());
     if let Some(metrics) = &metrics {
-        metrics.write(&engine.stats())?;
+        metrics.write(&engine.stats()).map_err(Failure::Running)?;
     }
     outcome?;
     let answers = deferred.finish(&engine)?;

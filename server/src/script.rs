@@ -2,11 +2,24 @@
 
 use crate::{Failure, output};
 use raympp_engine::Engine;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Reads a script file.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("raympp: {}: {error}", file.display())))
+    let wrong = |problem: String| Failure::Usage(format!("raympp: the script {}: {problem}", file.display()));
+    let bytes = std::fs::read(file).map_err(|error| {
+        wrong(match error.kind() {
+            ErrorKind::NotFound => "there is no such file; relative paths start at the working directory".to_owned(),
+            ErrorKind::IsADirectory => "this is a directory; name a file of SQL statements".to_owned(),
+            _ => format!("it can't be read: {error}"),
+        })
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        wrong(format!("line {line} is not UTF-8 text; save the script as UTF-8"))
+    })
 }
 
 /// Reports the first error of a script, and what it needs and does not find on this machine. The latter are warnings, and no reason to fail: the

@@ -56,6 +56,42 @@ fn usage_and_sql_errors_exit_with_2() {
     assert_eq!(raympp(&["--help"]).code, 0);
 }
 
+/// Whoever reads the message knows which file or option it is about, what is wrong with it and what to do.
+#[test]
+fn usage_errors_name_the_place_and_the_remedy() {
+    let directory = Directory::new("remedies");
+    directory.write("in.csv", "k,n,d,t\n");
+    let right = script(&directory, "in.csv", "");
+    let latin = directory.write("latin.sql", b"CREATE STREAM s (\n  caf\xe9 VARCHAR\n);");
+    let folder = directory.text("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let missing = directory.text("missing.sql");
+    let no_place = directory.text("nowhere/counters.json");
+    let cases: [(&[&str], String); 7] = [
+        (&["check", &latin], format!("raympp: the script {latin}: line 2 is not UTF-8 text; save the script as UTF-8\n")),
+        (&["run", &folder], format!("raympp: the script {folder}: this is a directory; name a file of SQL statements\n")),
+        (
+            &["explain", &missing],
+            format!("raympp: the script {missing}: there is no such file; relative paths start at the working directory\n"),
+        ),
+        (
+            &["run", &right, "--metrics-file", &no_place],
+            format!(
+                "raympp: the metrics file {no_place} can't be written: No such file or directory (os error 2); check its directory and \
+                 permissions\n"
+            ),
+        ),
+        (&["run", &right, "--threads", "0"], "raympp: threads must be from 1 to 1024, not 0\n".to_owned()),
+        (&["run", &right, "--partitions", "100000"], "raympp: partitions must be from 1 to 65536, not 100000\n".to_owned()),
+        (&["run", &right, "--replicas", "3"], "raympp: replicas must be from 1 to 2, not 3\n".to_owned()),
+    ];
+    for (args, expected) in cases {
+        let output = raympp(args);
+        assert_eq!((output.code, output.stdout.as_str(), output.stderr), (2, "", expected), "{args:?}");
+    }
+    assert!(!std::path::Path::new(&directory.text("out")).exists(), "nothing has run");
+}
+
 #[test]
 fn scripts_are_checked_and_explained_without_being_run() {
     let directory = Directory::new("explain");

@@ -2,7 +2,7 @@
 //!
 //! A replica is a state machine without I/O, threads or a clock: deltas in, results out. Readers in other threads share only its
 //! [`view`]. Modules in reading order: [`delta`] is what moves; [`dictionary`], [`fold`] and [`chain`] make deltas from rows; [`version`],
-//! [`block`] and [`slices`] are the readable memory; [`keys`] interns keys; [`sliced`] and [`sessions`] keep the windows;
+//! `shared_cells`, [`block`] and [`slices`] are the readable memory; [`keys`] interns keys; [`sliced`] and [`sessions`] keep the windows;
 //! [`replica`] puts them under the exactly-once rule; [`view`] reads them; [`result`] is what leaves.
 
 pub mod delta;
@@ -10,6 +10,7 @@ pub mod dictionary;
 pub mod fold;
 pub mod chain;
 pub mod version;
+mod shared_cells;
 mod heavy_cells;
 pub mod block;
 pub mod slices;

@@ -12,6 +12,7 @@
 //! at a barrier under a floor that is at least the frontier there, and a replica that has seen the barrier on any chain waits for it.
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
+mod changes;
 mod close;
 mod export;
 
@@ -24,7 +25,8 @@ use crate::sessions::SessionStore;
 use crate::sliced::SlicedStore;
 use crate::view::{ReplicaView, StoreView};
 use arrow::array::RecordBatch;
-use raympp_operators::sharing::{SharedMetric, SharedPlan, Store, StoreKind};
+use changes::Tracked;
+use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -128,8 +130,8 @@ pub struct Replica {
     late_rows: Vec<RecordBatch>,
     counters: Counters,
     view: Arc<ReplicaView>,
-    /// Stores whose touched ids are collected for updates.
-    tracked: BTreeMap<usize, Vec<u32>>,
+    /// Stores whose changes are collected for updates.
+    tracked: BTreeMap<usize, Tracked>,
     scratch_ids: Vec<u32>,
 }
 
@@ -298,7 +300,7 @@ impl Replica {
         if stamp.from < next {
             return self.refuse(stamp, next);
         }
-        self.tracked.values_mut().for_each(Vec::clear);
+        self.tracked.values_mut().for_each(|tracked| tracked.touched.clear());
         let verdict = self.accept(delta);
         while let Some(next) = self.take_held(stamp.split) {
             self.accept(&next);
@@ -492,8 +494,8 @@ impl Replica {
             }
             _ => unreachable!("entries are placed as the plan says"),
         }
-        if let Some(touched) = self.tracked.get_mut(&entries.store) {
-            touched.extend_from_slice(&self.scratch_ids);
+        if let Some(tracked) = self.tracked.get_mut(&entries.store) {
+            tracked.touched.extend_from_slice(&self.scratch_ids);
         }
     }
 
@@ -525,31 +527,6 @@ impl Replica {
             StoreState::Sessions(store) => (store.len(), 0),
         };
         Some((keys, slices, bytes))
-    }
-
-    /// Starts collecting which keys of a store change, for [`Replica::touched`].
-    pub fn track(&mut self, store: usize) {
-        self.tracked.entry(store).or_default();
-    }
-
-    /// Ids of the keys of a tracked store that the last applied delta changed; may repeat.
-    pub fn touched(&self, store: usize) -> &[u32] {
-        self.tracked.get(&store).map_or(&[], Vec::as_slice)
-    }
-
-    /// Canonical bytes of a key of a store, unless it has been forgotten.
-    pub fn key(&self, store: usize, id: u32) -> Option<&[u8]> {
-        let space = self.plan.stores.get(store)?.as_ref()?.key_space;
-        self.keys[space].get(id)
-    }
-
-    /// True if the key has a session with exactly these bounds.
-    pub fn has_session(&self, metric: &SharedMetric, key: &[u8], bounds: (i64, i64)) -> bool {
-        let Some(Some(StoreState::Sessions(store))) = self.stores.get(metric.store) else { return false };
-        let Some(space) = self.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return false };
-        let gap_us = store.shared().gap_us;
-        let list = self.keys[space].reader().id(key).and_then(|id| store.shared().of(id));
-        list.is_some_and(|list| list.iter().any(|session| (session.first_us, session.last_us + gap_us) == bounds))
     }
 
     /// Version of the plan in force.

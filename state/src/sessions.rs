@@ -5,19 +5,21 @@
 //! the rows, whatever the order of pieces. A session closes when the frontier reaches its last row + gap. A row is never below the
 //! frontier, hence never less than a gap from a closed session: closed ones do not change (the counter of replicas proves it).
 //!
-//! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers.
+//! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers. The lists of
+//! a page of keys lie under one lock that only readers wait for ([`crate::shared_cells`]).
 
 use crate::block::PAGE_KEYS;
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::shared_cells::SharedCells;
+use arc_swap::ArcSwap;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::sharing::Store;
 use raympp_types::EventTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Sessions that one closing step hands out at most.
+/// Sessions that one closing step hands out, or lets go of, at most.
 const CLOSE_MAX: usize = 1024;
 
 /// Rows of one key with no gap between them.
@@ -42,14 +44,22 @@ pub struct SessionPages {
     pub store: Arc<Store>,
     /// The gap.
     pub gap_us: i64,
-    pages: ArcSwap<Vec<Arc<[ArcSwapOption<SessionList>]>>>,
+    pages: ArcSwap<Vec<Arc<Page>>>,
 }
+
+/// The sessions of a page's keys; `None`: the key has none.
+type Page = SharedCells<Option<Arc<SessionList>>>;
 
 impl SessionPages {
     /// The sessions of a key.
     pub fn of(&self, id: u32) -> Option<Arc<SessionList>> {
+        self.pages.load().get(id as usize / PAGE_KEYS)?.read(|lists| lists[id as usize % PAGE_KEYS].clone())
+    }
+
+    /// The sessions of several keys of one page, given by their ids within it, as they are at one instant.
+    pub fn of_page(&self, page: usize, ids: impl Iterator<Item = u32>) -> Vec<Option<Arc<SessionList>>> {
         let pages = self.pages.load();
-        pages.get(id as usize / PAGE_KEYS)?[id as usize % PAGE_KEYS].load_full()
+        pages.get(page).map_or_else(Vec::new, |page| page.read(|lists| ids.map(|id| lists[id as usize].clone()).collect()))
     }
 }
 
@@ -63,6 +73,19 @@ pub struct ClosedSessions {
     pub sessions: Vec<(u32, Arc<Session>)>,
     /// No further session ends where the last of these does.
     pub whole: bool,
+    /// None is left to hand out, but some that retention no longer covers are left to let go of.
+    pub more_to_retire: bool,
+}
+
+/// What a key had last, when retention lets go of it and the key has no session left.
+#[derive(Clone, Debug)]
+pub struct LetGo {
+    /// The key's id until now.
+    pub id: u32,
+    /// The key's canonical bytes.
+    pub key: Box<[u8]>,
+    /// Its last session.
+    pub session: Arc<Session>,
 }
 
 /// The writer's side.
@@ -151,7 +174,9 @@ impl SessionStore {
 
     fn store_list(&self, id: u32, list: SessionList) {
         let pages = self.shared.pages.load();
-        pages[id as usize / PAGE_KEYS][id as usize % PAGE_KEYS].store((!list.is_empty()).then(|| Arc::new(list)));
+        let mut list = (!list.is_empty()).then(|| Arc::new(list));
+        // The old one is dropped after the lock.
+        pages[id as usize / PAGE_KEYS].write(|lists| std::mem::swap(&mut lists[id as usize % PAGE_KEYS], &mut list));
     }
 
     fn make_pages(&mut self, ids: usize) {
@@ -159,13 +184,14 @@ impl SessionStore {
         let shared = self.shared.pages.load();
         if pages > shared.len() {
             let mut longer = Vec::clone(&shared);
-            longer.resize_with(pages, || (0..PAGE_KEYS).map(|_| ArcSwapOption::empty()).collect());
+            longer.resize_with(pages, || Arc::new(Page::new(PAGE_KEYS)));
             self.shared.pages.store(Arc::new(longer));
         }
     }
 
-    /// Closes some of the sessions that end at or before the frontier; empty when none is left.
-    pub fn close_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys) -> ClosedSessions {
+    /// Closes some of the sessions that end at or before the frontier; empty when none is left. Then retention lets go of some old ones, and
+    /// `let_go` is told what keys had last that have none any more.
+    pub fn close_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys, let_go: Option<&mut Vec<LetGo>>) -> ClosedSessions {
         let mut closed = ClosedSessions::default();
         while closed.sessions.len() < CLOSE_MAX
             && let Some(&next) = self.open.first()
@@ -183,22 +209,26 @@ impl SessionStore {
         closed.whole = closed.sessions.last().is_none_or(|(_, last)| next.is_none_or(|end| end > last.last_us + self.shared.gap_us));
         if closed.sessions.is_empty() && frontier > EventTime::MIN {
             self.closed_to_us = self.closed_to_us.max(frontier.0);
-            self.retire(frontier.min(seen), keys);
+            closed.more_to_retire = self.retire(frontier.min(seen), keys, let_go);
         }
         closed
     }
 
-    /// Drops closed sessions that retention no longer covers.
-    fn retire(&mut self, frontier: EventTime, keys: &mut Keys) {
-        while let Some(&(end_us, id, first_us)) = self.closed.first()
-            && end_us.saturating_add(self.retention_us) <= frontier.0
-        {
+    /// Drops some closed sessions that retention no longer covers; true if there may be more.
+    fn retire(&mut self, frontier: EventTime, keys: &mut Keys, mut let_go: Option<&mut Vec<LetGo>>) -> bool {
+        for _ in 0..CLOSE_MAX {
+            let over = |&(end_us, ..): &ByEnd| end_us.saturating_add(self.retention_us) <= frontier.0;
+            let Some((_, id, first_us)) = self.closed.first().copied().filter(over) else { return false };
             self.closed.pop_first();
             let mut list = self.shared.of(id).map_or_else(Vec::new, |list| Vec::clone(&list));
-            list.retain(|session| session.first_us != first_us);
+            let old = list.iter().position(|session| session.first_us == first_us).map(|at| list.remove(at));
+            if let (Some(let_go), Some(session), true) = (&mut let_go, old, list.is_empty()) {
+                let_go.push(LetGo { id, key: keys.key(id).into(), session });
+            }
             self.store_list(id, list);
             keys.release(id);
         }
+        true
     }
 
     /// Lets go of every key it holds; the store is being dropped.

@@ -4,11 +4,12 @@
 //! instants. Nothing here takes a lock or goes through the partition's actor.
 
 mod assemble;
+mod pieces;
 
 use crate::block::PAGE_KEYS;
 use crate::keys::KeyReader;
 use crate::result::{Bound, Groups, Rows, rows_of};
-use crate::sessions::{Session, SessionPages};
+use crate::sessions::{Session, SessionList, SessionPages};
 use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -136,11 +137,27 @@ impl ReplicaView {
         if first_after.is_some_and(|&seen| metric.plan.window.has_bounds() && EventTime(group.start_us) <= seen) {
             return None;
         }
-        let types: Vec<DataType> = metric.plan.keys.iter().map(|key| key.expr.data_type()).collect();
-        let keys = keycode::decode_columns(std::iter::once(key), &types).ok()?;
+        Some(((group.start_us, group.end_us), self.row_of(metric, key, &group)))
+    }
+
+    /// The row of a running total that has been forgotten, as it was last, unless HAVING refuses it.
+    pub fn row_let_go(&self, metric: &SharedMetric, key: &[u8], session: &Session) -> Option<RecordBatch> {
+        self.row_of(metric, key, &LiveGroup::of_session(session, 0))
+    }
+
+    fn row_of(&self, metric: &SharedMetric, key: &[u8], group: &LiveGroup) -> Option<RecordBatch> {
+        let keys = self.key_columns(metric, std::iter::once(key));
         let bounds_us = metric.plan.window.has_bounds().then_some((Bound::Same(group.start_us), Bound::Same(group.end_us)));
         let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &[group.rows], columns: &group.columns });
-        Some(((group.start_us, group.end_us), (rows.batch.num_rows() == 1).then_some(rows.batch)))
+        (rows.batch.num_rows() == 1).then_some(rows.batch)
+    }
+
+    /// How many blocks of memory a look-up of a key's live window merges: what it costs. `None` where [`ReplicaView::live`] has no group.
+    pub fn live_merges(&self, metric: &SharedMetric, key: &[u8]) -> Option<usize> {
+        let contents = self.contents.load();
+        let store = contents.stores.get(metric.store)?.as_ref()?;
+        let space = contents.plan.stores[metric.store].as_ref()?.key_space;
+        self.live_group(store, &contents.keys[space], metric, key, false).map(|group| group.merges)
     }
 
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<LiveGroup> {
@@ -163,18 +180,13 @@ impl ReplicaView {
         let (start_us, end_us) = live_bounds(metric, seen)?;
         let reader = WindowReader::new(&pages.store, metric);
         let groups = page.version().read(|| reader.read(&page, start_us, end_us, &in_page));
-        (groups.rows[0] > 0).then(|| LiveGroup { start_us, end_us, rows: groups.rows[0], columns: groups.columns })
+        (groups.rows[0] > 0).then(|| LiveGroup { merges: groups.merges, start_us, end_us, rows: groups.rows[0], columns: groups.columns })
     }
 
     fn live_session(&self, pages: &SessionPages, id: u32, over_too: bool) -> Option<LiveGroup> {
         let list = pages.of(id)?;
         let latest = list.last()?;
-        (over_too || self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup {
-            start_us: latest.first_us,
-            end_us: latest.last_us + pages.gap_us,
-            rows: latest.rows,
-            columns: latest.columns.iter().cloned().map(Some).collect(),
-        })
+        (over_too || self.seen().0.saturating_sub(latest.last_us) < pages.gap_us).then(|| LiveGroup::of_session(latest, pages.gap_us))
     }
 
     /// All windows kept of a metric, open and closed ones that retention covers; `live_only`: just each key's live window.
@@ -213,16 +225,16 @@ impl ReplicaView {
         for (number, page) in pages.pages.load().iter().enumerate() {
             let Some(keys) = by_page.get(&number) else { continue };
             let ids: Vec<u32> = keys.iter().map(|(_, id)| *id).collect();
-            let windows = page.version().read(|| reader.windows(page, retained_us));
-            for (start_us, end_us) in windows {
-                let is_live = live == Some((start_us, end_us));
+            let mut windows = page.version().read(|| reader.windows(page, retained_us));
+            windows.retain(|&(start_us, end_us)| {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(start_us) <= seen);
-                if foreign || (live_only && !is_live) {
-                    continue;
+                !foreign && (!live_only || live == Some((start_us, end_us)))
+            });
+            for windows in windows.chunks(reader.run_length(ids.len())) {
+                for (&(start_us, end_us), groups) in windows.iter().zip(reader.read_all(page, windows, &ids)) {
+                    let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
+                    scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
                 }
-                let groups = page.version().read(|| reader.read(page, start_us, end_us, &ids));
-                let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
-                scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, is_live));
             }
         }
         scanned
@@ -264,8 +276,7 @@ impl ReplicaView {
         let (frontier, seen) = (self.frontier(), self.seen());
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
         let mut found: [Vec<FoundSession>; 2] = Default::default();
-        for (key, id) in keys.all() {
-            let list = pages.of(id).unwrap_or_default();
+        let mut look = |key: &[u8], list: &SessionList| {
             for (i, session) in list.iter().enumerate() {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
@@ -273,9 +284,13 @@ impl ReplicaView {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
                 if !foreign && (live || !live_only) && (!over || end_us > retained_us || live) {
                     // A running total never closes, even if its time to live is over.
-                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.clone(), Arc::clone(session), live));
+                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.into(), Arc::clone(session), live));
                 }
             }
+        };
+        for (page, keys) in keys_by_page(keys) {
+            let lists = pages.of_page(page, keys.iter().map(|(_, id)| *id));
+            keys.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
         }
         let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
@@ -292,10 +307,18 @@ impl ReplicaView {
 
 /// A live window of one key.
 struct LiveGroup {
+    merges: usize,
     start_us: i64,
     end_us: i64,
     rows: u64,
     columns: Vec<Option<AccumulatorColumn>>,
+}
+
+impl LiveGroup {
+    fn of_session(session: &Session, gap_us: i64) -> LiveGroup {
+        let columns = session.columns.iter().cloned().map(Some).collect();
+        LiveGroup { merges: 1, start_us: session.first_us, end_us: session.last_us + gap_us, rows: session.rows, columns }
+    }
 }
 
 /// Bounds of the live window of a metric that is not made of sessions; `None` before the first row.

@@ -70,6 +70,8 @@ fn results_are_the_same_for_all_shapes_of_an_engine() {
     let reference = expected(&sql, &splits);
     let awkward = [reference.late, reference.bad, reference.windows(7).bad];
     assert!(awkward.iter().all(|&rows| rows > 5), "the rows are awkward enough: {awkward:?}");
+    let rows: u64 = splits.iter().map(SplitRows::len).sum();
+    assert!(reference.late * 10 > rows, "more than a tenth of the rows are late: {} of {rows}", reference.late);
     for (number, shape) in Shape::all().into_iter().enumerate() {
         let feed = Feed::Cuts { seed: number as u64, rows_max: 1 + number * 7 % 100 };
         let outcome = run(shape, &sql, &splits, feed);

@@ -264,3 +264,73 @@ fn a_group_that_starts_anew_replaces_the_old_one() {
     writer.finish();
     assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), [""; 0]);
 }
+
+/// A change that an interval holds back comes out although its group is forgotten before the interval is over.
+#[test]
+fn a_forgotten_group_ends_with_its_last_value() {
+    let engine = Shape::ONE.engine();
+    engine.execute(&format!("{STREAM} CREATE METRIC m WITH (ttl = '5 seconds') AS SELECT k, COUNT(*) AS c FROM p GROUP BY k;")).unwrap();
+    let mut subscription = engine.metric("m").expect("the metric").subscribe_updates(Some(Duration::from_secs(3600)));
+    let writer = engine.writer("p").expect("a stream for writers");
+    let push = |k, t: i64| writer.push(&P { k, n: 0, t: t * SECOND }).expect("a row");
+    push("a", 0);
+    assert_eq!(next_changes(&mut subscription), ["upsert a 1"]);
+    for (k, t) in [("a", 1), ("a", 2), ("b", 1000), ("c", 2000)] {
+        push(k, t);
+        writer.flush().expect("rows are taken");
+    }
+    writer.finish();
+    let mut last: Vec<String> = drain(subscription).iter().flat_map(lines).collect();
+    last.sort_unstable();
+    assert_eq!(last, ["upsert a 3", "upsert b 1", "upsert c 1"]);
+}
+
+/// Rows of each key's last group, if there are not two of them: what `HAVING COUNT(*) <> 2` leaves.
+fn last_groups(rows: &[(&'static str, i64)], ttl_us: i64) -> BTreeMap<String, i64> {
+    let mut groups: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for &(key, t) in rows {
+        let (count, last) = groups.entry(key.to_owned()).or_insert((0, t));
+        *count = if t - *last < ttl_us { *count + 1 } else { 1 };
+        *last = t;
+    }
+    groups.into_iter().map(|(key, (count, _))| (key, count)).filter(|(_, count)| *count != 2).collect()
+}
+
+/// Keys come, are forgotten, give their ids to others and come again, and HAVING refuses some of their totals.
+#[test]
+fn the_last_row_of_each_group_with_a_time_to_live_is_its_last_total() {
+    const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let mut random = Random::new(7);
+    let mut t = 0;
+    let mut draw = || {
+        t += random.between(0, 1500) * 1000;
+        (random.pick(&KEYS), t)
+    };
+    let rows: Vec<(&str, i64)> = (0..400).map(|_| draw()).collect();
+    let expected = last_groups(&rows, 3 * SECOND);
+    assert!((4..KEYS.len()).contains(&expected.len()), "HAVING refuses some: {expected:?}");
+    let sql = "CREATE STREAM p (k VARCHAR, n BIGINT, t TIMESTAMP, WATERMARK FOR t AS t - INTERVAL '0 seconds');
+               CREATE METRIC m WITH (ttl = '3 seconds') AS SELECT k, COUNT(*) AS c FROM p GROUP BY k HAVING COUNT(*) <> 2;";
+    for shape in [Shape::ONE, Shape { threads: 2, partitions: 3, flush_rows: 1, replicas: 2 }] {
+        for every in [None, Some(Duration::from_millis(1)), Some(Duration::from_secs(3600))] {
+            let engine = shape.engine();
+            engine.execute(sql).expect("a right script");
+            let subscription = engine.metric("m").expect("the metric").subscribe_updates(every);
+            let writer = engine.writer("p").expect("a stream for writers");
+            for &(k, t) in &rows {
+                writer.push(&P { k, n: 0, t }).expect("a row");
+                writer.flush().expect("rows are taken");
+            }
+            writer.finish();
+            let mut last: BTreeMap<String, i64> = BTreeMap::new();
+            for line in drain(subscription).iter().flat_map(lines) {
+                match line.split(' ').collect::<Vec<_>>()[..] {
+                    ["upsert", key, count] => drop(last.insert(key.to_owned(), count.parse().expect("a count"))),
+                    ["delete", key, _] => drop(last.remove(key).expect("what is deleted was there")),
+                    _ => panic!("{line}"),
+                }
+            }
+            assert_eq!(last, expected, "{shape:?}, every {every:?}");
+        }
+    }
+}

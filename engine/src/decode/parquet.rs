@@ -1,16 +1,16 @@
 //! Columns of a parquet file as the declared columns: by name, converted only where every value keeps its meaning.
 //!
 //! Accepted are the same type, a wider integer, float or decimal, an integer as a decimal that has room for all its values or a float that
-//! is exact for them, a date as a timestamp, any unit of timestamp (nanoseconds are rounded down to microseconds), with or without a
-//! time zone since all are instants in UTC. A value that leaves its type's range on the way makes a bad row. Strings become shared
+//! is exact for them, a date as a timestamp, any unit of timestamp, with or without a time zone ([`super::instant`]). A value that leaves its type's range on the way makes a bad row. Strings become shared
 //! dictionaries as in text files.
 
 use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};
+use super::instant;
 use super::rows::{BadRecord, DecodedRows, assemble};
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType as ArrowType, Int32Type, Schema as ArrowSchema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use arrow::datatypes::{DataType as ArrowType, Int32Type, Schema as ArrowSchema, SchemaRef};
 use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use raympp_types::{DataType, Schema};
 use std::sync::Arc;
@@ -86,11 +86,8 @@ impl Column {
             return share_strings(strings, raw, bad);
         }
         let converted = convert(raw, self.data_type).map_err(|error| format!("column {}: {error}", self.name))?;
-        if converted.null_count() > raw.logical_null_count() {
-            let out_of_range = |&row: &usize| converted.is_null(row) && !raw.is_null(row);
-            for row in (0..raw.len()).filter(out_of_range) {
-                bad.entry(row as u32).or_insert_with(|| format!("column {}: the value is out of range for {}", self.name, self.data_type));
-            }
+        for row in instant::out_of_range(raw, &converted) {
+            bad.entry(row as u32).or_insert_with(|| format!("column {}: the value is out of range for {}", self.name, self.data_type));
         }
         Ok(converted)
     }
@@ -101,25 +98,12 @@ fn convert(raw: &ArrayRef, data_type: DataType) -> Result<ArrayRef, String> {
     if *raw.data_type() == target {
         return Ok(raw.clone());
     }
-    let array = match raw.data_type() {
-        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
-            let nanos = raw.as_primitive::<TimestampNanosecondType>();
-            let micros: TimestampMicrosecondArray = nanos.unary(|value| value.div_euclid(1_000));
-            Arc::new(micros) as ArrayRef
-        }
-        ArrowType::Timestamp(unit, Some(_)) => {
-            cast_text(&cast_text(raw, &ArrowType::Timestamp(*unit, Some("UTC".into())))?, &ArrowType::Timestamp(*unit, None))?
-        }
-        _ => raw.clone(),
+    let times = match &target {
+        ArrowType::Timestamp(_, zone) => instant::micros(raw).map(|micros| Arc::new(micros.with_timezone_opt(zone.clone())) as ArrayRef),
+        ArrowType::Date32 => instant::days(raw).map(|days| Arc::new(days) as ArrayRef),
+        _ => None,
     };
-    match &target {
-        ArrowType::Timestamp(unit, zone) => {
-            let micros = cast_text(&array, &ArrowType::Timestamp(*unit, None))?;
-            let micros = micros.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().clone();
-            Ok(Arc::new(micros.with_timezone_opt(zone.clone())))
-        }
-        target => cast_text(&array, target),
-    }
+    times.map_or_else(|| cast_text(raw, &target), Ok)
 }
 
 fn cast_text(array: &ArrayRef, target: &ArrowType) -> Result<ArrayRef, String> {

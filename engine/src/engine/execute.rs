@@ -143,7 +143,8 @@ impl Engine {
     /// did.
     pub fn writer(&self, stream: &str) -> Result<Writer> {
         let _one_at_a_time = self.shared.statements.lock();
-        let found = self.shared.stream(stream).ok_or_else(|| Error::Unknown(format!("there is no stream {stream}")))?;
+        let missing = || Error::Unknown(self.shared.state.lock().catalog.no_such(ObjectKind::Stream, stream));
+        let found = self.shared.stream(stream).ok_or_else(missing)?;
         if let Some(connector) = &found.plan.load().connector {
             return Err(Error::Refused(format!(
                 "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
@@ -192,7 +193,7 @@ impl Shared {
 
     fn metric(&self, name: &str) -> Result<Metric> {
         let (id, stream) = self.state.lock().metric(name)?;
-        Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("there is no metric {name}")))
+        Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("metric {name} has just been dropped")))
     }
 
     fn create_stream(&self, plan: &Arc<StreamPlan>, input: Option<OpenedInput>) {
@@ -366,7 +367,8 @@ impl Shared {
 
     fn select(&self, select: &SelectPlan) -> Result<Answer> {
         let (batches, age_us) = self.metric(&select.metric)?.readable(select.point.as_deref());
-        let rows = execute_select(select, &batches).map_err(|error| Error::Refused(error.to_string()))?;
+        let rows =
+            execute_select(select, &batches).map_err(|error| Error::Refused(format!("SELECT from metric {}: {error}", select.metric)))?;
         Ok(Answer::Rows { rows, age_us })
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
+use std::ops::RangeInclusive;
 
 /// Options in force.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Rows folded into one delta at most. Results do not depend on it. Default: 262,144.
+    /// Rows folded into one delta at most. Results do not depend on it. Default: 1,048,576.
     pub fn flush_rows(mut self, rows: u64) -> Self {
         self.flush_rows = Some(rows);
         self
@@ -99,29 +100,28 @@ impl EngineBuilder {
 
     /// The options in force, checked.
     pub(crate) fn options(self) -> Result<EngineOptions> {
-        let refuse = |message: &str| Err(Error::Refused(message.to_owned()));
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let partitions = self.partitions.unwrap_or(threads as u32);
         let key_groups = self.key_groups.unwrap_or(KeyGroups::GROUPS_DEFAULT.max(partitions));
         let replicas = self.replicas.unwrap_or(1);
-        let flush_rows = self.flush_rows.unwrap_or(1 << 18);
-        if threads == 0 || threads > 1024 {
-            return refuse("threads must be 1 to 1,024");
-        }
-        if KeyGroups::new(key_groups, partitions).is_none() {
-            return refuse(
-                "there must be at least one partition, at least as many key groups as partitions, and at most 65,536 key groups",
-            );
-        }
-        if !(1..=2).contains(&replicas) {
-            return refuse("replicas must be 1 or 2");
-        }
-        if flush_rows == 0 || flush_rows > FLUSH_ROWS_MAX {
-            return refuse("flush_rows must be 1 to 2,097,151");
-        }
+        let flush_rows = self.flush_rows.unwrap_or(1 << 20);
+        let groups_max = u64::from(KeyGroups::GROUPS_MAX);
+        in_range("threads", threads as u64, 1..=1024)?;
+        in_range("partitions", partitions.into(), 1..=groups_max)?;
+        in_range(&format!("key_groups of {partitions} partitions"), key_groups.into(), partitions.into()..=groups_max)?;
+        in_range("replicas", replicas as u64, 1..=2)?;
+        in_range("flush_rows", flush_rows, 1..=FLUSH_ROWS_MAX)?;
         let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(5_000), step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
         let (pin_threads, clock) = (self.pin_threads, self.clock);
         Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads, barrier_interval_us, clock })
     }
+}
+
+/// Refuses a value outside of its range, naming option, range and value.
+fn in_range(option: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("{option} must be from {} to {}, not {value}", range.start(), range.end())))
 }

@@ -1,12 +1,13 @@
 //! Rows gathered column by column, until somebody takes them as a batch.
 
 use super::row::{RowSink, serialize_row};
+use crate::decode::instant;
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
     Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
     TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::datatypes::{DataType as ArrowType, Int32Type, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Int32Type, Int64Type, SchemaRef};
 use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type, interval_to_arrow};
 use raympp_types::text::{parse_date, parse_decimal, parse_interval, parse_timestamp, parse_timestamptz};
 use raympp_types::{DataType, Schema, Value};
@@ -128,8 +129,11 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
         columns.push(match batch.column_by_name(&field.name) {
             None => new_null_array(&wanted, batch.num_rows()),
             Some(column) if *column.data_type() == wanted => Arc::clone(column),
-            Some(column) => other_form(column, &wanted)
-                .ok_or_else(|| format!("column {}: the batch has {}, the stream {wanted}", field.name, column.data_type()))?,
+            Some(column) => match time(column, &wanted) {
+                Some(time) => time.map_err(|why| format!("column {}: {why}", field.name))?,
+                None => other_form(column, &wanted)
+                    .ok_or_else(|| format!("column {}: the batch has {}, the stream {wanted}", field.name, column.data_type()))?,
+            },
         });
     }
     let fields: Vec<_> =
@@ -138,7 +142,22 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
     RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), columns, &options).map_err(|error| error.to_string())
 }
 
-/// Forms of the same values: narrower integers are widened, dictionaries of 32-bit codes stay, other encodings of strings and other time zones' names are cast.
+/// A timestamp of any unit as one in microseconds, or the first value that has none; `None` for other types.
+fn time(column: &ArrayRef, wanted: &ArrowType) -> Option<Result<ArrayRef, String>> {
+    let (ArrowType::Timestamp(unit, _), ArrowType::Timestamp(_, zone)) = (column.data_type(), wanted) else { return None };
+    let micros = instant::micros(column)?.with_timezone_opt(zone.clone());
+    Some(match instant::out_of_range(column, &micros).first() {
+        None => Ok(Arc::new(micros)),
+        Some(&row) => {
+            let value = arrow::compute::cast(&column.slice(row, 1), &ArrowType::Int64).ok()?;
+            let value = value.as_primitive::<Int64Type>().value(0);
+            let unit = format!("{unit:?}").to_lowercase();
+            Err(format!("row {row}: {value} {unit}s since 1970 are more than microseconds can count"))
+        }
+    })
+}
+
+/// Forms of the same values: narrower integers are widened, dictionaries of 32-bit codes stay, other encodings of strings are cast.
 fn other_form(column: &ArrayRef, wanted: &ArrowType) -> Option<ArrayRef> {
     match (column.data_type(), wanted) {
         (ArrowType::Dictionary(_, values), ArrowType::Utf8)
@@ -146,12 +165,16 @@ fn other_form(column: &ArrayRef, wanted: &ArrowType) -> Option<ArrayRef> {
         {
             Some(Arc::clone(column))
         }
+        (ArrowType::Dictionary(_, values), ArrowType::Utf8) if !is_text(values) => None,
         (ArrowType::Dictionary(..) | ArrowType::LargeUtf8 | ArrowType::Utf8View, ArrowType::Utf8)
         | (ArrowType::LargeBinary | ArrowType::BinaryView, ArrowType::Binary)
         | (ArrowType::Int8, ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64)
         | (ArrowType::Int16, ArrowType::Int32 | ArrowType::Int64)
-        | (ArrowType::Int32, ArrowType::Int64)
-        | (ArrowType::Timestamp(..), ArrowType::Timestamp(..)) => arrow::compute::cast(column, wanted).ok(),
+        | (ArrowType::Int32, ArrowType::Int64) => arrow::compute::cast(column, wanted).ok(),
         _ => None,
     }
+}
+
+fn is_text(arrow: &ArrowType) -> bool {
+    matches!(arrow, ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View)
 }

@@ -2,7 +2,8 @@
 //!
 //! What is handed over (`T`) is up to the two; here are its number of rows, the bound on it, and how it ends. Invariant: rows that were
 //! accepted are taken before the end is reported. The producer sleeps only while there are rows that the task has yet to take, and each
-//! taking wakes it; more rows than the bound are accepted when there are none, so no batch is too big.
+//! taking that leaves half the room or more wakes it: waking for each would cost both a switch per batch. More rows than the bound are
+//! accepted when there are none, so no batch is too big.
 
 use crate::sync::{Condvar, Mutex};
 
@@ -77,7 +78,9 @@ impl<T> HandOver<T> {
         match take(&mut state.content) {
             Some((rows, taken)) => {
                 state.rows -= rows;
-                self.room.notify_all();
+                if state.rows <= self.rows_max / 2 {
+                    self.room.notify_all();
+                }
                 Taken::Rows(taken)
             }
             None if state.ended => Taken::Ended,

@@ -67,6 +67,47 @@ impl ser::Error for RowError {
     }
 }
 
+/// What a row and a cell treat alike: wrappers are seen through; sequences, tuples and enums with contents are neither.
+macro_rules! neither_row_nor_cell {
+    ($ok:ty, $refuse:ident) => {
+        type Ok = $ok;
+        type Error = RowError;
+        type SerializeSeq = Impossible<$ok, RowError>;
+        type SerializeTuple = Impossible<$ok, RowError>;
+        type SerializeTupleStruct = Impossible<$ok, RowError>;
+        type SerializeTupleVariant = Impossible<$ok, RowError>;
+        type SerializeStructVariant = Impossible<$ok, RowError>;
+
+        fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<$ok, RowError> {
+            value.serialize(self)
+        }
+        fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: Name, value: &T) -> Result<$ok, RowError> {
+            value.serialize(self)
+        }
+        fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, RowError> {
+            $refuse("a sequence")
+        }
+        fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, RowError> {
+            $refuse("a tuple")
+        }
+        fn serialize_tuple_struct(self, _: Name, _: usize) -> Result<Self::SerializeTupleStruct, RowError> {
+            $refuse("a tuple")
+        }
+        fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: Name, _: u32, _: Name, _: &T) -> Result<$ok, RowError> {
+            $refuse("an enum with contents")
+        }
+        fn serialize_tuple_variant(self, _: Name, _: u32, _: Name, _: usize) -> Result<Self::SerializeTupleVariant, RowError> {
+            $refuse("an enum with contents")
+        }
+        fn serialize_struct_variant(self, _: Name, _: u32, _: Name, _: usize) -> Result<Self::SerializeStructVariant, RowError> {
+            $refuse("an enum with contents")
+        }
+    };
+}
+
+/// Of a type or of one of its variants.
+type Name = &'static str;
+
 struct RowSerializer<'a> {
     sink: &'a mut RowSink,
 }
@@ -82,16 +123,10 @@ macro_rules! refuse {
 }
 
 impl<'a> ser::Serializer for RowSerializer<'a> {
-    type Ok = ();
-    type Error = RowError;
-    type SerializeSeq = Impossible<(), RowError>;
-    type SerializeTuple = Impossible<(), RowError>;
-    type SerializeTupleStruct = Impossible<(), RowError>;
-    type SerializeTupleVariant = Impossible<(), RowError>;
     type SerializeMap = MapRow<'a>;
     type SerializeStruct = StructRow<'a>;
-    type SerializeStructVariant = Impossible<(), RowError>;
 
+    neither_row_nor_cell!((), not_a_row);
     refuse!("a single value": serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
         serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64), serialize_f32(f32), serialize_f64(f64),
         serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]), serialize_unit_struct(&'static str));
@@ -99,31 +134,10 @@ impl<'a> ser::Serializer for RowSerializer<'a> {
     fn serialize_none(self) -> Result<(), RowError> {
         not_a_row("nothing")
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), RowError> {
-        value.serialize(self)
-    }
     fn serialize_unit(self) -> Result<(), RowError> {
         not_a_row("nothing")
     }
     fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), RowError> {
-        not_a_row("an enum")
-    }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), RowError> {
-        value.serialize(self)
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: &'static str, _: u32, _: &'static str, _: &T) -> Result<(), RowError> {
-        not_a_row("an enum")
-    }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, RowError> {
-        not_a_row("a sequence")
-    }
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, RowError> {
-        not_a_row("a tuple")
-    }
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, RowError> {
-        not_a_row("a tuple")
-    }
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeTupleVariant, RowError> {
         not_a_row("an enum")
     }
     fn serialize_map(self, _: Option<usize>) -> Result<MapRow<'a>, RowError> {
@@ -131,15 +145,6 @@ impl<'a> ser::Serializer for RowSerializer<'a> {
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<StructRow<'a>, RowError> {
         Ok(StructRow { sink: self.sink })
-    }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, RowError> {
-        not_a_row("an enum")
     }
 }
 
@@ -206,16 +211,10 @@ macro_rules! cell {
 }
 
 impl ser::Serializer for ValueSerializer {
-    type Ok = Value;
-    type Error = RowError;
-    type SerializeSeq = Impossible<Value, RowError>;
-    type SerializeTuple = Impossible<Value, RowError>;
-    type SerializeTupleStruct = Impossible<Value, RowError>;
-    type SerializeTupleVariant = Impossible<Value, RowError>;
     type SerializeMap = Impossible<Value, RowError>;
     type SerializeStruct = Impossible<Value, RowError>;
-    type SerializeStructVariant = Impossible<Value, RowError>;
 
+    neither_row_nor_cell!(Value, no_cell);
     cell!(
         serialize_bool(bool) => |v| Value::Boolean(v),
         serialize_i8(i8) => |v| Value::BigInt(v.into()),
@@ -241,9 +240,6 @@ impl ser::Serializer for ValueSerializer {
     fn serialize_none(self) -> Result<Value, RowError> {
         Ok(Value::Null)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, RowError> {
-        value.serialize(self)
-    }
     fn serialize_unit(self) -> Result<Value, RowError> {
         Ok(Value::Null)
     }
@@ -253,37 +249,10 @@ impl ser::Serializer for ValueSerializer {
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Value, RowError> {
         Ok(Value::Varchar(variant.into()))
     }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Value, RowError> {
-        value.serialize(self)
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: &'static str, _: u32, _: &'static str, _: &T) -> Result<Value, RowError> {
-        no_cell("an enum with contents")
-    }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, RowError> {
-        no_cell("a sequence")
-    }
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, RowError> {
-        no_cell("a tuple")
-    }
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, RowError> {
-        no_cell("a tuple")
-    }
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeTupleVariant, RowError> {
-        no_cell("an enum with contents")
-    }
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, RowError> {
         no_cell("a map")
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, RowError> {
         no_cell("a struct")
-    }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, RowError> {
-        no_cell("an enum with contents")
     }
 }

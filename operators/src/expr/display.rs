@@ -1,8 +1,8 @@
 //! Expressions as SQL, for EXPLAIN and for the names of columns without one. Parentheses only where the tree needs them.
 
 use super::Expr;
-use super::node::{Arithmetic, Function, Node};
-use raympp_types::Value;
+use super::node::{Arithmetic, Function, Label, Node};
+use raympp_types::{DataType, Value};
 use std::fmt::{self, Display, Formatter, Write};
 
 /// How tightly an operator binds, as PostgreSQL's grammar has it.
@@ -17,6 +17,18 @@ const SUM: u8 = 8;
 const PRODUCT: u8 = 9;
 const SIGN: u8 = 10;
 const ATOM: u8 = 11;
+
+impl Expr {
+    /// Column `index`, which holds the value of `expr` and is shown as that.
+    pub(crate) fn holding(index: usize, expr: &Expr) -> Expr {
+        Expr::labelled(index, Label::Sql { text: expr.to_string(), level: precedence(&expr.node) }, expr.data_type)
+    }
+
+    /// Column `index`, which holds the result of a call that no expression can make, and is shown as that.
+    pub(crate) fn holding_call(index: usize, call: String, data_type: DataType) -> Expr {
+        Expr::labelled(index, Label::Sql { text: call, level: ATOM }, data_type)
+    }
+}
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -36,6 +48,7 @@ fn precedence(node: &Node) -> u8 {
         Node::Arithmetic { op: Arithmetic::Add | Arithmetic::Subtract, .. } => SUM,
         Node::Arithmetic { .. } => PRODUCT,
         Node::Negate(_) => SIGN,
+        Node::Column { label: Label::Sql { level, .. }, .. } => *level,
         Node::Literal { value, .. } if is_negative(&value.value) => SIGN,
         _ => ATOM,
     }
@@ -73,7 +86,8 @@ fn list(f: &mut Formatter<'_>, exprs: &[Expr]) -> fmt::Result {
 fn write_node(f: &mut Formatter<'_>, expr: &Expr, node: &Node) -> fmt::Result {
     let word = |negated: bool| if negated { "NOT " } else { "" };
     match node {
-        Node::Column { name, .. } => identifier(f, name),
+        Node::Column { label: Label::Name(name), .. } => identifier(f, name),
+        Node::Column { label: Label::Sql { text, .. }, .. } => f.write_str(text),
         Node::Literal { value, .. } => literal(f, &value.value),
         Node::Arithmetic { op, left, right } => infix(f, left, op.symbol(), right, precedence(node)),
         Node::Compare { op, left, right } => {

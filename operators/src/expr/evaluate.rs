@@ -130,11 +130,11 @@ impl Expr {
     pub(super) fn eval(&self, batch: &Batch<'_>, active: Active<'_>, errors: &mut Errors) -> Vector {
         match &*self.node {
             Node::Literal { value, .. } => return Vector::one(value.array.clone()),
-            Node::Column { index, name } => {
+            Node::Column { index, .. } => {
                 let column = normalised(batch.column(*index), self.data_type);
                 return Vector::rows(column.unwrap_or_else(|| {
                     panic!(
-                        "column {index} ({name}) is {}, the expression was typed for {}",
+                        "column {index} ({self}) is {}, the expression was typed for {}",
                         batch.column(*index).data_type(),
                         self.data_type
                     )

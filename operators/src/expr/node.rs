@@ -6,12 +6,21 @@ use super::pattern::{CompiledRegex, LikeFlags};
 use super::temporal::TimeField;
 use raympp_types::DataType;
 
+/// How people are shown a column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Label {
+    /// By its name.
+    Name(String),
+    /// As the SQL whose value it holds, which binds as tightly as `level` says.
+    Sql { text: String, level: u8 },
+}
+
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     Column {
         index: usize,
-        name: String,
+        label: Label,
     },
     Literal {
         value: Literal,

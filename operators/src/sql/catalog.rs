@@ -71,6 +71,19 @@ impl Catalog {
         };
     }
 
+    /// Says that a name is none of this kind, and what it is or was meant to be instead.
+    pub fn no_such(&self, kind: ObjectKind, name: &str) -> String {
+        let noun = kind.noun();
+        let instead = match (self.kind_of(name), nearest(name, self.names(kind)), &self.names(kind)[..]) {
+            (Some(other), ..) if other == kind => "it is just being created or dropped".to_owned(),
+            (Some(other), ..) => format!("that is a {}", other.noun()),
+            (None, Some(near), _) => format!("did you mean {near}?"),
+            (None, None, []) => format!("no {noun} has been created"),
+            (None, None, all) => format!("there is {}", all.join(", ")),
+        };
+        format!("there is no {noun} {name}; {instead}")
+    }
+
     /// The name closest to a misspelt one, of any of these kinds.
     pub(crate) fn nearest_name(&self, name: &str, kinds: &[ObjectKind]) -> Option<&str> {
         nearest(name, kinds.iter().flat_map(|kind| self.names(*kind)))

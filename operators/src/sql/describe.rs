@@ -27,6 +27,12 @@ impl Lines {
         }
     }
 
+    fn aggregates(&mut self, aggregates: &[Aggregate]) {
+        for aggregate in aggregates {
+            self.add("aggregate", format_args!("{aggregate} {}", aggregate.data_type()));
+        }
+    }
+
     fn options(&mut self, options: &Options) {
         for (name, value) in options {
             self.add("option", format_args!("{name} = '{value}'"));
@@ -78,9 +84,7 @@ pub fn metric(plan: &MetricPlan, stream: &StreamPlan) -> String {
     for key in &plan.keys {
         lines.add("key", named(&key.name, &key.expr));
     }
-    for (index, aggregate) in plan.aggregates.iter().enumerate() {
-        lines.add("aggregate", format_args!("agg{index} {} = {aggregate}", aggregate.data_type()));
-    }
+    lines.aggregates(&plan.aggregates);
     for accumulator in accumulators(&plan.aggregates) {
         lines.add("keeps", accumulator);
     }
@@ -137,9 +141,7 @@ pub fn select(plan: &SelectPlan) -> String {
         for key in &groups.keys {
             lines.add("key", named(&key.name, &key.expr));
         }
-        for (index, aggregate) in groups.aggregates.iter().enumerate() {
-            lines.add("aggregate", format_args!("agg{index} {} = {aggregate}", aggregate.data_type()));
-        }
+        lines.aggregates(&groups.aggregates);
         lines.add_if("having", groups.having.as_ref());
     }
     outputs(&mut lines, &plan.projection);

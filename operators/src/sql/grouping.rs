@@ -157,7 +157,9 @@ impl GroupScope<'_> {
 
     fn key_column(&self, expr: &Expr) -> Option<Expr> {
         let index = self.keys.iter().position(|key| key.expr == *expr)?;
-        Some(Expr::column(index, &self.keys[index].name, expr.data_type()))
+        let key = &self.keys[index];
+        let unnamed = expr.as_column().is_none() && key.name == expr.to_string();
+        Some(if unnamed { Expr::holding(index, expr) } else { Expr::column(index, &key.name, expr.data_type()) })
     }
 
     /// Could a node of this form be a key? Spares binding every subtree twice where all keys are plain columns.
@@ -194,7 +196,7 @@ impl Scope for GroupScope<'_> {
 
     fn aggregate(&mut self, name: &str, call: &ast::Function, span: Span) -> SqlResult<Expr> {
         let aggregate = bind_aggregate(name, call, span, self.rows)?;
-        let data_type = aggregate.data_type();
+        let (data_type, call) = (aggregate.data_type(), aggregate.to_string());
         let index = match self.aggregates.iter().position(|known| *known == aggregate) {
             Some(index) => index,
             None => {
@@ -202,7 +204,7 @@ impl Scope for GroupScope<'_> {
                 self.aggregates.len() - 1
             }
         };
-        Ok(Expr::column(self.first_aggregate() + index, &format!("agg{index}"), data_type))
+        Ok(Expr::holding_call(self.first_aggregate() + index, call, data_type))
     }
 }
 

@@ -53,7 +53,7 @@ FROM TUMBLE(payments, event_time, INTERVAL '1 minute') GROUP BY 1, start WITH (r
             "CREATE METRIC m AS SELECT amount > 100 AS big, (amount>100)::INT + 1 AS two, amount > 100 AND COUNT(*) > 1 AS both_of, COUNT(*) AS n
 FROM payments GROUP BY amount > 100",
             "CREATE METRIC m AS SELECT channel AS c, COUNT(*) AS n FROM payments GROUP BY (1), ((c))",
-            "CREATE METRIC m AS SELECT retries + 1, COUNT(*) FROM payments GROUP BY (retries + 1), retries + 1",
+            "CREATE METRIC m AS SELECT retries + 1, (retries + 1) * 2 AS twice, COUNT(*) FROM payments GROUP BY (retries + 1), retries + 1",
             "CREATE METRIC m AS SELECT SUM(amount) / COUNT(*) AS mean, SUM(amount) AS total FROM payments HAVING SUM(amount) > 0 AND COUNT(*) > 1",
             "CREATE METRIC m AS SELECT channel FROM payments GROUP BY channel",
             "CREATE METRIC m AS SELECT CASE WHEN test THEN 'test' ELSE channel END AS kind, COUNT(*) AS n FROM payments GROUP BY kind",

@@ -103,7 +103,7 @@ fn a_file_of_counters_is_replaced_as_a_whole() {
     names.sort_unstable();
     assert_eq!(names, ["counters.json", "earlier.json", "link.json", "script.sql"], "nothing is left beside it");
     let output = raympp(&["run", &script, "--plain", "--metrics-file", &directory.text("no-such/counters.json")]);
-    assert!(output.code == 1 && output.stderr.contains("metrics file"), "{output:?}");
+    assert!(output.code == 2 && output.stderr.contains("metrics file"), "{output:?}");
     let output = raympp(&["run", &script, "--plain", "--metrics-file", "/dev/stdout"]);
     assert!(output.code == 0 && output.stdout.ends_with('}'), "{output:?}");
 }

@@ -38,10 +38,19 @@ fn check(batch: &RecordBatch) {
 
 #[test]
 fn a_reader_never_sees_half_a_delta_or_another_keys_cells() {
-    let script = script(
+    read_while_written("HOP(s, et, INTERVAL '100 milliseconds', INTERVAL '1 second')");
+}
+
+#[test]
+fn a_reader_never_sees_half_a_session_or_another_keys_sessions() {
+    read_while_written("SESSION(s, et, INTERVAL '100 milliseconds')");
+}
+
+fn read_while_written(windows: &str) {
+    let script = script(&format!(
         "CREATE METRIC m WITH (retention = '0s') AS SELECT k, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, MAX(v) AS greatest \
-         FROM HOP(s, et, INTERVAL '100 milliseconds', INTERVAL '1 second') GROUP BY k, window_start;",
-    );
+         FROM {windows} GROUP BY k, window_start;"
+    ));
     let plan = plan_of(&script);
     let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
     let (view, metric) = (Arc::clone(replica.view()), Arc::clone(&plan.metrics[0]));

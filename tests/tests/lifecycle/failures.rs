@@ -1,7 +1,7 @@
 //! What goes wrong: bad rows as the stream says, scripts that take no effect, jobs that fail and let go of everybody.
 
 use crate::support::{METRICS, STREAM, engine, engine_of, p, push, query, stats, total, without_time};
-use raympp_engine::Error;
+use raympp_engine::{Engine, Error, Value};
 use raympp_tests::directory::Directory;
 use raympp_tests::job::DEADLINE;
 
@@ -139,4 +139,32 @@ fn backfill_of_a_running_stream_is_refused_without_a_trace() {
     engine.execute("CREATE METRIC again AS SELECT COUNT(*) AS c FROM p").expect("the name is free");
     push(&writer, &[p("a", 1, 0.5)]);
     assert_eq!(query(&engine, "SELECT c FROM again"), ["1"]);
+}
+
+/// Whoever reads the message knows what was asked, what is wrong with it and what there is instead.
+#[test]
+fn refusals_name_what_where_and_what_instead() {
+    let engine = engine_of(&format!("{STREAM}{METRICS}CREATE METRIC pairs AS SELECT k, n, COUNT(*) AS c FROM p GROUP BY k, n;"));
+    let metric = |name: &str| engine.metric(name).map(drop);
+    let pair = |key: &[Value]| engine.metric("pairs").expect("the metric").get(key).map(drop);
+    let text = || Value::from("a");
+    let writer = engine.writer("p").expect("a writer");
+    push(&writer, &[p("a", 1, 5.0)]);
+    let cases: [(raympp_engine::Result<()>, &str); 9] = [
+        (metric("window"), "there is no metric window; did you mean windows?"),
+        (metric("p"), "there is no metric p; that is a stream"),
+        (metric("rates"), "there is no metric rates; there is pairs, total, windows"),
+        (engine.writer("payments").map(drop), "there is no stream payments; there is p"),
+        (Engine::builder().build().expect("an engine").metric("m").map(drop), "there is no metric m; no metric has been created"),
+        (pair(&[text()]), "look-up in metric pairs: its key is (k VARCHAR, n BIGINT), so it takes 2 values, not 1"),
+        (pair(&[text(), text()]), "look-up in metric pairs: n is BIGINT, which the VARCHAR a is not"),
+        (engine.query("SELECT 1 / (c - 1) AS x FROM total").map(drop), "SELECT from metric total: 1 / (c - 1): division by zero"),
+        (
+            Engine::builder().partitions(300).key_groups(299).build().map(drop),
+            "key_groups of 300 partitions must be from 300 to 65536, not 299",
+        ),
+    ];
+    for (refused, expected) in cases {
+        assert_eq!(refused.expect_err(expected).to_string(), expected);
+    }
 }

@@ -138,10 +138,10 @@ fn things_are_described() {
           window     TUMBLE size 00:00:01, on t
           slices     00:00:01
           key        k VARCHAR = k
-          aggregate  agg0 BIGINT = COUNT(*)
+          aggregate  COUNT(*) BIGINT
           output     k VARCHAR = k
           output     a DOUBLE PRECISION = extract(epoch FROM window_start)
-          output     c BIGINT = agg0
+          output     c BIGINT = COUNT(*)
           retention  00:00:01
     "#]],
     );
@@ -160,7 +160,7 @@ fn things_are_described() {
           having       none
           output       k VARCHAR = k
           output       a DOUBLE PRECISION = extract(epoch FROM window_start)
-          output       c BIGINT = agg0
+          output       c BIGINT = COUNT(*)
           retention    00:00:01
           partitions   3 of 256 key groups
     "#]],

@@ -1,9 +1,14 @@
 //! Writers: in order, without loss, pushed back when the engine is behind, ended or shut down.
 
 use crate::support::{METRICS, SECOND, STREAM, count, engine, engine_of, lines, p, push, query, stats, total};
-use arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Date64Array, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+};
+use arrow::datatypes::Int32Type;
 use raympp_engine::{Engine, Error, Writer};
 use raympp_tests::job::{DEADLINE, Shape, drain};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 #[test]
@@ -196,12 +201,61 @@ fn rows_and_batches_that_do_not_fit_are_refused() {
     assert!(message(writer.push_batch(&wide)).contains("column n: the batch has Int32, the stream Int16"));
     let text = RecordBatch::try_from_iter([("n", Arc::new(StringArray::from(vec!["1"])) as _)]).expect("a column");
     assert!(message(writer.push_batch(&text)).contains("column n: the batch has Utf8"));
+    let numbered: DictionaryArray<Int32Type> = DictionaryArray::new(vec![0].into(), Arc::new(Int64Array::from(vec![1])));
+    let numbered = RecordBatch::try_from_iter([("k", Arc::new(numbered) as _)]).expect("a column");
+    assert!(message(writer.push_batch(&numbered)).contains("column k: the batch has Dictionary(Int32, Int64), the stream Utf8"));
+    for (row, found) in [("a sequence", message(writer.push(&[1, 2][..]))), ("a tuple", message(writer.push(&(1, "a"))))] {
+        assert!(found.ends_with(&format!("a row is a struct or a map with a field per column; found {row}")), "{found}");
+    }
+    for (cell, found) in [
+        ("a sequence", message(writer.push(&HashMap::from([("k", vec![1])])))),
+        ("a tuple", message(writer.push(&HashMap::from([("k", (1, 2))])))),
+        ("a map", message(writer.push(&HashMap::from([("k", HashMap::from([("a", 1)]))])))),
+        ("an enum with contents", message(writer.push(&HashMap::from([("k", Ok::<u8, u8>(1))])))),
+    ] {
+        assert!(found.ends_with(&format!("a column holds a number, a string, bytes, a boolean or nothing; found {cell}")), "{found}");
+    }
     let fits = RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![1, 2])) as _)]).expect("a column");
     writer.push_batch(&fits).expect("columns that are missing are NULL, those that are not the stream's are ignored");
     writer.push(&p("a", 7, 0.0)).expect("a row");
     writer.finish();
     assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
     assert_eq!(query(&engine, "SELECT c, s FROM total"), ["3 7"]);
+}
+
+/// Windows of a microsecond show to which one each row's time was rounded.
+#[test]
+fn timestamps_of_any_unit_are_rounded_down() {
+    let engine = engine_of(
+        "CREATE STREAM p (t TIMESTAMPTZ, WATERMARK FOR t AS t - INTERVAL '1 hour');
+         CREATE METRIC m WITH (retention = '1 hour') AS SELECT window_start, COUNT(*) AS c
+         FROM TUMBLE(p, t, INTERVAL '0.000001 seconds') GROUP BY window_start;",
+    );
+    let writer = engine.writer("p").expect("a writer");
+    let batch = |times: ArrayRef| RecordBatch::try_from_iter([("t", times)]).expect("a column");
+    let batches: [ArrayRef; 4] = [
+        Arc::new(TimestampSecondArray::from(vec![-1])),
+        Arc::new(TimestampMillisecondArray::from(vec![-1]).with_timezone("+02:00")),
+        Arc::new(TimestampMicrosecondArray::from(vec![-1, 1]).with_timezone("Europe/Vienna")),
+        Arc::new(TimestampNanosecondArray::from(vec![-1_001, -1_000, -999, -1, 0, 999, 1_000])),
+    ];
+    for times in batches {
+        writer.push_batch(&batch(times)).expect("timestamps");
+    }
+    let refused = |times: ArrayRef| writer.push_batch(&batch(times)).expect_err("out of range").to_string();
+    assert_eq!(
+        refused(Arc::new(TimestampSecondArray::from(vec![0, i64::MAX / 1_000_000 + 1]))),
+        "a row for stream p does not fit: column t: row 1: 9223372036855 seconds since 1970 are more than microseconds can count"
+    );
+    assert_eq!(
+        refused(Arc::new(TimestampMillisecondArray::from(vec![i64::MIN]))),
+        "a row for stream p does not fit: column t: row 0: -9223372036854775808 milliseconds since 1970 are more than microseconds can count"
+    );
+    assert!(refused(Arc::new(Date64Array::from(vec![0]))).contains("column t: the batch has Date64, the stream Timestamp"));
+    writer.finish();
+    assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
+    let rows = query(&engine, "SELECT ROUND(EXTRACT(EPOCH FROM window_start) * 1000000) AS us, c FROM m");
+    assert_eq!(rows, ["-1 4", "-1000 1", "-1000000 1", "-2 1", "0 2", "1 2"]);
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub(super) fn group(groups: &SelectGroups, rows: &RecordBatch) -> Result<RecordB
         Ok(columns) => columns,
         Err(error) => unreachable!("codes that were just written are valid: {error}"),
     };
-    for (index, aggregate) in groups.aggregates.iter().enumerate() {
-        fields.push(Field::new(format!("agg{index}"), aggregate.data_type()));
+    for aggregate in &groups.aggregates {
+        fields.push(Field::new(aggregate.to_string(), aggregate.data_type()));
         columns.push(aggregated(aggregate, rows, &found, &stamps)?);
     }
     batch(&Schema::new(fields), columns, found.codes.len())

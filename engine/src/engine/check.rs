@@ -36,13 +36,25 @@ impl Engine {
                 claim_place(&mut places, &script, position, plan)?;
             }
         }
-        Ok(script.statements.iter().enumerate().filter_map(|(position, _)| warning(&script, position)).collect())
+        let mut warnings = Vec::new();
+        for position in 0..script.statements.len() {
+            match trouble(&script, position) {
+                // Only the files show it, and yet it is the text that is wrong, such as a format that no name of a file tells.
+                Some(error @ Error::Sql(_)) => return Err(error),
+                Some(error) => {
+                    let place = script.mistake(position, Part::Name, SqlErrorKind::Option, "");
+                    warnings.push(format!("warning at line {}, column {}: {error}", place.line, place.column));
+                }
+                None => {}
+            }
+        }
+        Ok(warnings)
     }
 }
 
-/// What a statement needs and does not find on this machine.
-fn warning(script: &BoundScript, position: usize) -> Option<String> {
-    let found = match &script.statements[position] {
+/// What would stop a statement on this machine.
+fn trouble(script: &BoundScript, position: usize) -> Option<Error> {
+    match &script.statements[position] {
         Statement::CreateStream { plan } => {
             let letters = match &plan.bad_rows {
                 BadRows::DeadLetter(path) => DeadLetters::check(path, &plan.name).err(),
@@ -56,9 +68,7 @@ fn warning(script: &BoundScript, position: usize) -> Option<String> {
             checked.err().map(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })
         }
         _ => None,
-    }?;
-    let place = script.mistake(position, Part::Name, SqlErrorKind::Option, "");
-    Some(format!("warning at line {}, column {}: {found}", place.line, place.column))
+    }
 }
 
 /// Finds mistakes in the statements that connectors know about.
@@ -106,7 +116,7 @@ fn letters_are_read(writer: &StreamPlan, reader: &StreamPlan) -> String {
 
 /// The error of a stream's source: with its place in the text, if the text is wrong.
 pub(super) fn source_error(script: &BoundScript, position: usize, plan: &StreamPlan, error: SourceError) -> Error {
-    let (part, kind) = match &error.mistake {
+    let (part, kind) = match error.mistake.as_deref() {
         None => return Error::Source { stream: plan.name.clone(), error: Arc::new(error) },
         Some(Mistake::Column(name)) => (Part::Column(name), SqlErrorKind::UndefinedColumn),
         Some(Mistake::Option(name)) => (Part::Option(name), SqlErrorKind::Option),

@@ -53,7 +53,7 @@ pub struct SourceError {
     /// What to do about it.
     pub hint: Option<String>,
     /// What in the statement is wrong, if the statement alone shows it.
-    pub mistake: Option<Mistake>,
+    pub mistake: Option<Box<Mistake>>,
 }
 
 impl SourceError {
@@ -82,7 +82,7 @@ impl SourceError {
 
     /// Says that the statement is wrong, and what in it.
     pub fn mistake(mut self, mistake: Mistake) -> SourceError {
-        self.mistake = Some(mistake);
+        self.mistake = Some(Box::new(mistake));
         self
     }
 

@@ -68,6 +68,15 @@ fn mistakes_in_the_text_have_a_place_in_it() {
 }
 
 #[test]
+fn a_format_that_no_name_tells_is_a_mistake_in_the_text() {
+    let directory = Directory::new("no-format");
+    let path = directory.write("data", "k\na\n");
+    for (code, said) in both(&directory, &format!("CREATE STREAM p (k VARCHAR)\nWITH (connector = 'file', path = '{path}');")) {
+        assert!(code == 2 && said.contains("error at line 2, column 34: ") && said.contains("the format can't be told"), "{code} {said}");
+    }
+}
+
+#[test]
 fn what_is_missing_on_this_machine_is_a_warning_of_check() {
     let directory = Directory::new("warnings");
     let file = directory.write("a-file", "");

@@ -5,7 +5,7 @@
 
 use crate::changelog::Changelog;
 use crate::consumer::{Consumer, Item, Wants};
-use crate::stream::Stream;
+use crate::stream::{PartitionCounters, Stream};
 use raympp_coordinator::Fact;
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::replica::{Applied, ExportedGroup, Replica, Want};
@@ -88,7 +88,7 @@ impl Actor {
             self.watch_changes();
         }
         match self.replica.apply(delta) {
-            Applied::Yes => {}
+            Applied::Yes => self.count_rows(delta),
             outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
         }
         self.rows_behind += delta.stamp.to.0 - delta.stamp.from.0;
@@ -109,6 +109,19 @@ impl Actor {
             self.changelogs[i].touch(&mut self.replica);
         }
         self.ack()
+    }
+
+    /// Counts the rows that a delta has brought, by store.
+    fn count_rows(&self, delta: &Delta) {
+        let Some(part) = delta.part(self.partition).filter(|part| self.primary && !part.entries.is_empty()) else { return };
+        let mut by_store = self.counters().by_store.lock();
+        let mut sum = 0;
+        for entries in &part.entries {
+            let rows: u64 = entries.rows.iter().sum();
+            by_store.entry(entries.store).or_default().rows += rows;
+            sum += rows;
+        }
+        self.counters().rows.fetch_add(sum, Ordering::Relaxed);
     }
 
     /// The newest barrier that every split has passed, once. An ended split is past all that come after its end.
@@ -133,7 +146,7 @@ impl Actor {
 
     fn publish_counters(&self) {
         let counters = self.replica.counters();
-        let to = &self.stream.partitions[self.partition.0 as usize];
+        let to = self.counters();
         to.deltas.store(counters.deltas, Ordering::Relaxed);
         to.windows_closed.store(counters.windows_closed, Ordering::Relaxed);
         to.overflowed.store(counters.overflowed, Ordering::Relaxed);
@@ -142,16 +155,27 @@ impl Actor {
         to.late.store(counters.late, Ordering::Relaxed);
         to.bad.store(counters.bad, Ordering::Relaxed);
         if !self.replica.bad_by_store().is_empty() {
-            to.bad_by_store.lock().clone_from(self.replica.bad_by_store());
+            let mut by_store = to.by_store.lock();
+            self.replica.bad_by_store().iter().for_each(|(&store, &bad)| by_store.entry(store).or_default().bad = bad);
         }
     }
 
+    fn counters(&self) -> &PartitionCounters {
+        &self.stream.partitions[self.partition.0 as usize]
+    }
+
     fn publish_sizes(&self) {
-        let to = &self.stream.partitions[self.partition.0 as usize];
+        let to = self.counters();
         let (keys, slices, bytes) = self.replica.size();
         to.keys.store(keys as u64, Ordering::Relaxed);
         to.slices.store(slices as u64, Ordering::Relaxed);
         to.bytes.store(bytes as u64, Ordering::Relaxed);
+        let mut by_store = to.by_store.lock();
+        for store in 0..self.replica.plan().stores.len() {
+            let (keys, slices, bytes) = self.replica.store_size(store).unwrap_or_default();
+            let counters = by_store.entry(store).or_default();
+            (counters.keys, counters.slices, counters.bytes) = (keys as u64, slices as u64, bytes as u64);
+        }
     }
 
     /// How many steps of [`Actor::step`] it wants in this round. More the further it is behind: closing a big window takes turns with
@@ -171,11 +195,10 @@ impl Actor {
         let consumers = self.stream.consumers.all();
         let primary = self.primary;
         let wanted = |metric: MetricId| {
-            let wants = |consumer: &Arc<Consumer>| matches!(consumer.wants, Wants::Closed(id) | Wants::Changes(id, _) if id == metric);
-            let with_keys = |consumer: &Arc<Consumer>| matches!(consumer.wants, Wants::Changes(id, _) if id == metric);
-            match consumers.iter().any(wants) && primary {
+            let mut readers = consumers.iter().filter(|consumer| consumer.wants.metric() == Some(metric)).peekable();
+            match readers.peek().is_some() && primary {
                 false => Want::Nothing,
-                true if consumers.iter().any(with_keys) => Want::RowsWithKeys,
+                true if readers.any(|consumer| consumer.wants.with_keys()) => Want::RowsWithKeys,
                 true => Want::Rows,
             }
         };
@@ -190,6 +213,9 @@ impl Actor {
         if closed && self.primary {
             self.publish_counters();
         }
+        if !closed && self.primary && self.owed.is_empty() {
+            self.publish_closed();
+        }
         if !closed && !changed && self.replica.frontier() == EventTime::MAX && !self.complete {
             self.finish();
         }
@@ -197,6 +223,14 @@ impl Actor {
             self.tell_complete(&consumers);
         }
         handed | changed | closed | !self.owed.is_empty()
+    }
+
+    /// Says up to where all windows have been handed over. Whoever sees it finds them in its queue.
+    fn publish_closed(&self) {
+        let (closed_us, frontier) = (&self.counters().closed_us, self.replica.frontier().0);
+        if closed_us.load(Ordering::Relaxed) != frontier {
+            closed_us.store(frontier, Ordering::SeqCst);
+        }
     }
 
     /// Gives changelogs what closing has forgotten.
@@ -210,9 +244,16 @@ impl Actor {
         for changelog in self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric) {
             changelog.close(&result);
         }
-        self.stream.results.fetch_add(result.batch.num_rows() as u64, Ordering::Relaxed);
+        let rows = result.batch.num_rows() as u64;
+        self.stream.results.fetch_add(rows, Ordering::Relaxed);
+        if rows > 0 {
+            let mut by_metric = self.counters().by_metric.lock();
+            let counters = by_metric.entry(result.metric).or_default();
+            counters.results += rows;
+            counters.overflowed += result.overflowed;
+        }
         let result = Arc::new(result);
-        for consumer in consumers.iter().filter(|consumer| consumer.wants == Wants::Closed(result.metric)) {
+        for consumer in consumers.iter().filter(|consumer| consumer.wants.closed_windows_of(result.metric)) {
             self.owed.push_back((Arc::clone(consumer), Item::Closed(Arc::clone(&result))));
         }
     }

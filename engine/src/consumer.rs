@@ -29,10 +29,37 @@ pub(crate) enum Item {
 pub(crate) enum Wants {
     /// Closed windows of a metric.
     Closed(MetricId),
+    /// Closed windows of a metric, each row with its key and window, to be put in order.
+    ClosedInOrder(MetricId),
     /// The changelog of a metric, not more often than each so many microseconds.
     Changes(MetricId, Option<i64>),
     /// Late rows.
     Late,
+}
+
+impl Wants {
+    /// The metric that it reads, if it reads one.
+    pub(crate) fn metric(self) -> Option<MetricId> {
+        match self {
+            Wants::Closed(metric) | Wants::ClosedInOrder(metric) | Wants::Changes(metric, _) => Some(metric),
+            Wants::Late => None,
+        }
+    }
+
+    /// True if it gets the closed windows of this metric.
+    pub(crate) fn closed_windows_of(self, metric: MetricId) -> bool {
+        matches!(self, Wants::Closed(id) | Wants::ClosedInOrder(id) if id == metric)
+    }
+
+    /// True if rows have to come with their key and window.
+    pub(crate) fn with_keys(self) -> bool {
+        matches!(self, Wants::ClosedInOrder(_) | Wants::Changes(..))
+    }
+
+    /// True if windows are put in order.
+    pub(crate) fn in_order(self) -> bool {
+        matches!(self, Wants::ClosedInOrder(_))
+    }
 }
 
 /// One consumer.

@@ -304,7 +304,6 @@ impl Core {
     }
 
     fn fail(&mut self, task: usize, error: Error) {
-        tracing::error!(%error, "the job fails");
         self.tasks.remove(task);
         self.shared.fail(error);
     }

@@ -1,5 +1,6 @@
 //! The engine in one process: cores, streams, the coordinator's thread, and the SQL that drives them.
 
+mod check;
 mod execute;
 mod options;
 mod prepare;
@@ -104,9 +105,16 @@ impl Shared {
         }
     }
 
-    /// Notes that the job has failed; the first reason stays. Nobody waits any longer for what will not come.
+    /// Notes that the job has failed; the first reason stays, and is logged. Nobody waits any longer for what will not come.
     pub(crate) fn fail(&self, error: Error) {
-        let error = self.failure.lock().get_or_insert(error).clone();
+        let error = {
+            let mut failure = self.failure.lock();
+            if failure.is_none() {
+                // A target of its own, for programs that tell their users themselves what the engine's calls return.
+                tracing::error!(target: "raympp_engine::failure", %error, "the job fails");
+            }
+            failure.get_or_insert(error).clone()
+        };
         self.failed.store(true, Ordering::Release);
         let mut state = self.state.lock();
         state.plan_waiters.clear();
@@ -271,8 +279,11 @@ impl Engine {
                 self.shared.fail(Error::Refused("a core's thread has panicked; this is a bug of the engine".into()));
             }
         }
-        streams.iter().for_each(|stream| stream.let_go());
         let sinks = std::mem::take(&mut self.shared.state.lock().sinks);
+        if self.shared.failure().is_none() {
+            sinks.values().for_each(SinkTask::stop_here);
+        }
+        streams.iter().for_each(|stream| stream.let_go());
         for (_, sink) in sinks {
             sink.join();
         }
@@ -298,9 +309,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Err(error) = self.stop(None) {
-            tracing::error!(%error, "the engine was dropped after a failure");
-        }
+        // A failure was logged when it happened.
+        let _ = self.stop(None);
     }
 }
 

@@ -27,6 +27,12 @@ pub enum Error {
         /// What happened and what to do.
         message: String,
     },
+    /// Whoever read a sink's output has gone: the pipe is closed.
+    #[error("sink {sink}: nobody reads the output any longer")]
+    Closed {
+        /// Which sink.
+        sink: String,
+    },
     /// A bad row where the stream says `bad_rows = 'fail'`.
     #[error("stream {stream}, {split}, row {offset}: {reason} (the stream has bad_rows = 'fail')")]
     BadRow {

@@ -67,7 +67,12 @@ pub(crate) struct IngestTask {
     /// Deltas that a core had no room for: (core, delta).
     pub(crate) outbox: VecDeque<(usize, Arc<Delta>)>,
     ended: bool,
-    rejected: u64,
+    /// Rows bad for the stream.
+    bad: u64,
+    /// Rows bad for at least one metric, each once.
+    bad_for_metrics: u64,
+    /// Bad rows that have been logged.
+    logged: u64,
     /// Rows of a batch that are too many for one flush.
     rest: Option<SourceRows>,
     silence: SilenceWatch,
@@ -107,7 +112,9 @@ impl IngestTask {
             facts: Vec::new(),
             outbox: VecDeque::new(),
             ended: false,
-            rejected: 0,
+            bad: 0,
+            bad_for_metrics: 0,
+            logged: 0,
             rest: None,
         })
     }
@@ -258,6 +265,7 @@ impl IngestTask {
             rows = head;
         }
         self.counters.rows.fetch_add(rows.to.0 - rows.from.0, Ordering::Relaxed);
+        self.bad += rows.bad.len() as u64;
         for bad in &rows.bad {
             self.report_bad(bad.offset, &bad.reason, bad.raw.as_deref(), false)?;
         }
@@ -269,8 +277,10 @@ impl IngestTask {
             undecodable: rows.bad.len() as u64,
         };
         self.chain.keep_late_rows(self.stream.keeps_late_rows.load(Ordering::Acquire));
-        for rejected in self.chain.push(&run) {
-            self.report_rejected(&rejected, &rows)?;
+        let rejected = self.chain.push(&run);
+        self.count_rejected(&rejected);
+        for rejected in &rejected {
+            self.report_rejected(rejected, &rows)?;
         }
         self.report_progress();
         self.waiting_since_us.get_or_insert(now_us);
@@ -281,6 +291,14 @@ impl IngestTask {
         Ok(())
     }
 
+    fn count_rejected(&mut self, rejected: &[Rejected]) {
+        self.bad += rejected.iter().filter(|rejected| rejected.store.is_none()).count() as u64;
+        let mut of_metrics: Vec<Offset> = rejected.iter().filter(|one| one.store.is_some()).map(|one| one.offset).collect();
+        of_metrics.sort_unstable();
+        of_metrics.dedup();
+        self.bad_for_metrics += of_metrics.len() as u64;
+    }
+
     fn report_rejected(&mut self, rejected: &Rejected, rows: &SourceRows) -> Result<(), Error> {
         let raw = (self.dead_letters.is_some()).then(|| crate::dead_letter::row_as_json(&rows.batch, rejected.row));
         self.report_bad(rejected.offset, &rejected.reason, raw.as_deref(), rejected.store.is_some())
@@ -288,11 +306,12 @@ impl IngestTask {
 
     /// `of_metric`: some metrics only can't count it. What is bad for all is the business of the stream that reads the split first.
     fn report_bad(&mut self, offset: Offset, reason: &str, raw: Option<&str>, of_metric: bool) -> Result<(), Error> {
-        self.rejected += 1;
         if self.stream.is_again() && !of_metric {
             return Ok(());
         }
-        if self.rejected <= BAD_ROWS_LOGGED {
+        self.logged += 1;
+        // One that fails the job is told as the failure.
+        if self.logged <= BAD_ROWS_LOGGED && self.bad_rows != BadRows::Fail {
             tracing::warn!(stream = %self.stream.name(), split = %self.counters.name, %offset, reason, "bad row");
         }
         match &mut self.dead_letters {
@@ -311,7 +330,8 @@ impl IngestTask {
         let relaxed = Ordering::Relaxed;
         self.counters.watermark_us.store(self.chain.watermark().0, relaxed);
         self.counters.late.store(self.chain.late_rows(), relaxed);
-        self.counters.bad.store(self.rejected, relaxed);
+        self.counters.bad.store(self.bad, relaxed);
+        self.counters.bad_for_metrics.store(self.bad_for_metrics, relaxed);
         match &self.input {
             Input::Reader(reader) => {
                 if let Some((done, total)) = reader.progress() {

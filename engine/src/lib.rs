@@ -49,6 +49,7 @@ mod explain;
 mod ingest;
 mod metric;
 mod parking;
+mod place;
 mod queue;
 pub mod sink;
 mod sink_task;

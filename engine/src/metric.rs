@@ -10,6 +10,7 @@ use raympp_operators::expr::arrow_types::value_at;
 use raympp_operators::keycode::encode_values;
 use raympp_operators::plan::Key;
 use raympp_operators::sharing::SharedMetric;
+use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, MetricId, Schema, Value};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,14 +28,26 @@ pub struct Metric {
     key_types: Arc<[DataType]>,
 }
 
-/// One result row.
-#[derive(Clone, Debug, PartialEq)]
+/// One result row. Rows are equal if their columns and values are, whenever they were read.
+#[derive(Clone, Debug)]
 pub struct Row {
     schema: Arc<Schema>,
     values: Vec<Value>,
+    as_of_us: u64,
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Row) -> bool {
+        (&self.schema, &self.values) == (&other.schema, &other.values)
+    }
 }
 
 impl Row {
+    /// How fresh it is: at this time of the engine's clock, in microseconds since 1970, its partition had everything that had been sent to it.
+    pub fn as_of_us(&self) -> u64 {
+        self.as_of_us
+    }
+
     /// Output columns.
     pub fn schema(&self) -> &Schema {
         &self.schema
@@ -87,7 +100,10 @@ impl Metric {
     /// # Errors
     /// [`Error::Refused`] if the number or types of values are not those of the keys.
     pub fn get(&self, key: &[Value]) -> Result<Option<Row>> {
-        Ok(self.get_batch(key)?.map(|batch| self.row(&batch)))
+        let key = self.key_bytes(key)?;
+        let Some(view) = self.stream.view_of_key(&key) else { return Ok(None) };
+        let as_of_us = view.as_of_us();
+        Ok(view.live(&self.shared, &key).map(|batch| self.row(&batch, as_of_us)))
     }
 
     /// As [`Metric::get`], as a batch of one row.
@@ -99,8 +115,8 @@ impl Metric {
         Ok(self.stream.view_of_key(&key).and_then(|view| view.live(&self.shared, &key)))
     }
 
-    fn row(&self, batch: &RecordBatch) -> Row {
-        Row { schema: Arc::new(self.schema()), values: batch.columns().iter().map(|column| value_at(column, 0)).collect() }
+    fn row(&self, batch: &RecordBatch, as_of_us: u64) -> Row {
+        Row { schema: Arc::new(self.schema()), values: batch.columns().iter().map(|column| value_at(column, 0)).collect(), as_of_us }
     }
 
     fn key_bytes(&self, key: &[Value]) -> Result<Vec<u8>> {
@@ -124,11 +140,20 @@ impl Metric {
         format!("({})", columns.join(", "))
     }
 
-    /// How old a look-up's answer may be, in microseconds: the time since its partition last had everything that was sent to it. While
-    /// rows keep coming this is small; an idle stream's answers are as fresh as its last row however old they get.
+    /// How old a look-up's answer may be, in microseconds: the time since the partition that was heard of least recently had everything that
+    /// had been sent to it. Every partition hears of every split at each barrier, so it stays below the time between two barriers and what
+    /// they take to arrive; 0 for a stream that is complete or has not started, since nothing is missing. A row tells of its own partition: see
+    /// [`Row::as_of_us`].
     pub fn staleness_us(&self) -> u64 {
-        let oldest = self.stream.views().iter().map(|view| view.as_of_us()).min().unwrap_or(0);
-        self.stream.host.clock.now_us().saturating_sub(oldest)
+        self.age_us(&self.stream.views())
+    }
+
+    /// To be asked before the views are read.
+    fn age_us(&self, views: &[Arc<ReplicaView>]) -> u64 {
+        match views.iter().map(|view| view.as_of_us()).min() {
+            Some(oldest) if !self.stream.is_complete() => self.stream.host.clock.now_us().saturating_sub(oldest),
+            _ => 0,
+        }
     }
 
     /// Highest event time of the stream that look-ups can see, in microseconds since 1970; `i64::MIN` before the first row.
@@ -139,23 +164,28 @@ impl Metric {
     /// The live window's rows of all keys that have one.
     pub fn live_rows(&self) -> Vec<Row> {
         let views = self.stream.views();
-        let batches = views.iter().flat_map(|view| view.scan(&self.shared, true)).map(|scanned| scanned.rows.batch);
         let schema = Arc::new(self.schema());
-        let rows_of = |batch: RecordBatch| -> Vec<Row> {
+        let rows_of = |batch: RecordBatch, as_of_us: u64| -> Vec<Row> {
             let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
-            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row) }).collect()
+            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row), as_of_us }).collect()
         };
-        batches.flat_map(rows_of).collect()
+        let rows_in = |view: &Arc<ReplicaView>| -> Vec<Row> {
+            let as_of_us = view.as_of_us();
+            view.scan(&self.shared, true).into_iter().flat_map(|scanned| rows_of(scanned.rows.batch, as_of_us)).collect()
+        };
+        views.iter().flat_map(rows_in).collect()
     }
 
-    /// All windows kept, with two more columns `closed` and `live`; for `point`, the live window of one key only.
-    pub(crate) fn readable(&self, point: Option<&[Value]>) -> Vec<RecordBatch> {
-        let views = match point.and_then(|key| self.key_bytes(key).ok()) {
+    /// All windows kept, with two more columns `closed` and `live`, from all partitions or that of the key `point`; and how stale that can be,
+    /// in microseconds.
+    pub(crate) fn readable(&self, point: Option<&[Value]>) -> (Vec<RecordBatch>, u64) {
+        let views: Vec<Arc<ReplicaView>> = match point.and_then(|key| self.key_bytes(key).ok()) {
             Some(key) => self.stream.view_of_key(&key).into_iter().collect(),
             None => self.stream.views(),
         };
+        let age_us = self.age_us(&views);
         let scanned = views.iter().flat_map(|view| view.scan(&self.shared, false));
-        scanned.map(|rows| with_state(&rows.rows.batch, rows.closed, &rows.live)).collect()
+        (scanned.map(|rows| with_state(&rows.rows.batch, rows.closed, &rows.live)).collect(), age_us)
     }
 
     /// Closed windows from now on, each once, in order of their end within a partition. The stream is held while the subscription has a full

@@ -113,6 +113,11 @@ impl<T> Queue<T> {
         item
     }
 
+    /// Items that wait now.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().items.len()
+    }
+
     /// Waits for the next item; `None` after the last.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut inner = self.inner.lock();

@@ -7,17 +7,18 @@
 pub mod encode;
 mod error;
 pub mod file;
-mod sort;
 pub mod table;
 mod text;
 
 pub use error::{SinkError, SinkErrorKind};
 pub use text::TextSink;
 
+use crate::place::Place;
 use arrow::array::RecordBatch;
 use file::{FileSink, FileSinkOptions};
 use raympp_operators::plan::SinkPlan;
 use raympp_types::Schema;
+use std::path::{Path, PathBuf};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,17 @@ impl Format {
 
 /// Takes results.
 pub trait Sink: Send {
+    /// Takes its place over: makes it, and removes what an earlier run left there, if it may. Before that, nothing has been written or
+    /// removed; to be called once, before the first row.
+    fn begin(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// What [`Sink::begin`] would remove.
+    fn replaces(&self) -> Result<Vec<PathBuf>, SinkError> {
+        Ok(Vec::new())
+    }
+
     /// Adds rows with the columns the sink was made for; a VARCHAR column may be a dictionary.
     fn append(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
 
@@ -70,11 +82,11 @@ pub trait Sink: Send {
     fn finish(&mut self) -> Result<(), SinkError>;
 }
 
-/// Makes the sink of a plan for rows of this schema. Options: of 'file' see [`FileSinkOptions::read`]; of 'stdout' `format` = table
+/// Makes the sink of a plan for rows of this schema, checked and not begun ([`Sink::begin`]). Options: of 'file' see [`FileSinkOptions::read`]; of 'stdout' `format` = table
 /// (default), csv or jsonl.
 pub fn create(plan: &SinkPlan, schema: &Schema) -> Result<Box<dyn Sink>, SinkError> {
     match plan.connector.as_str() {
-        "file" => Ok(Box::new(FileSink::create(FileSinkOptions::read(&plan.options)?, schema)?)),
+        "file" => Ok(Box::new(FileSink::check(FileSinkOptions::read(&plan.options)?, schema)?)),
         "stdout" => {
             let name = plan.options.get("format").map_or("table", String::as_str);
             match Format::named(name).filter(|format| *format != Format::Parquet) {
@@ -84,4 +96,15 @@ pub fn create(plan: &SinkPlan, schema: &Schema) -> Result<Box<dyn Sink>, SinkErr
         }
         other => Err(SinkError::new(SinkErrorKind::Option, format!("there is no sink connector '{other}'")).hint("use 'file' or 'stdout'")),
     }
+}
+
+/// True if the sink of a plan is to put each window's rows in order.
+pub(crate) fn is_sorted(plan: &SinkPlan) -> bool {
+    plan.options.get("sorted").is_some_and(|value| value == "true")
+}
+
+/// The directory that the sink of a plan has to itself, if it writes into one, in the one spelling of it.
+pub(crate) fn directory(plan: &SinkPlan) -> Option<PathBuf> {
+    let path = plan.options.get("path").filter(|_| plan.connector == "file")?;
+    Place::of(Path::new(path)).ok().map(|place| place.path)
 }

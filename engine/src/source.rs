@@ -18,7 +18,7 @@ mod options;
 mod payments;
 mod random;
 
-pub use error::{SourceError, SourceErrorKind};
+pub use error::{Mistake, SourceError, SourceErrorKind};
 pub use file::FileFingerprint;
 
 use crate::decode::BadRow;
@@ -26,6 +26,7 @@ use arrow::array::RecordBatch;
 use raympp_operators::plan::StreamPlan;
 use raympp_types::Offset;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// One connector instance of a stream.
 pub trait Source: Send + Sync {
@@ -101,6 +102,21 @@ pub struct SourceRows {
     pub row_offsets: Option<Vec<u32>>,
     /// The bad rows by ascending offset.
     pub bad: Vec<BadRow>,
+}
+
+/// Finds what can't work in the definition of a stream with a connector, whatever the machine is like, and tells whether its rows never end.
+/// Files are not looked at.
+pub(crate) fn check(stream: &StreamPlan) -> Result<bool, SourceError> {
+    match stream.connector.as_deref() {
+        Some("file") => file::FileOptions::read(stream).map(|options| options.follow),
+        _ => create(stream).map(|source| source.endless()),
+    }
+}
+
+/// True if a file at this place, in its one spelling, is an input of the stream, or would be one if it were there.
+pub(crate) fn reads(stream: &StreamPlan, place: &Path) -> bool {
+    let path = stream.options.get("path").filter(|_| stream.connector.as_deref() == Some("file"));
+    path.is_some_and(|path| file::names(path, place))
 }
 
 /// Makes the source of a stream, by connector name and options. Fails on unknown options and on inputs that are not there.

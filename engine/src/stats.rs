@@ -4,6 +4,7 @@
 
 use crate::engine::Engine;
 use crate::stream::Stream;
+use raympp_operators::sharing::SharedMetric;
 use raympp_types::EventTime;
 use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,8 +27,26 @@ pub struct StreamStats {
     pub rows: u64,
     /// Rows late by their split's watermark.
     pub late: u64,
-    /// Rows that could not be decoded or lay too far ahead.
+    /// Rows that could not be decoded, had no event time or lay too far ahead.
     pub bad: u64,
+    /// Rows that could not be evaluated for at least one metric, each once.
+    pub bad_for_metrics: u64,
+    /// Result values that did not fit their type and became NULL.
+    pub overflowed: u64,
+    /// Deltas sent.
+    pub flushes: u64,
+    /// Rows per delta entry: how much folding shrinks what travels.
+    pub fold_ratio: f64,
+    /// Rows waiting in writers' queues.
+    pub queued: u64,
+    /// How far the last of the splits that have rows and have not ended is behind the stream's highest event time, in microseconds.
+    pub watermark_lag_us: Option<i64>,
+    /// Keys interned.
+    pub keys: u64,
+    /// (Page, slice) blocks and sessions kept.
+    pub slices: u64,
+    /// Bytes of keys and slices.
+    pub bytes: u64,
     /// Windows closed, over all metrics and keys.
     pub windows_closed: u64,
     /// Result rows handed to sinks and subscriptions.
@@ -53,8 +72,10 @@ pub struct SplitStats {
     pub rows: u64,
     /// Rows late.
     pub late: u64,
-    /// Rows rejected: bad for the stream or for some metric.
-    pub rejected: u64,
+    /// Rows that could not be decoded, had no event time or lay too far ahead.
+    pub bad: u64,
+    /// Rows that could not be evaluated for at least one metric, each once.
+    pub bad_for_metrics: u64,
     /// Deltas sent.
     pub flushes: u64,
     /// Rows per delta entry: how much folding shrinks what travels.
@@ -75,20 +96,44 @@ pub struct SplitStats {
     pub idle: bool,
 }
 
-/// One metric.
+/// One metric. What is said of slices is the same for metrics that share them: those with equal keys and WHERE, as EXPLAIN shows.
 #[derive(Clone, Debug, Serialize)]
 pub struct MetricStats {
     /// Name.
     pub name: String,
+    /// Rows merged into the slices it reads: not late, not bad, and WHERE kept them.
+    pub rows: u64,
     /// Rows that could not be evaluated for it.
     pub bad: u64,
+    /// Result rows handed to sinks and subscriptions.
+    pub results: u64,
+    /// Values of them that did not fit their type and became NULL.
+    pub overflowed: u64,
+    /// Keys interned for it and for metrics with the same keys.
+    pub keys: u64,
+    /// (Page, slice) blocks it reads, or sessions.
+    pub slices: u64,
+    /// Bytes of the slices, without keys; 0 for sessions.
+    pub bytes: u64,
 }
 
 /// One partition's primary.
 #[derive(Clone, Debug, Serialize)]
 pub struct PartitionStats {
+    /// Rows merged, once for all metrics that share slices.
+    pub rows: u64,
+    /// Late rows of the splits whose counts it owns.
+    pub late: u64,
+    /// Bad rows of the splits whose counts it owns.
+    pub bad: u64,
     /// Deltas applied.
     pub deltas: u64,
+    /// Deltas waiting at its core, for this partition and others.
+    pub queued_deltas: usize,
+    /// How far its frontier is behind the stream's highest event time, in microseconds; `None` before every split has rows.
+    pub watermark_lag_us: Option<i64>,
+    /// Windows that end up to here, in microseconds since 1970, have been closed and handed over; `None` before the first rows.
+    pub closed_us: Option<i64>,
     /// Windows closed, over its metrics and keys.
     pub windows_closed: u64,
     /// Result values that did not fit their type.
@@ -117,15 +162,27 @@ impl Engine {
 fn stream_stats(stream: &Stream) -> StreamStats {
     let seen = stream.views().iter().map(|view| view.seen()).max().unwrap_or(EventTime::MIN);
     let splits: Vec<SplitStats> = stream.splits.lock().values().map(|split| split_stats(split, seen)).collect();
-    let partitions: Vec<PartitionStats> = stream.partitions.iter().map(partition_stats).collect();
-    let bad_of = |store: usize| -> u64 { stream.partitions.iter().map(|p| p.bad_by_store.lock().get(&store).copied().unwrap_or(0)).sum() };
-    let metrics = stream.shared.load().metrics.iter().map(|m| MetricStats { name: m.plan.name.clone(), bad: bad_of(m.store) }).collect();
+    let partitions: Vec<PartitionStats> = (0..stream.partitions.len()).map(|partition| partition_stats(stream, partition, seen)).collect();
+    let metrics = stream.shared.load().metrics.iter().map(|metric| metric_stats(stream, metric)).collect();
+    let rows = splits.iter().map(|split| split.rows).sum();
+    let entries: u64 = stream.splits.lock().values().map(|split| split.entries.load(Relaxed)).sum();
+    let of_splits = |count: fn(&SplitStats) -> u64| splits.iter().map(count).sum::<u64>();
+    let of_partitions = |count: fn(&PartitionStats) -> u64| partitions.iter().map(count).sum::<u64>();
     StreamStats {
         name: stream.title(),
-        rows: splits.iter().map(|split| split.rows).sum(),
-        late: stream.partitions.iter().map(|partition| partition.late.load(Relaxed)).sum(),
-        bad: stream.partitions.iter().map(|partition| partition.bad.load(Relaxed)).sum(),
-        windows_closed: partitions.iter().map(|partition| partition.windows_closed).sum(),
+        rows,
+        late: of_partitions(|partition| partition.late),
+        bad: of_partitions(|partition| partition.bad),
+        bad_for_metrics: of_splits(|split| split.bad_for_metrics),
+        overflowed: of_partitions(|partition| partition.overflowed),
+        flushes: of_splits(|split| split.flushes),
+        fold_ratio: ratio(rows, entries),
+        queued: of_splits(|split| split.queued),
+        watermark_lag_us: splits.iter().filter(|split| !split.ended).filter_map(|split| split.watermark_lag_us).max(),
+        keys: of_partitions(|partition| partition.keys),
+        slices: of_partitions(|partition| partition.slices),
+        bytes: of_partitions(|partition| partition.bytes),
+        windows_closed: of_partitions(|partition| partition.windows_closed),
         results: stream.results.load(Relaxed),
         complete: stream.is_complete(),
         held: stream.is_held(),
@@ -135,6 +192,32 @@ fn stream_stats(stream: &Stream) -> StreamStats {
     }
 }
 
+fn metric_stats(stream: &Stream, metric: &SharedMetric) -> MetricStats {
+    let mut stats =
+        MetricStats { name: metric.plan.name.clone(), rows: 0, bad: 0, results: 0, overflowed: 0, keys: 0, slices: 0, bytes: 0 };
+    for partition in &stream.partitions {
+        let store = partition.by_store.lock().get(&metric.store).copied().unwrap_or_default();
+        let own = partition.by_metric.lock().get(&metric.id).copied().unwrap_or_default();
+        stats.rows += store.rows;
+        stats.bad += store.bad;
+        stats.results += own.results;
+        stats.overflowed += own.overflowed;
+        stats.keys += store.keys;
+        stats.slices += store.slices;
+        stats.bytes += store.bytes;
+    }
+    stats
+}
+
+fn ratio(rows: u64, entries: u64) -> f64 {
+    rows as f64 / entries.max(1) as f64
+}
+
+/// How far a time is behind the highest one seen; `None` while it is unknown.
+fn lag_us(seen: EventTime, us: Option<i64>) -> Option<i64> {
+    us.map(|us| seen.0.saturating_sub(us).max(0))
+}
+
 fn split_stats(split: &crate::stream::SplitCounters, seen: EventTime) -> SplitStats {
     let (rows, entries) = (split.rows.load(Relaxed), split.entries.load(Relaxed));
     let watermark = Some(split.watermark_us.load(Relaxed)).filter(|&us| us != i64::MIN);
@@ -142,12 +225,13 @@ fn split_stats(split: &crate::stream::SplitCounters, seen: EventTime) -> SplitSt
         name: split.name.clone(),
         rows,
         late: split.late.load(Relaxed),
-        rejected: split.bad.load(Relaxed),
+        bad: split.bad.load(Relaxed),
+        bad_for_metrics: split.bad_for_metrics.load(Relaxed),
         flushes: split.flushes.load(Relaxed),
-        fold_ratio: rows as f64 / entries.max(1) as f64,
+        fold_ratio: ratio(rows, entries),
         queued: split.queued.load(Relaxed),
         watermark_us: watermark,
-        watermark_lag_us: watermark.map(|us| seen.0.saturating_sub(us).max(0)),
+        watermark_lag_us: lag_us(seen, watermark),
         progress: (split.bytes_done.load(Relaxed), split.bytes_total.load(Relaxed)),
         ended: split.ended.load(Relaxed),
         lost: split.lost.load(Relaxed),
@@ -155,8 +239,18 @@ fn split_stats(split: &crate::stream::SplitCounters, seen: EventTime) -> SplitSt
     }
 }
 
-fn partition_stats(partition: &crate::stream::PartitionCounters) -> PartitionStats {
+fn partition_stats(stream: &Stream, number: usize, seen: EventTime) -> PartitionStats {
+    let partition = &stream.partitions[number];
+    let known = |us: i64| Some(us).filter(|&us| us != i64::MIN);
+    let frontier = stream.views().iter().find(|view| view.partition().0 as usize == number).and_then(|view| known(view.frontier().0));
+    let cores = &stream.host.cores;
     PartitionStats {
+        rows: partition.rows.load(Relaxed),
+        late: partition.late.load(Relaxed),
+        bad: partition.bad.load(Relaxed),
+        queued_deltas: cores.get(number % cores.len().max(1)).map_or(0, |core| core.inbox_len()),
+        watermark_lag_us: lag_us(seen, frontier),
+        closed_us: known(partition.closed_us.load(Relaxed)),
         deltas: partition.deltas.load(Relaxed),
         windows_closed: partition.windows_closed.load(Relaxed),
         overflowed: partition.overflowed.load(Relaxed),

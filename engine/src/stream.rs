@@ -13,7 +13,7 @@ use raympp_operators::sharing::{SharedMetric, SharedPlan};
 use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What is counted per split. Written by the split's task, read by anyone.
@@ -23,10 +23,12 @@ pub(crate) struct SplitCounters {
     pub(crate) rows: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) bad: AtomicU64,
+    /// Rows bad for at least one metric, each once.
+    pub(crate) bad_for_metrics: AtomicU64,
     pub(crate) flushes: AtomicU64,
     pub(crate) entries: AtomicU64,
     pub(crate) queued: AtomicU64,
-    pub(crate) watermark_us: std::sync::atomic::AtomicI64,
+    pub(crate) watermark_us: AtomicI64,
     pub(crate) bytes_done: AtomicU64,
     pub(crate) bytes_total: AtomicU64,
     pub(crate) ended: AtomicBool,
@@ -49,7 +51,34 @@ pub(crate) struct PartitionCounters {
     pub(crate) keys: AtomicU64,
     pub(crate) slices: AtomicU64,
     pub(crate) bytes: AtomicU64,
-    pub(crate) bad_by_store: Mutex<BTreeMap<usize, u64>>,
+    pub(crate) rows: AtomicU64,
+    pub(crate) by_store: Mutex<BTreeMap<usize, StoreCounters>>,
+    pub(crate) by_metric: Mutex<BTreeMap<MetricId, MetricCounters>>,
+    /// Consumers have been handed all windows that end up to here, in microseconds.
+    pub(crate) closed_us: AtomicI64,
+}
+
+/// What is counted per partition and store, which is to say for all metrics that share slices.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StoreCounters {
+    pub(crate) rows: u64,
+    pub(crate) bad: u64,
+    pub(crate) keys: u64,
+    pub(crate) slices: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What is counted per partition and metric.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct MetricCounters {
+    pub(crate) results: u64,
+    pub(crate) overflowed: u64,
+}
+
+impl PartitionCounters {
+    fn new() -> PartitionCounters {
+        PartitionCounters { closed_us: AtomicI64::new(i64::MIN), ..PartitionCounters::default() }
+    }
 }
 
 /// What a stream needs of the engine around it.
@@ -119,7 +148,7 @@ impl Stream {
             views: (0..partitions).map(|_| ArcSwapOption::empty()).collect(),
             consumers: Consumers::default(),
             splits: Mutex::default(),
-            partitions: (0..partitions).map(|_| PartitionCounters::default()).collect(),
+            partitions: (0..partitions).map(|_| PartitionCounters::new()).collect(),
             held: AtomicUsize::new(0),
             complete: AtomicUsize::new(0),
             started: AtomicBool::new(false),
@@ -221,6 +250,16 @@ impl Stream {
 
     pub(crate) fn metric(&self, id: MetricId) -> Option<Arc<SharedMetric>> {
         self.shared.load().metrics.iter().find(|metric| metric.id == id).cloned()
+    }
+
+    /// All partitions have handed over all windows that end up to here, in microseconds.
+    pub(crate) fn closed_us(&self) -> i64 {
+        self.partitions.iter().map(|partition| partition.closed_us.load(Ordering::SeqCst)).min().unwrap_or(i64::MIN)
+    }
+
+    /// True if nothing comes any more: the engine is shut down, the job has failed or the stream is dropped.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_held(&self) -> bool {

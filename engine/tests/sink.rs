@@ -99,7 +99,7 @@ fn what_is_written_reads_back() {
     let expected: Vec<Result<String, String>> = jsonl(&batch).lines().map(|line| Ok(line.to_owned())).collect();
     let directory = Directory::new("sink-round-trip");
     for format in [Format::Csv, Format::JsonLines, Format::Parquet] {
-        let options = FileSinkOptions { directory: directory.path(format.extension()), format, sorted: false, overwrite: false };
+        let options = FileSinkOptions { directory: directory.path(format.extension()), format, overwrite: false };
         let mut sink = FileSink::create(options, &schema(COLUMNS)).expect("a new directory");
         sink.append(&batch).expect("room");
         sink.publish().expect("room");
@@ -110,8 +110,8 @@ fn what_is_written_reads_back() {
     }
 }
 
-fn options(directory: &Directory, sorted: bool) -> FileSinkOptions {
-    FileSinkOptions { directory: directory.path("out"), format: Format::Csv, sorted, overwrite: false }
+fn options(directory: &Directory) -> FileSinkOptions {
+    FileSinkOptions { directory: directory.path("out"), format: Format::Csv, overwrite: false }
 }
 
 fn rows(values: &[(&str, i64)]) -> RecordBatch {
@@ -142,7 +142,7 @@ fn named(files: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn parts_become_visible_whole_and_in_order() {
     let directory = Directory::new("sink-parts");
-    let mut sink = FileSink::create(options(&directory, false), &schema(TWO)).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
     sink.publish().expect("nothing to do");
     assert!(files(&directory).is_empty());
     sink.append(&rows(&[("a", 1)])).expect("room");
@@ -157,7 +157,7 @@ fn parts_become_visible_whole_and_in_order() {
 #[test]
 fn without_a_row_there_is_one_part_with_the_columns() {
     let directory = Directory::new("sink-empty");
-    let mut sink = FileSink::create(options(&directory, true), &schema(TWO)).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
     sink.append(&rows(&[])).expect("nothing to do");
     sink.finish().expect("room");
     sink.finish().expect("nothing to do");
@@ -165,28 +165,18 @@ fn without_a_row_there_is_one_part_with_the_columns() {
 }
 
 #[test]
-fn sorted_parts_are_in_order_of_windows_and_keys() {
-    let directory = Directory::new("sink-sorted");
-    let mut sink = FileSink::create(options(&directory, true), &schema(TWO)).expect("a new directory");
-    sink.append(&rows(&[("b", 2), ("a", 2), ("z", 1)])).expect("room");
-    sink.append(&rows(&[("a", 1), ("", 2)])).expect("room");
-    sink.publish().expect("room");
-    assert_eq!(files(&directory), named(&[("part-000000.csv", "k,window_end\na,1\nz,1\n\"\",2\na,2\nb,2\n")]));
-}
-
-#[test]
 fn results_of_an_earlier_run_are_not_mixed_with_new_ones() {
     let directory = Directory::new("sink-earlier");
-    let mut sink = FileSink::create(options(&directory, false), &schema(TWO)).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
     sink.append(&rows(&[("old", 1)])).expect("room");
     sink.publish().expect("room");
     sink.append(&rows(&[("half", 1)])).expect("room");
     drop(sink);
-    let Err(error) = FileSink::create(options(&directory, false), &schema(TWO)) else { panic!("parts are there") };
+    let Err(error) = FileSink::create(options(&directory), &schema(TWO)) else { panic!("parts are there") };
     assert_eq!(error.kind, SinkErrorKind::NotEmpty);
     assert!(error.to_string().contains("1 parts of an earlier run") && error.to_string().contains("overwrite = 'true'"), "{error}");
     fs::write(directory.path("out/notes.txt"), "mine").expect("disk");
-    let mut sink = FileSink::create(FileSinkOptions { overwrite: true, ..options(&directory, false) }, &schema(TWO)).expect("allowed");
+    let mut sink = FileSink::create(FileSinkOptions { overwrite: true, ..options(&directory) }, &schema(TWO)).expect("allowed");
     sink.append(&rows(&[("new", 2)])).expect("room");
     sink.finish().expect("room");
     assert_eq!(files(&directory), named(&[("notes.txt", "mine"), ("part-000000.csv", "k,window_end\nnew,2\n")]));
@@ -195,7 +185,7 @@ fn results_of_an_earlier_run_are_not_mixed_with_new_ones() {
 #[test]
 fn a_crash_between_prepare_and_commit_loses_and_doubles_nothing() {
     let directory = Directory::new("sink-crash");
-    let mut sink = FileSink::create(options(&directory, false), &schema(TWO)).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
     let mut handles = Vec::new();
     for part in ["first", "second", "undecided"] {
         sink.append(&rows(&[(part, 1)])).expect("room");
@@ -206,7 +196,7 @@ fn a_crash_between_prepare_and_commit_loses_and_doubles_nothing() {
     sink.commit(&handles[0]).expect("room");
     drop(sink);
     // The first part was decided on and published, the second only decided on.
-    let mut sink = FileSink::recover(options(&directory, false), &schema(TWO), &handles[..2], 2).expect("recovers");
+    let mut sink = FileSink::recover(options(&directory), &schema(TWO), &handles[..2], 2).expect("recovers");
     sink.append(&rows(&[("third", 2)])).expect("room");
     sink.publish().expect("room");
     sink.commit(&handles[1]).expect("a commit may be repeated");
@@ -224,15 +214,15 @@ fn a_crash_between_prepare_and_commit_loses_and_doubles_nothing() {
 fn trouble_is_named() {
     let directory = Directory::new("sink-trouble");
     directory.write("out", "a file");
-    let Err(error) = FileSink::create(options(&directory, false), &schema(TWO)) else { panic!("a file is in the way") };
+    let Err(error) = FileSink::create(options(&directory), &schema(TWO)) else { panic!("a file is in the way") };
     assert_eq!(error.kind, SinkErrorKind::NotADirectory);
     fs::remove_file(directory.path("out")).expect("disk");
-    let mut sink = FileSink::create(options(&directory, false), &schema(TWO)).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
     fs::remove_dir_all(directory.path("out")).expect("disk");
     let error = sink.append(&rows(&[("a", 1)])).expect_err("the directory is gone");
     assert!(error.kind == SinkErrorKind::Io && error.to_string().contains("part-000000.csv.tmp"), "{error}");
     assert_eq!(sink.publish(), Err(error), "a failed sink stays failed");
-    let mut sink = FileSink::create(options(&directory, false), &schema("k VARCHAR")).expect("a new directory");
+    let mut sink = FileSink::create(options(&directory), &schema("k VARCHAR")).expect("a new directory");
     assert_eq!(sink.append(&rows(&[("a", 1)])).map_err(|error| error.kind), Err(SinkErrorKind::Type));
 }
 

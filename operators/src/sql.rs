@@ -36,5 +36,5 @@ mod window_call;
 pub use catalog::Catalog;
 pub use error::{SqlError, SqlErrorKind};
 pub use execute::{ExecuteError, execute_select};
-pub use script::{BoundScript, Explained, Statement, bind_script};
+pub use script::{BoundScript, Explained, Part, Statement, bind_script};
 pub use syntax::ObjectKind;

@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a script until its inputs end (or Ctrl-C) and write its sinks
+    /// Run a script until its inputs end (or Ctrl-C, or SIGTERM) and write its sinks
     Run(RunOptions),
     /// Show success rates of a generated payments stream, live
     Demo(DemoOptions),
@@ -24,7 +24,7 @@ pub(crate) enum Command {
         /// The script
         file: PathBuf,
     },
-    /// Report the errors of a script, if any
+    /// Report the errors of a script, if any; inputs that are missing and outputs that can't be written are warnings
     Check {
         /// The script
         file: PathBuf,

@@ -1,9 +1,9 @@
 //! `demo`: a generated payments stream and its live success rates by channel.
 
-use crate::Failure;
 use crate::cli::DemoOptions;
 use crate::demo_screen::Screen;
 use crate::run::watch_interrupts;
+use crate::{Failure, output};
 use hdrhistogram::Histogram;
 use raympp_engine::{Engine, Metric, Row};
 use std::collections::{BTreeMap, VecDeque};
@@ -84,7 +84,13 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<(), Failure> {
     }
     let last = demo.picture(now() - demo.started);
     screen.close();
-    println!("{} rows in {:.1} s; event to visible: p50 {} us, p99 {} us", last.rows, last.elapsed.as_secs_f64(), last.p50_us, last.p99_us);
+    output::line(&format!(
+        "{} rows in {:.1} s; event to visible: p50 {} us, p99 {} us",
+        last.rows,
+        last.elapsed.as_secs_f64(),
+        last.p50_us,
+        last.p99_us
+    ))?;
     demo.engine.shutdown()?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The demo's picture: a table on the terminal, or lines.
 
-use crate::Failure;
 use crate::demo::{Channel, Picture};
+use crate::{Failure, output};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode};
 use ratatui::layout::{Constraint, Layout};
@@ -42,10 +42,7 @@ impl Screen {
         match self {
             Screen::Plain { pictures } => {
                 *pictures += 1;
-                if pictures.is_multiple_of(2) {
-                    println!("{}", plain_line(picture));
-                }
-                Ok(())
+                if pictures.is_multiple_of(2) { output::line(&plain_line(picture)) } else { Ok(()) }
             }
             Screen::Terminal(terminal) => terminal.draw(|frame| render(frame, picture)).map(|_| ()).map_err(broken),
         }

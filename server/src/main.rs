@@ -1,14 +1,18 @@
-//! The `raympp` binary. Exit codes: 0 done, 1 failed while running, 2 bad usage or SQL.
+//! The `raympp` binary. Exit codes: 0 done, 1 failed while running, 2 bad usage or SQL, 141 (as after SIGPIPE) nobody reads the output any
+//! longer.
 
 mod cli;
 mod demo;
 mod demo_screen;
+mod metrics_file;
+mod output;
 mod progress;
 mod run;
 mod script;
 mod summary;
 
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Results are allocated by the engine's cores and freed by whoever takes them, which this allocator does well.
@@ -21,12 +25,18 @@ pub(crate) enum Failure {
     Usage(String),
     /// It went wrong while running.
     Running(String),
+    /// Nobody reads standard output any longer.
+    Closed,
 }
+
+/// What a shell reports of a program that a closed pipe has ended: 128 and the number of SIGPIPE.
+const CLOSED_PIPE: u8 = 141;
 
 impl From<raympp_engine::Error> for Failure {
     fn from(error: raympp_engine::Error) -> Failure {
         match error {
             raympp_engine::Error::Sql(error) => Failure::Usage(error.to_string()),
+            raympp_engine::Error::Closed { .. } => Failure::Closed,
             other => Failure::Running(other.to_string()),
         }
     }
@@ -44,18 +54,24 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
-            eprintln!("{message}");
+            output::note(&message);
             ExitCode::from(2)
         }
         Err(Failure::Running(message)) => {
-            eprintln!("raympp: {message}");
+            output::note(&format!("raympp: {message}"));
             ExitCode::from(1)
         }
+        Err(Failure::Closed) => ExitCode::from(CLOSED_PIPE),
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what (default: warnings).
+/// What is logged unless `RUST_LOG` says otherwise: warnings and errors, but not that the job fails, which is the program's last word anyway.
+const LOGGED: &str = "warn,raympp_engine::failure=off";
+
+/// Logs go to standard error, with colours if that is a terminal.
 fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into());
+    let terminal = std::io::stderr().is_terminal();
+    // A log that can't be written must not be reported where it can't be written either: that would panic.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).log_internal_errors(false).init();
 }

@@ -1,5 +1,6 @@
 //! The progress bar of `run`: rows, rows per second, late, bad, windows closed.
 
+use crate::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use raympp_engine::stats::{Stats, StreamStats};
 use std::io::IsTerminal;
@@ -46,17 +47,18 @@ impl Progress {
             }
             None if self.elapsed() >= self.next_line => {
                 self.next_line += Duration::from_secs(5);
-                eprintln!("{line}");
+                output::note(&line);
             }
             None => {}
         }
     }
 
-    /// Takes the bar away; without one, a last line stays.
-    pub(crate) fn finish(&mut self, stats: &Stats) {
-        match &self.bar {
-            Some(bar) => bar.finish_and_clear(),
-            None => eprintln!("{}", self.line(stats)),
+    /// Takes the bar away; without one, a last line stays if there are counters to show.
+    pub(crate) fn finish(&mut self, stats: Option<&Stats>) {
+        match (&self.bar, stats) {
+            (Some(bar), _) => bar.finish_and_clear(),
+            (None, Some(stats)) => output::note(&self.line(stats)),
+            (None, None) => {}
         }
     }
 
@@ -65,9 +67,10 @@ impl Progress {
         let rows = sum(|stream| stream.rows);
         let per_second = rows as f64 / self.elapsed().as_secs_f64().max(1e-9);
         format!(
-            "{rows} rows  {per_second:.0} rows/s  {} late  {} bad  {} windows closed",
+            "{rows} rows  {per_second:.0} rows/s  late {}  bad {}, bad for metrics {}  windows closed {}",
             sum(|stream| stream.late),
             sum(|stream| stream.bad),
+            sum(|stream| stream.bad_for_metrics),
             sum(|stream| stream.windows_closed)
         )
     }

@@ -1,45 +1,53 @@
 //! `run`: a script from its first row to its last.
 
 use crate::cli::RunOptions;
+use crate::metrics_file::MetricsFile;
 use crate::progress::Progress;
 use crate::script::{in_file, read};
-use crate::{Failure, summary};
-use raympp_engine::{Answer, Engine};
-use std::path::Path;
+use crate::{Failure, output, summary};
+use raympp_engine::sink::table::format_table;
+use raympp_engine::{Answer, Engine, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How often progress is shown and files of counters are renewed.
+/// How often progress is shown.
 const REFRESH: Duration = Duration::from_millis(200);
 
 /// Runs the script of the options.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let text = read(&options.file)?;
     let engine = build(options)?;
-    // A file that can't be written is told before the job starts, not in the middle of it.
-    write_metrics(options.metrics_file.as_deref(), &engine).map_err(|problem| Failure::Usage(format!("raympp: {problem}")))?;
+    let mut metrics = options.metrics_file.as_deref().map(MetricsFile::new);
+    if let Some(metrics) = &metrics {
+        // A file that can't be written is told before the job starts, not in the middle of it.
+        metrics.write(&engine.stats()).map_err(|problem| Failure::Usage(format!("raympp: {problem}")))?;
+    }
     let interrupted = watch_interrupts()?;
     let mut progress = Progress::start(options.plain);
     let deferred = engine.execute_deferred(&text).map_err(|error| in_file(&options.file, error))?;
     let mut outcome = Ok(false);
     while !interrupted.load(Ordering::Acquire) {
         outcome = engine.wait_timeout(REFRESH);
-        progress.show(&engine.stats());
-        write_metrics(options.metrics_file.as_deref(), &engine).map_err(Failure::Running)?;
+        let stats = engine.stats();
+        progress.show(&stats);
+        if let Some(metrics) = &mut metrics {
+            metrics.renew(&stats, progress.elapsed()).map_err(Failure::Running)?;
+        }
         if !matches!(outcome, Ok(false)) {
             break;
         }
     }
-    progress.finish(&engine.stats());
-    write_metrics(options.metrics_file.as_deref(), &engine).map_err(Failure::Running)?;
+    let closed = matches!(outcome, Err(Error::Closed { .. }));
+    progress.finish((!closed).then(|| engine.stats()).as_ref());
+    if let Some(metrics) = &metrics {
+        metrics.write(&engine.stats()).map_err(Failure::Running)?;
+    }
     outcome?;
     let answers = deferred.finish(&engine)?;
     let stats = engine.stats();
     engine.shutdown()?;
-    for answer in answers {
-        print_answer(&answer);
-    }
+    answers.iter().try_for_each(print_answer)?;
     summary::print(&stats, progress.elapsed());
     Ok(())
 }
@@ -58,7 +66,7 @@ fn build(options: &RunOptions) -> Result<Engine, Failure> {
     builder.build().map_err(|error| Failure::Usage(format!("raympp: {error}")))
 }
 
-/// Becomes true at the first Ctrl-C; a second one ends the process.
+/// Becomes true at the first Ctrl-C (SIGINT), SIGTERM or SIGHUP; a second one ends the process.
 pub(crate) fn watch_interrupts() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
@@ -71,21 +79,17 @@ pub(crate) fn watch_interrupts() -> Result<Arc<AtomicBool>, Failure> {
     Ok(interrupted)
 }
 
-fn write_metrics(file: Option<&Path>, engine: &Engine) -> Result<(), String> {
-    let Some(file) = file else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&engine.stats()).expect("counters are plain data");
-    let problem = |error| format!("the metrics file {} can't be written: {error}; check its directory and permissions", file.display());
-    std::fs::write(file, text).map_err(problem)
-}
-
-fn print_answer(answer: &Answer) {
+fn print_answer(answer: &Answer) -> Result<(), Failure> {
     match answer {
-        Answer::Rows(rows) => match raympp_engine::sink::table::format_table(std::slice::from_ref(rows)) {
-            Ok(table) => println!("{table}"),
-            Err(error) => eprintln!("raympp: {error}"),
-        },
-        Answer::Text(text) => println!("{text}"),
-        Answer::Names(names) => names.iter().for_each(|name| println!("{name}")),
-        Answer::Done(_) => {}
+        Answer::Rows { rows, age_us } => {
+            let table = format_table(std::slice::from_ref(rows)).map_err(|error| Failure::Running(error.to_string()))?;
+            if *age_us > 0 {
+                output::note(&format!("the next answer can lack rows of the last {:.3} s", *age_us as f64 / 1e6));
+            }
+            output::line(&table)
+        }
+        Answer::Text(text) => output::line(text),
+        Answer::Names(names) => names.iter().try_for_each(|name| output::line(name)),
+        Answer::Done(_) => Ok(()),
     }
 }

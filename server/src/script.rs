@@ -1,6 +1,6 @@
 //! `check` and `explain`: what a script says, without running it.
 
-use crate::Failure;
+use crate::{Failure, output};
 use raympp_engine::Engine;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,19 +22,19 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Reports the first error of a script.
+/// Reports the first error of a script, and what it needs and does not find on this machine. The latter are warnings, and no reason to fail: the
+/// script may be meant for another machine, or another day.
 pub(crate) fn check(file: &Path) -> Result<(), Failure> {
     let text = read(file)?;
-    Engine::check(&text).map_err(|error| in_file(file, error))?;
-    println!("{}: no errors", file.display());
-    Ok(())
+    let warnings = Engine::check(&text).map_err(|error| in_file(file, error))?;
+    warnings.iter().for_each(|warning| output::note(&format!("{}: {warning}", file.display())));
+    output::line(&format!("{}: no errors", file.display()))
 }
 
 /// Shows how each metric of a script compiles.
 pub(crate) fn explain(file: &Path) -> Result<(), Failure> {
     let text = read(file)?;
-    print!("{}", Engine::explain_script(&text).map_err(|error| in_file(file, error))?);
-    Ok(())
+    output::text(&Engine::explain_script(&text).map_err(|error| in_file(file, error))?)
 }
 
 /// An error in a file's text, with the file's name before it.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod program {
+    mod checks;
+    mod output;
     pub(crate) mod support;
 }
 
@@ -115,7 +117,11 @@ fn a_run_writes_results_answers_and_counters() {
     let output = raympp(&["run", &file, "--plain", "--metrics-file", &directory.text("counters.json")]);
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("m\n") && output.stdout.contains("b  1"), "{}", output.stdout);
-    assert!(output.stderr.contains("4 rows") && output.stderr.contains("late 1   bad 1   windows closed 2"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("4 rows") && output.stderr.contains("late 1   bad 1   bad for metrics 0   windows closed 2"),
+        "{}",
+        output.stderr
+    );
     let line = |k: &str, at: &str, rest: &str| format!("{k},2024-01-01 00:00:0{at}.000000,{rest}");
     assert_eq!(
         directory.csv_lines("out"),
@@ -230,10 +236,17 @@ fn the_demo_runs_for_as_long_as_told() {
     assert!((20_000..=50_000).contains(&rows), "{last}");
 }
 
-/// A followed file is read as it grows. What the program prints says how far it is, so nothing waits by time.
+/// A followed file is read as it grows, until somebody says that it is enough. What the program prints says how far it is, so nothing waits
+/// by time.
 #[test]
 fn a_file_is_followed_as_it_grows() {
-    let directory = Directory::new("follow");
+    for signal in ["INT", "TERM"] {
+        follow_until(signal);
+    }
+}
+
+fn follow_until(signal: &str) {
+    let directory = Directory::new(&format!("follow-{signal}"));
     let path = directory.write("in.csv", "k,t\na,2024-01-01 00:00:00\n");
     let sql = format!(
         "CREATE STREAM s (k VARCHAR, t TIMESTAMP, WATERMARK FOR t AS t) WITH (connector = 'file', path = '{path}', follow = true);
@@ -257,7 +270,7 @@ fn a_file_is_followed_as_it_grows() {
     assert_eq!(lines.next().unwrap().unwrap(), r#"{"k":"b","c":3}"#);
     append("d,2024-01-01 00:00:20\n");
     assert_eq!(lines.next().unwrap().unwrap(), r#"{"k":"c\n","c":1}"#);
-    let interrupt = Command::new("kill").args(["-INT", &program.id().to_string()]).status().expect("kill is there");
+    let interrupt = Command::new("kill").args([&format!("-{signal}"), &program.id().to_string()]).status().expect("kill is there");
     assert!(interrupt.success());
     assert!(lines.next().is_none(), "an interrupt closes no windows");
     assert_eq!(program.wait().expect("it ends").code(), Some(0));

@@ -518,6 +518,17 @@ impl Replica {
         (keys, slices, bytes)
     }
 
+    /// Keys of its key space, base slices (or sessions) and bytes of one store; stores with equal keys share their key space.
+    pub fn store_size(&self, store: usize) -> Option<(usize, usize, usize)> {
+        let space = self.plan.stores.get(store)?.as_ref()?.key_space;
+        let keys = self.keys[space].reader().len();
+        let (slices, bytes) = match self.stores.get(store)?.as_ref()? {
+            StoreState::Sliced(store) => store.size(),
+            StoreState::Sessions(store) => (store.len(), 0),
+        };
+        Some((keys, slices, bytes))
+    }
+
     /// Version of the plan in force.
     pub fn plan_version(&self) -> PlanVersion {
         self.plan.version

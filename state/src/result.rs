@@ -29,6 +29,8 @@ pub struct ResultDelta {
     pub groups: Vec<NamedGroup>,
     /// Output columns of the metric. May have no rows: then only the frontier moves.
     pub batch: RecordBatch,
+    /// Values that did not fit their type, or whose computation failed, and became NULL.
+    pub overflowed: u64,
     /// No further rows of windows that end at or before `window_end` will come.
     pub last: bool,
 }

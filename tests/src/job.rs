@@ -110,7 +110,7 @@ pub fn drain(mut subscription: Subscription) -> Vec<RecordBatch> {
 /// # Panics
 /// If there is none.
 pub fn rows_of(answers: Vec<Answer>) -> RecordBatch {
-    let rows = answers.into_iter().find_map(|answer| if let Answer::Rows(rows) = answer { Some(rows) } else { None });
+    let rows = answers.into_iter().find_map(|answer| if let Answer::Rows { rows, .. } = answer { Some(rows) } else { None });
     rows.expect("a SELECT among the statements")
 }
 

@@ -1,5 +1,6 @@
 //! SQL statements carried out: a script takes effect as a whole or not at all.
 
+use super::check::{check_statements, refuse_endless_selects, refuse_letters_that_are_read};
 use super::options::EngineBuilder;
 use super::prepare::{OpenedInput, Prepared, prepare};
 use super::start::{open_writer, start_stream};
@@ -9,7 +10,7 @@ use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
-use crate::sink::Sink;
+use crate::sink::{self, Sink};
 use crate::sink_task::SinkTask;
 use crate::stream::{Host, Stream};
 use crate::writer::Writer;
@@ -34,7 +35,13 @@ pub enum Answer {
     /// Names: SHOW.
     Names(Vec<String>),
     /// Rows: SELECT.
-    Rows(RecordBatch),
+    Rows {
+        /// The rows.
+        rows: RecordBatch,
+        /// How stale they can be, in microseconds: the time since the partition that was heard of least recently, of those read, had everything
+        /// that had been sent to it. 0 once the stream is complete: then nothing is missing.
+        age_us: u64,
+    },
 }
 
 /// Ends when what a statement has begun is done.
@@ -53,17 +60,15 @@ impl Engine {
     /// script has taken effect.
     pub fn execute(&self, sql: &str) -> Result<Vec<Answer>> {
         let answers = self.bind_and_run(sql, |_| Ok(()))?.into_iter();
-        answers.map(|(answer, select)| select.map_or(Ok(answer), |select| self.shared.select(&select).map(Answer::Rows))).collect()
+        answers.map(|(answer, select)| select.map_or(Ok(answer), |select| self.shared.select(&select))).collect()
     }
 
     /// As [`Engine::execute`], but each SELECT is answered later, by [`Deferred::finish`].
     ///
     /// # Errors
-    /// As [`Engine::execute`]; [`Error::Refused`] if there is a SELECT and an input that never ends.
+    /// As [`Engine::execute`]; [`Error::Sql`] if a SELECT reads a stream that never ends.
     pub fn execute_deferred(&self, sql: &str) -> Result<Deferred> {
-        let refuse = |script: &BoundScript| selects_of(script).try_for_each(|select| refuse_endless(script, select));
-        let (answers, selects): (Vec<_>, Vec<_>) = self.bind_and_run(sql, refuse)?.into_iter().unzip();
-        Ok(Deferred { answers, selects: selects.into_iter().flatten().collect() })
+        Ok(Deferred { answers: self.bind_and_run(sql, refuse_endless_selects)? })
     }
 
     /// Binds a script and, if `check` has nothing against it, carries it out; SELECTs are handed back with a place for their answer.
@@ -71,6 +76,8 @@ impl Engine {
         let _one_at_a_time = self.shared.statements.lock();
         let catalog = self.shared.state.lock().catalog.clone();
         let script = bind_script(sql, &catalog)?;
+        check_statements(&script)?;
+        refuse_letters_that_are_read(&script)?;
         check(&script)?;
         let mut prepared = prepare(&self.shared, &script, &catalog)?;
         let mut answers = Vec::new();
@@ -93,15 +100,6 @@ impl Engine {
             let Err(RecvError) = wait.recv();
         }
         Ok(answers)
-    }
-
-    /// Reports the first error of a script, without running anything.
-    ///
-    /// # Errors
-    /// [`Error::Sql`] with line and column.
-    pub fn check(sql: &str) -> Result<()> {
-        bind_script(sql, &Catalog::default())?;
-        Ok(())
     }
 
     /// How each metric of a script compiles, without running anything.
@@ -127,13 +125,13 @@ impl Engine {
         Ok(texts.join("\n"))
     }
 
-    /// Answers one SELECT.
+    /// Answers one SELECT. How stale the answer can be is told by [`Engine::execute`].
     ///
     /// # Errors
     /// As [`Engine::execute`]; [`Error::Refused`] if the text is not one SELECT.
     pub fn query(&self, sql: &str) -> Result<RecordBatch> {
         match self.execute(sql)?.pop() {
-            Some(Answer::Rows(rows)) => Ok(rows),
+            Some(Answer::Rows { rows, .. }) => Ok(rows),
             _ => Err(Error::Refused("query takes one SELECT; use execute for other statements".into())),
         }
     }
@@ -183,8 +181,9 @@ impl Shared {
             Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position)),
             Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))),
             Statement::CreateSink { plan } => {
-                let output = prepared.outputs.remove(&position).expect("opened for each sink of the script");
-                self.create_sink(plan, output)?;
+                if let Some(output) = prepared.outputs.remove(&position) {
+                    self.create_sink(plan, output)?;
+                }
             }
             Statement::Drop { kind, name } => waits.extend(self.drop_object(*kind, name)),
             _ => {}
@@ -257,6 +256,7 @@ impl Shared {
             SinkInput::Metric(name) => {
                 let (id, stream) = state.metric(name)?;
                 let wants = match plan.emit {
+                    Emit::OnWindowClose if sink::is_sorted(plan) => Wants::ClosedInOrder(id),
                     Emit::OnWindowClose => Wants::Closed(id),
                     Emit::OnUpdate { every_us } => Wants::Changes(id, every_us),
                 };
@@ -324,8 +324,7 @@ impl Shared {
         }
         drop(state);
         let wait = self.change_plan(&stream, stream.shared.load().without(id));
-        let reads = |wants: Wants| matches!(wants, Wants::Closed(metric) | Wants::Changes(metric, _) if metric == id);
-        stream.consumers.all().iter().filter(|consumer| reads(consumer.wants)).for_each(|consumer| consumer.queue.finish());
+        stream.consumers.all().iter().filter(|consumer| consumer.wants.metric() == Some(id)).for_each(|consumer| consumer.queue.finish());
         wait
     }
 
@@ -364,52 +363,36 @@ impl Shared {
         }
     }
 
-    fn select(&self, select: &SelectPlan) -> Result<RecordBatch> {
-        let batches = self.metric(&select.metric)?.readable(select.point.as_deref());
-        execute_select(select, &batches).map_err(|error| Error::Refused(format!("SELECT from metric {}: {error}", select.metric)))
+    fn select(&self, select: &SelectPlan) -> Result<Answer> {
+        let (batches, age_us) = self.metric(&select.metric)?.readable(select.point.as_deref());
+        let rows =
+            execute_select(select, &batches).map_err(|error| Error::Refused(format!("SELECT from metric {}: {error}", select.metric)))?;
+        Ok(Answer::Rows { rows, age_us })
     }
 }
 
 /// The SELECTs of a script that has been carried out otherwise.
 pub struct Deferred {
-    answers: Vec<Answer>,
-    selects: Vec<SelectPlan>,
+    /// In order of the script.
+    answers: Vec<(Answer, Option<SelectPlan>)>,
 }
 
 impl Deferred {
-    /// Answers of all statements that have one, those of SELECTs last, from what is visible now.
+    /// Answers of all statements that have one, in order of the script; those of SELECTs from what is visible now.
     ///
     /// # Errors
     /// As [`Engine::query`].
     pub fn finish(self, engine: &Engine) -> Result<Vec<Answer>> {
-        let mut answers: Vec<Answer> = self.answers.into_iter().filter(|answer| !matches!(answer, Answer::Done(_))).collect();
-        for select in &self.selects {
-            answers.push(Answer::Rows(engine.shared.select(select)?));
+        let mut answers = Vec::new();
+        for (answer, select) in self.answers {
+            match (answer, select) {
+                (_, Some(select)) => answers.push(engine.shared.select(&select)?),
+                (Answer::Done(_), None) => {}
+                (answer, None) => answers.push(answer),
+            }
         }
         Ok(answers)
     }
-}
-
-/// A SELECT that waits for the end of an input that has none is never answered.
-fn refuse_endless(script: &BoundScript, select: &SelectPlan) -> Result<()> {
-    let stream = &script.catalog.streams[&script.catalog.metrics[&select.metric].stream];
-    let endless = match &stream.connector {
-        None => true,
-        Some(_) => {
-            crate::source::create(stream).map_err(|error| Error::Source { stream: stream.name.clone(), error: Arc::new(error) })?.endless()
-        }
-    };
-    if endless {
-        return Err(Error::Refused(format!(
-            "SELECT from {} would be answered when stream {} ends, but that never ends; give its source an end, or use a sink",
-            select.metric, stream.name
-        )));
-    }
-    Ok(())
-}
-
-fn selects_of(script: &BoundScript) -> impl Iterator<Item = &SelectPlan> {
-    script.statements.iter().filter_map(|statement| if let Statement::Select(select) = statement { Some(select.as_ref()) } else { None })
 }
 
 fn describe_object(script: &BoundScript, kind: ObjectKind, name: &str) -> String {

@@ -63,6 +63,8 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, splits: &[SplitId]) 
     for partition in 0..stream.key_groups.partitions() {
         for copy in 0..shared.options.replicas {
             let replica = Replica::new(PartitionId(partition), Arc::clone(&plan), bound_us, stream.time_type(), splits);
+            // Nothing has been sent to it, so nothing is missing.
+            replica.view().publish_as_of(shared.options.clock.now_us());
             let actor = Actor::new(Arc::clone(stream), PartitionId(partition), copy == 0, replica);
             let core = (partition as usize + copy) % shared.cores.len();
             shared.cores[core].tell(Control::Actor(Box::new(actor)));

@@ -15,6 +15,8 @@ pub enum SinkErrorKind {
     NotADirectory,
     /// The operating system refused.
     Io,
+    /// Whoever read the output has gone.
+    Closed,
     /// Rows have columns that the sink was not made for, or of a type that the format can't hold.
     Type,
 }

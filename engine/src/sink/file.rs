@@ -6,13 +6,15 @@
 //! are numbered without gaps in the order of their preparation.
 //!
 //! A new sink refuses a directory that holds parts of the same format, unless told to overwrite, which removes them: mixing the results of
-//! two runs is never what one wants. Temporary files that an earlier run left are removed.
+//! two runs is never what one wants. Temporary files that an earlier run left are removed. That a sink can be made is found out first
+//! ([`FileSink::check`]), and leaves no trace; only [`Sink::begin`] makes and removes anything.
 
 mod part;
 
 use super::encode::cells_of;
 use super::error::{SinkError, SinkErrorKind, bad_value};
-use super::{Format, Sink, sort};
+use super::{Format, Sink};
+use crate::place::{Place, probe};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use part::PartWriter;
@@ -21,6 +23,7 @@ use raympp_operators::plan::Options;
 use raympp_types::Schema;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where and how a file sink writes.
@@ -30,14 +33,13 @@ pub struct FileSinkOptions {
     pub directory: PathBuf,
     /// CSV, JSON lines or parquet.
     pub format: Format,
-    /// Rows of a part are sorted by window, then by all columns.
-    pub sorted: bool,
     /// Parts of an earlier run are removed.
     pub overwrite: bool,
 }
 
 impl FileSinkOptions {
-    /// Reads `path` (required), `format` = csv (default), jsonl or parquet, `sorted` and `overwrite` (false).
+    /// Reads `path` (required), `format` = csv (default), jsonl or parquet, `overwrite` (false). The options `sorted` and `roll` are for whoever
+    /// feeds the sink; the first is checked here too.
     pub fn read(options: &Options) -> Result<FileSinkOptions, SinkError> {
         let path = options.get("path").ok_or_else(|| SinkError::new(SinkErrorKind::Option, "connector 'file' needs the option path"))?;
         let name = options.get("format").map_or("csv", String::as_str);
@@ -47,10 +49,10 @@ impl FileSinkOptions {
             Some("true") => Ok(true),
             Some(other) => Err(bad_value(name, other, "true or false")),
         };
+        flag("sorted")?;
         Ok(FileSinkOptions {
             directory: PathBuf::from(path),
             format: format.ok_or_else(|| bad_value("format", name, "csv, jsonl or parquet"))?,
-            sorted: flag("sorted")?,
             overwrite: flag("overwrite")?,
         })
     }
@@ -73,25 +75,22 @@ pub struct FileSink {
     schema: SchemaRef,
     /// The part in progress.
     part: Option<PartWriter>,
-    /// Rows of the part in progress that wait to be sorted.
-    held: Vec<RecordBatch>,
     next: u64,
     failed: Option<SinkError>,
 }
 
 impl FileSink {
-    /// A sink for a new run.
+    /// A sink for a new run, checked and begun.
     pub fn create(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
+        let mut sink = FileSink::check(options, schema)?;
+        sink.begin()?;
+        Ok(sink)
+    }
+
+    /// A sink for a new run that has to be begun. Fails if it could not write; nothing is made or removed.
+    pub fn check(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
         let sink = FileSink::at(options, schema, 0)?;
-        let (parts, temporary) = sink.files()?;
-        if let Some(part) = parts.first()
-            && !sink.options.overwrite
-        {
-            return Err(SinkError::new(SinkErrorKind::NotEmpty, format!("the directory holds {} parts of an earlier run", parts.len()))
-                .path(part.parent().unwrap_or(part))
-                .hint("remove them, choose another path, or add overwrite = 'true'"));
-        }
-        sink.remove(parts.iter().chain(&temporary))?;
+        sink.removable()?;
         Ok(sink)
     }
 
@@ -99,33 +98,49 @@ impl FileSink {
     /// `next`, the number of parts decided on so far.
     pub fn recover(options: FileSinkOptions, schema: &Schema, decided: &[PartHandle], next: u64) -> Result<FileSink, SinkError> {
         let sink = FileSink::at(options, schema, next)?;
+        sink.make_directory()?;
         decided.iter().try_for_each(|handle| sink.commit(handle))?;
         let (_, temporary) = sink.files()?;
         sink.remove(temporary.iter())?;
         Ok(sink)
     }
 
-    fn at(options: FileSinkOptions, schema: &Schema, next: u64) -> Result<FileSink, SinkError> {
+    fn at(mut options: FileSinkOptions, schema: &Schema, next: u64) -> Result<FileSink, SinkError> {
         let directory = &options.directory;
-        if directory.exists() && !directory.is_dir() {
-            return Err(
-                SinkError::new(SinkErrorKind::NotADirectory, "a file sink writes into a directory, and this is a file").path(directory)
-            );
+        let Place { path, existing } = Place::of(directory).map_err(|error| SinkError::io("find the directory", directory, &error))?;
+        if !existing.is_dir() {
+            let problem = "a file sink writes into a directory, and this is a file";
+            return Err(SinkError::new(SinkErrorKind::NotADirectory, problem).path(&existing));
         }
-        fs::create_dir_all(directory).map_err(|error| SinkError::io("make the directory", directory, &error))?;
+        probe(&existing).map_err(|error| SinkError::io("write into the directory", &existing, &error))?;
+        if !directory.exists() {
+            options.directory = path;
+        }
         let schema = part::file_schema(&arrow_schema(schema), options.format);
-        Ok(FileSink { options, schema, part: None, held: Vec::new(), next, failed: None })
+        Ok(FileSink { options, schema, part: None, next, failed: None })
+    }
+
+    fn make_directory(&self) -> Result<(), SinkError> {
+        let directory = &self.options.directory;
+        fs::create_dir_all(directory).map_err(|error| SinkError::io("make the directory", directory, &error))
+    }
+
+    /// What an earlier run left; an error if it is not to be removed.
+    fn removable(&self) -> Result<Vec<PathBuf>, SinkError> {
+        let (parts, temporary) = self.files()?;
+        if let Some(part) = parts.first()
+            && !self.options.overwrite
+        {
+            return Err(SinkError::new(SinkErrorKind::NotEmpty, format!("the directory holds {} parts of an earlier run", parts.len()))
+                .path(part.parent().unwrap_or(part))
+                .hint("remove them, choose another path, or add overwrite = 'true'"));
+        }
+        Ok([parts, temporary].concat())
     }
 
     /// Ends the part in progress and makes it durable, not yet visible; `None` if it has no rows.
     pub fn prepare(&mut self) -> Result<Option<PartHandle>, SinkError> {
-        self.guard(|sink| {
-            if !sink.held.is_empty() {
-                let batch = sort::sorted(&sink.schema, &std::mem::take(&mut sink.held))?;
-                sink.write(&batch)?;
-            }
-            sink.part.take().map(PartWriter::finish).transpose()
-        })
+        self.guard(|sink| sink.part.take().map(PartWriter::finish).transpose())
     }
 
     /// Makes a prepared part visible, durably. May be repeated.
@@ -145,8 +160,7 @@ impl FileSink {
 
     /// Rows in the part in progress.
     pub fn rows(&self) -> u64 {
-        let held: usize = self.held.iter().map(RecordBatch::num_rows).sum();
-        held as u64 + self.part.as_ref().map_or(0, PartWriter::rows)
+        self.part.as_ref().map_or(0, PartWriter::rows)
     }
 
     /// Number of the next part to be started.
@@ -215,7 +229,12 @@ impl FileSink {
         let failed = |error: std::io::Error| SinkError::io("list the directory", directory, &error);
         let extension = self.options.format.extension();
         let (mut parts, mut temporary) = (Vec::new(), Vec::new());
-        for entry in fs::read_dir(directory).map_err(failed)? {
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((parts, temporary)),
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
             let path = entry.map_err(failed)?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if is_part(name, "part-", &format!(".{extension}")) {
@@ -240,16 +259,23 @@ fn is_part(name: &str, prefix: &str, suffix: &str) -> bool {
 }
 
 impl Sink for FileSink {
+    fn begin(&mut self) -> Result<(), SinkError> {
+        self.guard(|sink| {
+            sink.make_directory()?;
+            sink.remove(sink.removable()?.iter())
+        })
+    }
+
+    fn replaces(&self) -> Result<Vec<PathBuf>, SinkError> {
+        self.removable()
+    }
+
     fn append(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
         self.guard(|sink| {
             let batch = sink.conform(batch)?;
-            if sink.options.sorted {
-                sink.held.push(batch);
-                return Ok(());
-            }
             sink.write(&batch)
         })
     }

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_types::Schema;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// Writes rows to `W`. What is appended is written by the next publication, or earlier when it gets much.
 pub struct TextSink<W> {
@@ -37,7 +37,10 @@ impl<W: Write + Send> TextSink<W> {
     fn flush(&mut self) -> Result<(), SinkError> {
         let written = self.out.write_all(&self.pending).and_then(|()| self.out.flush());
         self.pending.clear();
-        written.map_err(|error| SinkError::new(SinkErrorKind::Io, format!("can't write the output: {error}")))
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => SinkError::new(SinkErrorKind::Closed, "nobody reads the output any longer"),
+            _ => SinkError::new(SinkErrorKind::Io, format!("can't write the output: {error}")),
+        })
     }
 }
 

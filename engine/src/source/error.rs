@@ -28,6 +28,15 @@ pub enum SourceErrorKind {
     OffsetBeyondEnd,
 }
 
+/// What in CREATE STREAM is wrong, if the statement alone shows it: whatever the machine is like, it can't work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// A column's name or type.
+    Column(String),
+    /// An option that is missing, unknown or has an impossible value.
+    Option(String),
+}
+
 /// An error of a source, with the place and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {
@@ -43,12 +52,14 @@ pub struct SourceError {
     pub line: Option<u64>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What in the statement is wrong, if the statement alone shows it.
+    pub mistake: Option<Box<Mistake>>,
 }
 
 impl SourceError {
     /// An error without a place.
     pub fn new(kind: SourceErrorKind, message: impl Into<String>) -> SourceError {
-        SourceError { kind, message: message.into(), split: None, offset: None, line: None, hint: None }
+        SourceError { kind, message: message.into(), split: None, offset: None, line: None, hint: None, mistake: None }
     }
 
     /// Names the split.
@@ -66,6 +77,12 @@ impl SourceError {
     /// Names the line.
     pub fn line(mut self, line: u64) -> SourceError {
         self.line = Some(line);
+        self
+    }
+
+    /// Says that the statement is wrong, and what in it.
+    pub fn mistake(mut self, mistake: Mistake) -> SourceError {
+        self.mistake = Some(Box::new(mistake));
         self
     }
 

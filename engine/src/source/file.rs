@@ -11,8 +11,9 @@ mod paths;
 mod text;
 
 pub use fingerprint::FileFingerprint;
+pub(super) use paths::names;
 
-use super::error::{SourceError, SourceErrorKind};
+use super::error::{Mistake, SourceError, SourceErrorKind};
 use super::options::{OptionReader, bad_value};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
 use crate::decode::csv::CsvDecoder;
@@ -47,6 +48,37 @@ impl Format {
     }
 }
 
+/// The connector's options, which say nothing about what is there.
+#[derive(Debug)]
+pub(super) struct FileOptions<'a> {
+    path: &'a str,
+    format: Option<Format>,
+    pub(super) follow: bool,
+}
+
+impl<'a> FileOptions<'a> {
+    /// Reads them and finds what can't work whatever is there.
+    pub(super) fn read(stream: &'a StreamPlan) -> Result<FileOptions<'a>, SourceError> {
+        let mut options = OptionReader::new("file", stream);
+        let path = options.required("path")?;
+        let format = match options.text("format") {
+            None => None,
+            Some(name) => Some(Format::named(name).ok_or_else(|| bad_value("format", name, "csv, jsonl or parquet"))?),
+        };
+        let follow = options.boolean("follow", false)?;
+        options.finish()?;
+        if follow && format == Some(Format::Parquet) {
+            return Err(parquet_can_not_be_followed().mistake(Mistake::Option("follow".to_owned())));
+        }
+        Ok(FileOptions { path, format, follow })
+    }
+}
+
+fn parquet_can_not_be_followed() -> SourceError {
+    SourceError::new(SourceErrorKind::Option, "a parquet file can't be followed: its directory stands at its end")
+        .hint("follow works with csv and jsonl")
+}
+
 /// Files of one stream.
 pub(super) struct FileSource {
     schema: Schema,
@@ -56,14 +88,7 @@ pub(super) struct FileSource {
 
 impl FileSource {
     pub(super) fn create(stream: &StreamPlan) -> Result<FileSource, SourceError> {
-        let mut options = OptionReader::new("file", stream);
-        let path = options.required("path")?;
-        let format = match options.text("format") {
-            None => None,
-            Some(name) => Some(Format::named(name).ok_or_else(|| bad_value("format", name, "csv, jsonl or parquet"))?),
-        };
-        let follow = options.boolean("follow", false)?;
-        options.finish()?;
+        let FileOptions { path, format, follow } = FileOptions::read(stream)?;
         let files = paths::find(path)?.into_iter().map(|path| with_format(path, format)).collect::<Result<Vec<_>, _>>()?;
         let source = FileSource { schema: stream.schema.clone(), files, follow };
         source.files.iter().try_for_each(|(path, format)| source.check(path, *format))?;
@@ -73,9 +98,7 @@ impl FileSource {
     fn check(&self, path: &Path, format: Format) -> Result<(), SourceError> {
         paths::check_readable(path)?;
         if self.follow && format == Format::Parquet {
-            return Err(SourceError::new(SourceErrorKind::Option, "a parquet file can't be followed: its directory stands at its end")
-                .split(path.display().to_string())
-                .hint("follow works with csv and jsonl"));
+            return Err(parquet_can_not_be_followed().split(path.display().to_string()));
         }
         if self.follow && block::is_gzip(path)? {
             return Err(SourceError::new(SourceErrorKind::Option, "a compressed file can't be followed")
@@ -97,7 +120,8 @@ fn with_format(path: PathBuf, format: Option<Format>) -> Result<(PathBuf, Format
         Some(format) => Ok((path, format)),
         None => Err(SourceError::new(SourceErrorKind::Option, "the format can't be told by the file's name")
             .split(path.display().to_string())
-            .hint("add format = 'csv', 'jsonl' or 'parquet'")),
+            .hint("add format = 'csv', 'jsonl' or 'parquet'")
+            .mistake(Mistake::Option("path".to_owned()))),
     }
 }
 

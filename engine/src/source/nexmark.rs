@@ -6,18 +6,20 @@
 //!
 //! Options: all optional: `table` = person, auction or bid (bid), `rows` of that table (endless), `rate` rows a second (as fast as
 //! they are asked for), `splits` (1), `seed` (42), `start` ('2024-01-01', or 'now'), `event_rate` events of all three tables per
-//! second of event time (10,000). Offsets count rows of the table. Three streams with equal options fit together.
+//! second of event time (10,000), `keys` auctions in flight, which bids are spread over (100, as in the benchmark; ten times as many persons
+//! are active, who bid and sell), `out_of_orderness` ('0s': event times go back by up to this much). Offsets count rows of the table. Three
+//! streams with equal options fit together. How skewed references are is the model's own: see [`events`].
 
 mod events;
 mod letters;
 
-use super::error::{SourceError, SourceErrorKind};
+use super::error::{Mistake, SourceError, SourceErrorKind};
 use super::generator::{GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
 use super::options::{OptionReader, bad_value};
 use super::{Fingerprint, Source, SplitDescription, SplitReader};
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema, SchemaRef};
-use events::{Event, Table, Vocabulary};
+use events::{Event, Model, Table, Vocabulary};
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_operators::plan::StreamPlan;
 use raympp_types::{DataType, Offset};
@@ -52,6 +54,7 @@ impl Kind {
 /// The generator as configured; readers share it.
 struct Nexmark {
     shape: Shape,
+    model: Model,
     table: Table,
     /// Per declared column: its position in the table.
     positions: Vec<usize>,
@@ -73,6 +76,10 @@ impl NexmarkSource {
         let table = Table::named(name).ok_or_else(|| bad_value("table", name, "person, auction or bid"))?;
         let mut shape = Shape::read(&mut options, EVENT_RATE)?;
         shape.follow_rate(&stream.options, table.events_per_row());
+        let model = Model {
+            auctions_in_flight: options.whole("keys", 1..=1_000_000)?.unwrap_or(Model::AUCTIONS_IN_FLIGHT),
+            out_of_orderness_us: options.span_us("out_of_orderness", 0, 0)? as u64,
+        };
         options.finish()?;
         let positions = positions(stream, table)?;
         let nexmark = Nexmark {
@@ -81,6 +88,7 @@ impl NexmarkSource {
             vocabulary: Vocabulary::new(shape.seed),
             positions,
             shape,
+            model,
             table,
         };
         Ok(NexmarkSource { nexmark: Arc::new(nexmark), fingerprint: format!("nexmark {:?}", stream.options) })
@@ -97,6 +105,7 @@ fn positions(stream: &StreamPlan, table: Table) -> Result<Vec<usize>, SourceErro
                 format!("this table of connector 'nexmark' has no column {} {}", field.name, field.data_type),
             )
             .hint(format!("it has {}", columns.join(", ")))
+            .mistake(Mistake::Column(field.name.clone()))
         })
     };
     stream.schema.fields.iter().map(position).collect()
@@ -155,7 +164,7 @@ impl RowMaker for Arc<Nexmark> {
 
 impl Nexmark {
     fn event(&self, row: u64) -> Event<'_> {
-        Event { table: self.table, row, seed: self.shape.seed, vocabulary: &self.vocabulary }
+        Event { table: self.table, row, seed: self.shape.seed, model: self.model, vocabulary: &self.vocabulary }
     }
 
     fn column(&self, position: usize, data_type: DataType, rows: &[u64]) -> ArrayRef {

@@ -1,6 +1,6 @@
 //! Options of a connector: taken one by one, typed, and at the end none may be left over.
 
-use super::error::{SourceError, SourceErrorKind};
+use super::error::{Mistake, SourceError, SourceErrorKind};
 use raympp_operators::plan::StreamPlan;
 use raympp_types::text;
 use std::collections::BTreeMap;
@@ -27,7 +27,10 @@ impl<'a> OptionReader<'a> {
     /// An option that must be there.
     pub(super) fn required(&mut self, name: &'static str) -> Result<&'a str, SourceError> {
         let connector = self.connector;
-        self.text(name).ok_or_else(|| SourceError::new(SourceErrorKind::Option, format!("connector '{connector}' needs the option {name}")))
+        self.text(name).ok_or_else(|| {
+            SourceError::new(SourceErrorKind::Option, format!("connector '{connector}' needs the option {name}"))
+                .mistake(Mistake::Option(name.to_owned()))
+        })
     }
 
     /// true or false.
@@ -75,11 +78,13 @@ impl<'a> OptionReader<'a> {
         known.sort_unstable();
         known.dedup();
         Err(SourceError::new(SourceErrorKind::Option, format!("connector '{}' has no option {name}", self.connector))
-            .hint(format!("its options are {}", known.join(", "))))
+            .hint(format!("its options are {}", known.join(", ")))
+            .mistake(Mistake::Option((*name).to_owned())))
     }
 }
 
 /// The error for a value that makes no sense.
 pub(super) fn bad_value(name: &str, value: &str, expected: &str) -> SourceError {
     SourceError::new(SourceErrorKind::Option, format!("option {name} = '{value}': expected {expected}"))
+        .mistake(Mistake::Option(name.to_owned()))
 }

@@ -11,7 +11,7 @@
 //! A row is a function of the options and its number; with `start = 'now'` of the time of the first poll too, which readers of one source
 //! share but a restarted process does not.
 
-use super::error::{SourceError, SourceErrorKind};
+use super::error::{Mistake, SourceError, SourceErrorKind};
 use super::generator::{EventClock, GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
 use super::options::OptionReader;
 use super::random::{self, AliasTable};
@@ -133,10 +133,12 @@ impl PaymentsSource {
 fn fillings(stream: &StreamPlan) -> Result<Vec<Filling>, SourceError> {
     let filling = |field: &raympp_types::Field| {
         Filling::of(&field.name, field.data_type).ok_or_else(|| {
-            SourceError::new(SourceErrorKind::Type, format!("connector 'payments' has no column {} {}", field.name, field.data_type)).hint(
-                "it has payment_id BIGINT, channel VARCHAR or BIGINT, merchant VARCHAR or BIGINT, status VARCHAR, \
-                 amount DECIMAL(18,2), BIGINT or DOUBLE PRECISION, event_time TIMESTAMP or TIMESTAMPTZ",
-            )
+            SourceError::new(SourceErrorKind::Type, format!("connector 'payments' has no column {} {}", field.name, field.data_type))
+                .hint(
+                    "it has payment_id BIGINT, channel VARCHAR or BIGINT, merchant VARCHAR or BIGINT, status VARCHAR, \
+                     amount DECIMAL(18,2), BIGINT or DOUBLE PRECISION, event_time TIMESTAMP or TIMESTAMPTZ",
+                )
+                .mistake(Mistake::Column(field.name.clone()))
         })
     };
     stream.schema.fields.iter().map(filling).collect()

@@ -7,6 +7,7 @@ use raympp_engine::source::{Source, SourceErrorKind, SourcePoll, SplitReader, cr
 use raympp_types::Offset;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -62,6 +63,9 @@ fn a_pattern_is_a_split_per_file_in_path_order() {
         directory.write(name, format!("a\n{value}\n"));
     }
     std::fs::create_dir(directory.path("d.csv")).expect("a directory");
+    std::fs::create_dir(directory.path(".hidden")).expect("a directory");
+    directory.write(".part-000000.csv", "a\n4\n");
+    directory.write(".hidden/e.csv", "a\n5\n");
     let source = file_source("a BIGINT", &directory.text("*.csv"));
     let splits = source.splits().expect("files");
     assert_eq!(splits.iter().map(|split| split.name.rsplit('/').next().unwrap_or("")).collect::<Vec<_>>(), ["a.csv", "b.csv", "c.csv"]);
@@ -69,6 +73,12 @@ fn a_pattern_is_a_split_per_file_in_path_order() {
     let values: Vec<_> = (0..3).map(|split| read_from(source.as_ref(), split, 0, 10).0).collect();
     assert_eq!(values, [1, 2, 3].map(|value| vec![(0, Ok(format!("{{\"a\":{value}}}")))]));
     assert!(source.open(3, Offset(0)).is_err());
+    let names = |pattern: &str| -> Vec<String> {
+        let splits = file_source("a BIGINT", &directory.text(pattern)).splits().expect("files");
+        splits.iter().map(|split| split.name.rsplit('/').next().unwrap_or("").to_owned()).collect()
+    };
+    assert_eq!(names("**/*.csv"), ["a.csv", "b.csv", "c.csv"], "what begins with a dot is not meant");
+    assert_eq!((names(".part-000000.csv"), names(".hidden/*.csv")), (vec![".part-000000.csv".to_owned()], vec!["e.csv".to_owned()]));
 }
 
 #[test]
@@ -172,6 +182,44 @@ fn a_followed_file_that_shrinks_or_is_replaced_is_an_error() {
         let error = reader.poll(2, 10).expect_err("rows may be lost");
         assert_eq!((error.kind, error.offset), (SourceErrorKind::Replaced, Some(Offset(2))));
         assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+/// Writes other bytes into the file that is there, as `cp` does.
+fn rewrite(directory: &Directory, name: &str, text: &str) {
+    let mut file = OpenOptions::new().write(true).truncate(true).open(directory.path(name)).expect("the followed file");
+    file.write_all(text.as_bytes()).expect("disk");
+    // Some time later, so that the test does not depend on how fine the clock of the file system is.
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(2_000_000_000)).expect("disk");
+}
+
+#[test]
+fn a_followed_file_that_is_written_anew_is_an_error() {
+    let directory = Directory::new("files-follow-anew");
+    let rows = |first: i64, count: i64| -> String { (first..first + count).map(|n| format!("{n}\n")).collect() };
+    let (short, long) = (format!("a\n{}", rows(100, 2)), format!("a\n{}", rows(1_000, 20_000)));
+    // Longer with another head; as long; with the same head and another tail; only longer, which is no harm.
+    for (before, after) in [
+        (&short, format!("a\n{}", rows(200, 3))),
+        (&short, format!("a\n{}", rows(300, 2))),
+        (&long, format!("{}{}", &long[..long.len() - 4], rows(7_000, 100))),
+        (&long, format!("{long}{}", rows(5, 1))),
+    ] {
+        let source = follow(&directory.write("data.csv", before));
+        let mut reader = source.open(0, Offset(0)).expect("opens");
+        let mut now_us = 1;
+        while !poll_rows(reader.as_mut(), now_us).is_empty() {
+            now_us += 1;
+        }
+        rewrite(&directory, "data.csv", &after);
+        if after.starts_with(before.as_str()) {
+            assert_eq!(poll_rows(reader.as_mut(), now_us), [r#"{"a":5}"#]);
+            continue;
+        }
+        let error = reader.poll(now_us, 10).expect_err("rows may be lost");
+        assert_eq!((error.kind, error.offset), (SourceErrorKind::Replaced, Some(Offset(before.lines().count() as u64 - 1))));
+        assert!(error.to_string().contains("written anew") && error.to_string().contains("data.csv"), "{error}");
+        assert!(reader.poll(now_us + 1, 10).is_err(), "it stays so");
     }
 }
 

@@ -183,9 +183,44 @@ const PERSONS: &str =
 #[test]
 fn nexmark_resumes_anywhere_in_any_batch_size() {
     for (table, columns) in [("bid", BIDS), ("auction", AUCTIONS), ("person", PERSONS)] {
-        let source = source("nexmark", columns, &[("table", table), ("rows", "1000"), ("splits", "2")]);
-        (0..2).for_each(|split| check_cuts_and_resumption(source.as_ref(), split, &[0, 1, 333]));
+        for more in [&[][..], &[("keys", "3"), ("out_of_orderness", "2s")]] {
+            let options = [&[("table", table), ("rows", "1000"), ("splits", "2")], more].concat();
+            let source = source("nexmark", columns, &options);
+            (0..2).for_each(|split| check_cuts_and_resumption(source.as_ref(), split, &[0, 1, 333]));
+        }
     }
+}
+
+#[test]
+fn nexmark_keys_and_order_are_as_asked() {
+    let rows = |columns: &str, more: &[(&str, &str)]| -> Vec<serde_json::Value> {
+        let options = [&[("table", "bid"), ("rows", "46000"), ("event_rate", "10000")], more].concat();
+        let rows = read(source("nexmark", columns, &options).as_ref());
+        rows.iter().map(|row| serde_json::from_str(row.as_deref().expect("good")).expect("JSON")).collect()
+    };
+    for (keys, few) in [("5", 5), ("2000", 2_000)] {
+        let bids = rows("auction BIGINT", &[("keys", keys)]);
+        // Bid 46 n is made when auctions up to 3 n + 2 are known; ids may be ten ahead. Hot ones are multiples of 100.
+        let behind = |(number, bid): (usize, &serde_json::Value)| {
+            let (newest, auction) = (number as i64 / 46 * 3 + 2, bid["auction"].as_i64().expect("a number") - 1_000);
+            (auction % 100 != 0).then_some(newest - auction)
+        };
+        let behind: Vec<i64> = bids.iter().enumerate().filter_map(behind).collect();
+        let oldest = behind.iter().max().copied().unwrap_or(0);
+        assert!(behind.iter().all(|&behind| behind >= -10) && oldest <= few && oldest > few * 9 / 10, "{keys}: {oldest}");
+    }
+    let times = |more: &[(&str, &str)]| -> Vec<i64> {
+        let source = source("nexmark", "date_time TIMESTAMP", &[&[("table", "bid"), ("rows", "10000")], more].concat());
+        let mut reader = source.open(0, Offset(0)).expect("opens");
+        let mut times = Vec::new();
+        while let Ok(SourcePoll::Rows(run)) = reader.poll(0, 1_000) {
+            times.extend_from_slice(run.batch.column(0).as_primitive::<TimestampMicrosecondType>().values());
+        }
+        times
+    };
+    let back: Vec<i64> = times(&[]).iter().zip(times(&[("out_of_orderness", "2s")])).map(|(straight, time)| straight - time).collect();
+    assert!(back.len() == 10_000 && back.iter().all(|back| (0..=2_000_000).contains(back)));
+    assert!(back.iter().max() > Some(&1_900_000) && back.iter().min() < Some(&100_000));
 }
 
 #[test]

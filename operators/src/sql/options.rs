@@ -108,6 +108,8 @@ pub const SOURCE_CONNECTORS: &[ConnectorSpec] = &[
             optional("start", OptionValue::Start),
             optional("seed", ANY_WHOLE),
             optional("splits", SPLITS),
+            optional("keys", OptionValue::Whole(1, 1_000_000)),
+            optional("out_of_orderness", OptionValue::Duration(0)),
         ],
     },
 ];

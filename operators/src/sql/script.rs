@@ -7,8 +7,10 @@ use super::parse::parse_script;
 use super::select::bind_select;
 use super::sink::bind_sink;
 use super::stream::bind_stream;
-use super::syntax::{CreateMetric, CreateSink, CreateStream, Name, ObjectKind, ParsedStatement};
+use super::syntax::{CreateMetric, CreateSink, CreateStream, Name, ObjectKind, OptionEntry, ParsedStatement};
 use crate::plan::{MetricPlan, SelectPlan, SinkPlan, StreamPlan};
+use sqlparser::tokenizer::Span;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A statement with everything looked up.
@@ -84,14 +86,70 @@ pub struct BoundScript {
     pub statements: Vec<Statement>,
     /// What exists after the last one.
     pub catalog: Catalog,
+    text: String,
+    places: Vec<Places>,
+}
+
+/// Something in a statement that a mistake can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The name of what the statement makes, or of what it reads.
+    Name,
+    /// The definition of this column.
+    Column(&'a str),
+    /// The value of this option, if it is given.
+    Option(&'a str),
+}
+
+/// Where the parts of a statement are in the text.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Places {
+    name: Option<Span>,
+    columns: BTreeMap<String, Span>,
+    options: BTreeMap<String, Span>,
+}
+
+impl Places {
+    fn of(statement: &ParsedStatement) -> Places {
+        let options = |entries: &[OptionEntry]| entries.iter().map(|entry| (entry.name.value.clone(), entry.value_span)).collect();
+        match statement {
+            ParsedStatement::CreateStream(stream) => Places {
+                name: Some(stream.name.span),
+                columns: stream.columns.iter().map(|column| (column.name.value.clone(), column.name.span)).collect(),
+                options: options(&stream.options),
+            },
+            ParsedStatement::CreateSink(sink) => {
+                Places { name: Some(sink.name.span), options: options(&sink.options), ..Places::default() }
+            }
+            ParsedStatement::Select(select) => Places { name: Some(select.relation.name().span), ..Places::default() },
+            _ => Places::default(),
+        }
+    }
+
+    fn span(&self, part: Part<'_>) -> Span {
+        let found = match part {
+            Part::Name => None,
+            Part::Column(name) => self.columns.get(name),
+            Part::Option(name) => self.options.get(name),
+        };
+        found.copied().or(self.name).unwrap_or_else(Span::empty)
+    }
+}
+
+impl BoundScript {
+    /// A mistake that only those can see who know what the script's names stand for, such as a connector, with its place in the text.
+    pub fn mistake(&self, statement: usize, part: Part<'_>, kind: SqlErrorKind, message: impl Into<String>) -> SqlError {
+        SqlError::new(kind, self.places[statement].span(part), message).locate(&self.text)
+    }
 }
 
 /// Binds all statements of `text`, starting from `catalog`. Fails at the first mistake. A byte order mark at the start is skipped.
 pub fn bind_script(text: &str, catalog: &Catalog) -> Result<BoundScript, SqlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut script = BoundScript { statements: vec![], catalog: catalog.clone() };
+    let mut script = BoundScript { statements: vec![], catalog: catalog.clone(), text: text.to_owned(), places: vec![] };
     let bind_all = move || -> SqlResult<BoundScript> {
         for parsed in parse_script(text)? {
+            script.places.push(Places::of(&parsed));
             let statement = bind_statement(parsed, &mut script.catalog)?;
             script.statements.push(statement);
         }

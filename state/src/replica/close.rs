@@ -149,7 +149,8 @@ impl Replica {
         self.counters.overflowed += rows.overflowed;
         self.unfinished.entry(store).or_default().insert(metric.id);
         let groups = groups.unwrap_or_default();
-        results.push(ResultDelta { metric: metric.id, partition: self.partition, window_end: end, batch: rows.batch, groups, last: false });
+        let (partition, overflowed) = (self.partition, rows.overflowed);
+        results.push(ResultDelta { metric: metric.id, partition, window_end: end, batch: rows.batch, groups, overflowed, last: false });
     }
 
     fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
@@ -157,7 +158,8 @@ impl Replica {
         for id in self.unfinished.remove(&store).unwrap_or_default() {
             if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
                 let batch = no_rows(metric);
-                results.push(ResultDelta { metric: id, partition: self.partition, window_end: end, batch, groups: Vec::new(), last: true });
+                let partition = self.partition;
+                results.push(ResultDelta { metric: id, partition, window_end: end, batch, groups: Vec::new(), overflowed: 0, last: true });
             }
         }
     }

@@ -23,6 +23,41 @@ fn bad_rows_are_counted_and_skipped() {
 }
 
 #[test]
+fn a_row_is_counted_once_wherever_it_is_counted() {
+    let more = "CREATE METRIC ratios AS SELECT SUM(1 / n) AS s FROM p WHERE k <> 'c';
+                CREATE METRIC high AS SELECT k, SUM(n)::SMALLINT AS s FROM TUMBLE(p, t, INTERVAL '1 second') GROUP BY k, window_start, window_end;";
+    let engine = engine_of(&format!("{}{more}", with_bad_rows("skip")));
+    let subscription = engine.metric("high").expect("the metric").subscribe();
+    let windows = engine.metric("windows").expect("the metric").subscribe();
+    let writer = engine.writer("p").expect("a writer");
+    // Row 2 is bad for two metrics, row 3, whose key c one of them leaves out, for one.
+    let rows = [p("a", 1, 5.0), without_time("a"), p("a", 0, 5.0), p("c", 0, 5.0), p("b", 40_000, 5.0), p("b", 1, 2.0)];
+    push(&writer, &rows);
+    writer.finish();
+    assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
+    assert_eq!(raympp_tests::job::drain(subscription).iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 3);
+    assert_eq!(raympp_tests::job::drain(windows).iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 3);
+    let stats = stats(&engine);
+    let split = &stats.splits[0];
+    assert_eq!((split.rows, split.late, split.bad, split.bad_for_metrics), (6, 1, 1, 2));
+    assert_eq!((stats.rows, stats.late, stats.bad, stats.bad_for_metrics, stats.overflowed), (6, 1, 1, 2, 1));
+    let of = |name: &str| stats.metrics.iter().find(|metric| metric.name == name).expect("the metric");
+    let counts = |name: &str| (of(name).rows, of(name).bad, of(name).results, of(name).overflowed);
+    assert_eq!(counts("total"), (4, 0, 0, 0));
+    assert_eq!(counts("windows"), (4, 0, 3, 0));
+    assert_eq!(counts("shares"), (2, 2, 0, 0));
+    assert_eq!(counts("ratios"), (2, 1, 0, 0));
+    assert_eq!(counts("high"), (4, 0, 3, 1));
+    assert!(of("shares").keys >= 2 && of("shares").slices > 0 && of("shares").bytes > 0);
+    let partitions = |count: fn(&raympp_engine::stats::PartitionStats) -> u64| stats.partitions.iter().map(count).sum::<u64>();
+    assert_eq!((partitions(|one| one.late), partitions(|one| one.bad), partitions(|one| one.keys)), (1, 1, stats.keys));
+    // Metrics that share slices count a row once.
+    let shared = of("windows").rows;
+    assert_eq!(partitions(|one| one.rows), of("total").rows + shared + of("shares").rows + of("ratios").rows);
+    assert!(stats.partitions.iter().all(|one| one.closed_us == Some(i64::MAX)), "everything has closed");
+}
+
+#[test]
 fn bad_rows_are_kept_as_dead_letters() {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "dead-letters");
     let csv = "k,n,t\na,1,1970-01-01 00:00:05\na,x,1970-01-01 00:00:06\n\"b,\",0,1970-01-01 00:00:07\nc,1,\n";

@@ -4,6 +4,8 @@
 mod changes;
 mod failures;
 mod outputs;
+mod places;
+mod sorted;
 mod statements;
 mod support;
 mod writers;

@@ -2,15 +2,16 @@
 
 use crate::support::{METRICS, STREAM, engine, p, push, query};
 use expect_test::{Expect, expect};
-use raympp_engine::{Answer, Engine, Error};
+use raympp_engine::{Answer, Engine, Error, ManualClock, Value};
 use raympp_tests::job::{DEADLINE, rows_of};
+use std::time::Duration;
 
 fn answers(engine: &Engine, sql: &str) -> String {
     let text = |answer: Answer| match answer {
         Answer::Done(text) => format!("done: {text}\n"),
         Answer::Text(text) => text,
         Answer::Names(names) => format!("names: {}\n", names.join(", ")),
-        Answer::Rows(rows) => raympp_testkit::rows::pretty(&rows),
+        Answer::Rows { rows, .. } => raympp_testkit::rows::pretty(&rows),
     };
     match engine.execute(sql) {
         Ok(answers) => answers.into_iter().map(text).collect(),
@@ -326,6 +327,51 @@ fn selects_read_metrics() {
 }
 
 #[test]
+fn an_answer_says_how_stale_it_can_be() {
+    let clock = ManualClock::new(1_000_000);
+    let engine = Engine::builder().threads(1).partitions(2).clock(clock.clone()).build().expect("options");
+    engine.execute(&format!("{STREAM}{METRICS}")).expect("a right script");
+    let age = |sql: &str| match &engine.execute(sql).expect("a SELECT")[..] {
+        [Answer::Rows { age_us, .. }] => *age_us,
+        other => panic!("{other:?}"),
+    };
+    let writer = engine.writer("p").expect("a writer");
+    push(&writer, &[p("a", 1, 0.5)]);
+    let metric = engine.metric("windows").expect("the metric");
+    let row = metric.get(&[Value::from("a")]).expect("a key").expect("the live window");
+    assert_eq!((row.as_of_us(), metric.staleness_us(), age("SELECT * FROM windows")), (1_000_000, 0, 0));
+    // Less than the time to the next barrier: nobody hears of anything.
+    clock.advance(Duration::from_micros(70));
+    assert_eq!((metric.staleness_us(), age("SELECT * FROM windows"), age("SELECT c FROM windows WHERE k = 'a' AND live")), (70, 70, 70));
+    assert_eq!(row.as_of_us(), 1_000_000);
+    push(&writer, &[p("b", 1, 0.5)]);
+    assert_eq!((metric.staleness_us(), age("SELECT * FROM windows")), (0, 0), "every partition hears of every row");
+    let later = metric.get(&[Value::from("a")]).expect("a key").expect("the live window");
+    assert_eq!((later.as_of_us(), &later), (1_000_070, &row), "the same row, later");
+    writer.finish();
+    assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
+    clock.advance(Duration::from_secs(5));
+    assert_eq!((metric.staleness_us(), age("SELECT * FROM windows")), (0, 0), "nothing is missing");
+}
+
+#[test]
+fn answers_come_in_order_of_the_script() {
+    let engine = Engine::builder().threads(1).build().expect("options");
+    let sql = "CREATE STREAM g (channel VARCHAR, event_time TIMESTAMP) WITH (connector = 'payments', rows = 5000);
+        CREATE METRIC m AS SELECT COUNT(*) AS c FROM g; SELECT c FROM m; SHOW METRICS; SELECT c + 1 AS d FROM m; DESCRIBE g; SHOW STREAMS;";
+    let deferred = engine.execute_deferred(sql).expect("a right script");
+    assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
+    let answers = deferred.finish(&engine).expect("answers");
+    let kinds = answers.iter().map(|answer| match answer {
+        Answer::Rows { rows, age_us: 0 } => rows.schema_ref().field(0).name().clone(),
+        Answer::Names(names) => names.concat(),
+        Answer::Text(text) => text.lines().next().unwrap_or("").to_owned(),
+        other => format!("{other:?}"),
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), ["c", "m", "d", "stream g", "g"]);
+}
+
+#[test]
 fn a_select_of_an_endless_input_is_refused_where_it_would_wait() {
     let engine = Engine::builder().threads(1).build().expect("options");
     let stream = |options: &str| {
@@ -336,7 +382,9 @@ fn a_select_of_an_endless_input_is_refused_where_it_would_wait() {
     let rest = "CREATE METRIC m AS SELECT COUNT(*) AS c FROM g; SHOW METRICS; SELECT c FROM m;";
     for sql in [format!("{}{rest}", stream("")), format!("{STREAM}{METRICS} SELECT c FROM total")] {
         match engine.execute_deferred(&sql) {
-            Err(Error::Refused(message)) => assert!(message.contains("never ends"), "{message}"),
+            Err(Error::Sql(error)) => {
+                assert!(error.message.contains("never ends") && error.column > 1, "{error}")
+            }
             other => panic!("{:?}", other.map(|_| ())),
         }
     }
@@ -344,6 +392,6 @@ fn a_select_of_an_endless_input_is_refused_where_it_would_wait() {
     let deferred = engine.execute_deferred(&format!("{}{rest}", stream(", rows = 5000"))).expect("this one ends");
     assert!(engine.wait_timeout(DEADLINE).expect("no failure"));
     let answers = deferred.finish(&engine).expect("an answer");
-    assert!(matches!(&answers[..], [Answer::Names(names), Answer::Rows(_)] if names == &["m"]), "{answers:?}");
+    assert!(matches!(&answers[..], [Answer::Names(names), Answer::Rows { .. }] if names == &["m"]), "{answers:?}");
     assert_eq!(raympp_testkit::rows::rows_sorted(&[rows_of(answers)]), ["c=BigInt(5000)"]);
 }

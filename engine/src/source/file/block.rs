@@ -4,6 +4,7 @@
 //! less than half of it is left, and doubled when a record does not fit, so each byte is moved a bounded number of times.
 
 use super::super::error::{SourceError, SourceErrorKind};
+use super::fingerprint::Trail;
 use super::paths;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -35,12 +36,17 @@ enum Input {
 struct Counted {
     file: File,
     read_bytes: u64,
+    /// What has been read, if somebody will ask whether it is still there.
+    trail: Option<Trail>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.read_bytes += read as u64;
+        if let Some(trail) = &mut self.trail {
+            trail.note(&buffer[..read]);
+        }
         Ok(read)
     }
 }
@@ -59,9 +65,10 @@ pub(super) struct BlockReader {
 }
 
 impl BlockReader {
-    pub(super) fn open(path: &Path) -> Result<BlockReader, SourceError> {
+    /// Opens a file at its beginning; `follow`: it may grow, and what has been read is remembered for [`BlockReader::trail`].
+    pub(super) fn open(path: &Path, follow: bool) -> Result<BlockReader, SourceError> {
         let gzip = is_gzip(path)?;
-        let counted = Counted { file: paths::open(path)?, read_bytes: 0 };
+        let counted = Counted { file: paths::open(path)?, read_bytes: 0, trail: follow.then(Trail::default) };
         let input = if gzip {
             Input::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, counted))))
         } else {
@@ -165,11 +172,25 @@ impl BlockReader {
         }
     }
 
+    fn counted(&self) -> &Counted {
+        match &self.input {
+            Input::Plain(file) => file,
+            Input::Gzip(unpacked) => unpacked.get_ref().get_ref(),
+        }
+    }
+
     /// The file as it is now.
     pub(super) fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        match &self.input {
-            Input::Plain(file) => file.file.metadata(),
-            Input::Gzip(unpacked) => unpacked.get_ref().get_ref().file.metadata(),
-        }
+        self.counted().file.metadata()
+    }
+
+    /// What has been read of a followed file up to now.
+    pub(super) fn trail(&self) -> Option<Trail> {
+        self.counted().trail.clone()
+    }
+
+    /// False if the file holds other bytes where some had been read.
+    pub(super) fn holds(&self, trail: &Trail) -> io::Result<bool> {
+        trail.leads_to(&self.counted().file)
     }
 }

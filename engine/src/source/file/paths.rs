@@ -1,17 +1,25 @@
 //! Which files a path or pattern names, and clear words when there are none.
 
 use super::super::error::{SourceError, SourceErrorKind};
+use crate::place::Place;
+use glob::{MatchOptions, Pattern};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files, in path order. A path that exists is that file, even if it holds characters of patterns; directories that a pattern
-/// matches are passed over.
+/// No pattern matches names that begin with a dot: so a sink's unpublished parts are nobody's input. Such a file is named by itself, such a
+/// directory by its name.
+const MATCHING: MatchOptions = MatchOptions { case_sensitive: true, require_literal_separator: false, require_literal_leading_dot: true };
+
+/// What makes a path a pattern.
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// The files, in path order; directories that a pattern matches are passed over.
 pub(super) fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
-    if Path::new(path).exists() || !path.contains(['*', '?', '[']) {
+    if !is_pattern(path) {
         return Ok(vec![PathBuf::from(path)]);
     }
-    let matches = glob::glob(path)
+    let matches = glob::glob_with(path, MATCHING)
         .map_err(|error| SourceError::new(SourceErrorKind::Option, format!("path = '{path}' is not a valid pattern: {error}")))?;
     let mut files = Vec::new();
     for found in matches {
@@ -26,6 +34,28 @@ pub(super) fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
             .hint("relative paths start at the working directory"));
     }
     Ok(files)
+}
+
+/// True if a path or pattern names the file at `place`, which is in its one spelling and may not be there.
+pub(in crate::source) fn names(path: &str, place: &Path) -> bool {
+    if !is_pattern(path) {
+        return Place::of(Path::new(path)).is_ok_and(|named| named.path == place);
+    }
+    // The part before the first component with wildcards is a path like others; it is put into its one spelling.
+    let (mut before, mut wild) = (PathBuf::new(), PathBuf::new());
+    for component in Path::new(path).components() {
+        let has_wildcards = component.as_os_str().to_str().is_some_and(|text| text.contains(WILDCARDS));
+        if has_wildcards || !wild.as_os_str().is_empty() { wild.push(component) } else { before.push(component) }
+    }
+    let Ok(before) = Place::of(if before.as_os_str().is_empty() { Path::new(".") } else { &before }) else { return false };
+    let whole = Path::new(&Pattern::escape(&before.path.to_string_lossy())).join(wild);
+    let matching = MatchOptions { require_literal_separator: true, ..MATCHING };
+    Pattern::new(&whole.to_string_lossy()).is_ok_and(|pattern| pattern.matches_path_with(place, matching))
+}
+
+/// A path that exists is no pattern, even if it holds characters of patterns.
+fn is_pattern(path: &str) -> bool {
+    path.contains(WILDCARDS) && !Path::new(path).exists()
 }
 
 /// Fails unless this is a file that can be opened.

@@ -1,14 +1,17 @@
 //! Reads a CSV or JSON lines file: bytes from a [`BlockReader`], rows from a [`RecordDecoder`].
 //!
 //! A followed file is read to its end and looked at again every [`FOLLOW_EVERY_US`]; a last line without newline waits. If the file
-//! got shorter than what has been read, or another one stands at its path, that is an error: rows may have been lost.
+//! got shorter than what has been read, holds other bytes there, or another one stands at its path, that is an error: rows may have been
+//! lost. Its bytes are compared after what is new has been read, so that nothing is taken from a file that was written anew in between.
 
 use super::super::error::{SourceError, SourceErrorKind};
 use super::super::{SourcePoll, SourceRows, SplitReader};
 use super::block::BlockReader;
+use super::fingerprint::Trail;
 use super::paths;
 use crate::decode::{DecodedRows, RecordDecoder, Step};
 use raympp_types::Offset;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +29,8 @@ pub(super) struct TextReader {
     /// Where the first row is wanted; rows before are passed over.
     wanted: Offset,
     follow: bool,
+    /// Size and time of the last change when a followed file was last compared with what had been read.
+    compared: Option<(u64, i64, i64)>,
     failed: Option<SourceError>,
     size_bytes: u64,
 }
@@ -40,7 +45,7 @@ enum Progress<T> {
 impl TextReader {
     /// Opens a file such that the row at offset `at` comes first.
     pub(super) fn open(path: &Path, decoder: Box<dyn RecordDecoder>, at: Offset, follow: bool) -> Result<TextReader, SourceError> {
-        let blocks = BlockReader::open(path)?;
+        let blocks = BlockReader::open(path, follow)?;
         let size_bytes = blocks.metadata().map_err(|error| paths::io_error(path, &error))?.size();
         Ok(TextReader {
             path: path.to_owned(),
@@ -50,6 +55,7 @@ impl TextReader {
             next: Offset(0),
             wanted: at,
             follow,
+            compared: None,
             failed: None,
             size_bytes,
         })
@@ -57,8 +63,12 @@ impl TextReader {
 
     fn advance(&mut self, now_us: u64, rows_max: usize) -> Result<SourcePoll, SourceError> {
         if self.blocks.at_end() && (self.follow || self.blocks.broken().is_some()) {
-            self.check_followed()?;
+            let found = self.check_followed()?;
+            let (trail, before) = (self.blocks.trail(), self.blocks.block().len());
             self.blocks.retry();
+            if let (Some(found), Some(trail)) = (found, trail) {
+                self.compare_followed(&found, &trail, self.blocks.block().len() > before)?;
+            }
         }
         if !self.header_read && matches!(self.read_header()?, Progress::Dry) {
             return self.dry(now_us);
@@ -154,10 +164,10 @@ impl TextReader {
         Ok(SourcePoll::End)
     }
 
-    /// Fails if the followed file has been cut or replaced.
-    fn check_followed(&self) -> Result<(), SourceError> {
+    /// Fails if the followed file has been cut or replaced; else says what it is like.
+    fn check_followed(&self) -> Result<Option<Metadata>, SourceError> {
         if !self.follow {
-            return Ok(());
+            return Ok(None);
         }
         let opened = self.blocks.metadata().map_err(|error| paths::io_error(&self.path, &error))?;
         let problem = match std::fs::metadata(&self.path) {
@@ -167,12 +177,33 @@ impl TextReader {
             Ok(found) if found.size() < self.blocks.read_bytes() + self.blocks.block().len() as u64 => {
                 "the followed file has become shorter"
             }
-            Ok(_) => return Ok(()),
+            Ok(found) => return Ok(Some(found)),
         };
-        Err(SourceError::new(SourceErrorKind::Replaced, problem)
+        Err(self.replaced(problem))
+    }
+
+    /// Fails if the followed file has changed since it was compared last, and holds other bytes where some have been read. `found` and `trail`
+    /// are what it was like and what had been read of it before the last look, which may have `grown` the bytes at hand.
+    fn compare_followed(&mut self, found: &Metadata, trail: &Trail, grown: bool) -> Result<(), SourceError> {
+        let state = Some((found.size(), found.mtime(), found.mtime_nsec()));
+        if state == self.compared && !grown {
+            return Ok(());
+        }
+        match self.blocks.holds(trail) {
+            Ok(true) => {
+                self.compared = state;
+                Ok(())
+            }
+            Ok(false) => Err(self.replaced("the followed file has been written anew: it holds other bytes than those that have been read")),
+            Err(error) => Err(paths::io_error(&self.path, &error)),
+        }
+    }
+
+    fn replaced(&self, problem: &str) -> SourceError {
+        SourceError::new(SourceErrorKind::Replaced, problem)
             .split(self.path.display().to_string())
             .offset(self.next)
-            .hint("append to a followed file only; for a rotated log make a stream of the new file"))
+            .hint("append to a followed file only; for a rotated log make a stream of the new file")
     }
 }
 

@@ -18,8 +18,8 @@ const BIDS: u64 = 46;
 const FIRST_ID: u64 = 1_000;
 const FIRST_CATEGORY: u64 = 10;
 const CATEGORIES: u64 = 5;
-const ACTIVE_PERSONS: u64 = 1_000;
-const AUCTIONS_IN_FLIGHT: u64 = 100;
+/// Persons who bid and sell, per auction in flight.
+const ACTIVE_PERSONS: u64 = 10;
 /// Ids may be this far ahead of the newest.
 const LEAD: u64 = 10;
 /// One in this many persons and auctions is hot.
@@ -36,6 +36,20 @@ const CITIES: [&str; 10] =
     ["phoenix", "los angeles", "san francisco", "boise", "portland", "bend", "redmond", "seattle", "kent", "cheyenne"];
 const FIRST_NAMES: [&str; 11] = ["peter", "paul", "luke", "john", "saul", "vicky", "kate", "julie", "sarah", "deiter", "walter"];
 const LAST_NAMES: [&str; 9] = ["shultz", "abrams", "spencer", "white", "bartels", "walton", "smith", "jones", "noris"];
+
+/// What of the model can be chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Model {
+    /// Auctions that bids go to, apart from hot ones.
+    pub(super) auctions_in_flight: u64,
+    /// Event times go back by up to this much.
+    pub(super) out_of_orderness_us: u64,
+}
+
+impl Model {
+    /// As in the benchmark.
+    pub(super) const AUCTIONS_IN_FLIGHT: u64 = 100;
+}
 
 /// A table of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +180,7 @@ pub(super) struct Event<'a> {
     pub(super) table: Table,
     pub(super) row: u64,
     pub(super) seed: u64,
+    pub(super) model: Model,
     pub(super) vocabulary: &'a Vocabulary,
 }
 
@@ -204,7 +219,7 @@ impl Event<'_> {
         if random.below(odds) > 0 {
             return newest / HOT_EVERY * HOT_EVERY + hot;
         }
-        let active = (newest + 1).min(ACTIVE_PERSONS);
+        let active = (newest + 1).min(ACTIVE_PERSONS * self.model.auctions_in_flight);
         newest + 1 - active + random.below(active + LEAD)
     }
 
@@ -215,7 +230,7 @@ impl Event<'_> {
         if random.below(HOT_AUCTION_ODDS) > 0 {
             return newest / HOT_EVERY * HOT_EVERY;
         }
-        let oldest = newest.saturating_sub(AUCTIONS_IN_FLIGHT);
+        let oldest = newest.saturating_sub(self.model.auctions_in_flight);
         oldest + random.below(newest - oldest + 1 + LEAD)
     }
 
@@ -227,9 +242,10 @@ impl Event<'_> {
             i64::try_from(us).unwrap_or(i64::MAX)
         };
         if column != "expires" {
-            return us(number);
+            let back = self.random("out_of_orderness").below(self.model.out_of_orderness_us + 1);
+            return us(number).saturating_sub(back as i64);
         }
-        let horizon = us(number + AUCTIONS_IN_FLIGHT * GROUP / AUCTIONS) - us(number);
+        let horizon = us(number + self.model.auctions_in_flight * GROUP / AUCTIONS) - us(number);
         us(number).saturating_add(1 + self.random("expires").below((horizon as u64 * 2).max(1)) as i64)
     }
 

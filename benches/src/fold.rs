@@ -80,7 +80,7 @@ fn duel_of_jobs(effort: Effort, keys: usize, warm_up_s: usize, first: &Job, seco
     duel(effort, &mut [for_first, for_second], &mut |batches| push(first, batches), &mut |batches| push(second, batches))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -90,7 +90,7 @@ fn pin_to_last_core() {
     core_affinity::get_core_ids().unwrap_or_default().last().map(|&core| core_affinity::set_for_current(core));
 }
 
-fn timed(run: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
+pub(crate) fn timed(run: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
     let started = Instant::now();
     run()?;
     Ok(started.elapsed())

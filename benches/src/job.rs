@@ -17,8 +17,13 @@ pub struct Job {
 impl Job {
     /// Starts an engine of `threads` pinned cores with one writer per core, and takes the results of the metrics named.
     pub fn start(metrics: &str, names: &[&str], threads: usize) -> Result<Job, Error> {
+        Job::start_on(STREAM, metrics, names, threads)
+    }
+
+    /// As [`Job::start`], on a stream `payments` of another definition.
+    pub fn start_on(stream: &str, metrics: &str, names: &[&str], threads: usize) -> Result<Job, Error> {
         let engine = Engine::builder().threads(threads).pin_threads(true).build()?;
-        engine.execute(STREAM)?;
+        engine.execute(stream)?;
         engine.execute(metrics)?;
         let take = |name: &&str| {
             let results = engine.metric(name)?.subscribe();

@@ -9,6 +9,7 @@ mod floor;
 mod fold;
 mod job;
 mod latency;
+mod long_bound;
 mod payments;
 mod report;
 
@@ -51,6 +52,7 @@ const FOLD: &[Part] = &[
         run: |effort, report| fold::beside_floor("10,000 strings", 10_000, Channels::Strings, 0.5, effort, report),
     },
     Part { name: "long window", run: fold::long_window },
+    Part { name: "long bound", run: long_bound::long_bound },
     Part { name: "metrics", run: |effort, report| fold::many_metrics(Effort { batches: effort.batches.min(512), ..effort }, report) },
     Part { name: "threads", run: fold::two_threads },
     Part {

@@ -4,7 +4,7 @@
 //! [`ROWS_PER_SECOND`] rows, each row up to 50 ms behind the clock. A fixed seed makes every run the same.
 
 use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use std::sync::Arc;
 
 /// Rows of a batch.
@@ -107,6 +107,19 @@ impl Payments {
             batch
         };
         (0..seconds).map(sparse).collect()
+    }
+
+    /// As [`Payments::take_sparse`], each row up to `spread_s` seconds earlier.
+    pub fn take_spread(&mut self, seconds: usize, spread_s: usize) -> Vec<RecordBatch> {
+        let mut random = Random(self.next_row as u64);
+        let mut spread = |batch: RecordBatch| {
+            let times = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+            let earlier = times.values().iter().map(|at| at - random.below(spread_s as u64 * 1_000_000) as i64);
+            let mut columns = batch.columns().to_vec();
+            columns[3] = Arc::new(TimestampMicrosecondArray::from_iter_values(earlier));
+            RecordBatch::try_new(batch.schema(), columns).expect("columns of the schema")
+        };
+        self.take_sparse(seconds).into_iter().map(&mut spread).collect()
     }
 
     fn next_batch(&mut self) -> RecordBatch {

@@ -19,7 +19,7 @@ use raympp_types::EventTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Sessions that one closing step hands out at most.
+/// Sessions that one closing step hands out, or lets go of, at most.
 const CLOSE_MAX: usize = 1024;
 
 /// Rows of one key with no gap between them.
@@ -73,6 +73,8 @@ pub struct ClosedSessions {
     pub sessions: Vec<(u32, Arc<Session>)>,
     /// No further session ends where the last of these does.
     pub whole: bool,
+    /// None is left to hand out, but some that retention no longer covers are left to let go of.
+    pub more_to_retire: bool,
 }
 
 /// What a key had last, when retention lets go of it and the key has no session left.
@@ -187,7 +189,7 @@ impl SessionStore {
         }
     }
 
-    /// Closes some of the sessions that end at or before the frontier; empty when none is left. Then retention lets go of old ones, and
+    /// Closes some of the sessions that end at or before the frontier; empty when none is left. Then retention lets go of some old ones, and
     /// `let_go` is told what keys had last that have none any more.
     pub fn close_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys, let_go: Option<&mut Vec<LetGo>>) -> ClosedSessions {
         let mut closed = ClosedSessions::default();
@@ -207,16 +209,16 @@ impl SessionStore {
         closed.whole = closed.sessions.last().is_none_or(|(_, last)| next.is_none_or(|end| end > last.last_us + self.shared.gap_us));
         if closed.sessions.is_empty() && frontier > EventTime::MIN {
             self.closed_to_us = self.closed_to_us.max(frontier.0);
-            self.retire(frontier.min(seen), keys, let_go);
+            closed.more_to_retire = self.retire(frontier.min(seen), keys, let_go);
         }
         closed
     }
 
-    /// Drops closed sessions that retention no longer covers.
-    fn retire(&mut self, frontier: EventTime, keys: &mut Keys, mut let_go: Option<&mut Vec<LetGo>>) {
-        while let Some(&(end_us, id, first_us)) = self.closed.first()
-            && end_us.saturating_add(self.retention_us) <= frontier.0
-        {
+    /// Drops some closed sessions that retention no longer covers; true if there may be more.
+    fn retire(&mut self, frontier: EventTime, keys: &mut Keys, mut let_go: Option<&mut Vec<LetGo>>) -> bool {
+        for _ in 0..CLOSE_MAX {
+            let over = |&(end_us, ..): &ByEnd| end_us.saturating_add(self.retention_us) <= frontier.0;
+            let Some((_, id, first_us)) = self.closed.first().copied().filter(over) else { return false };
             self.closed.pop_first();
             let mut list = self.shared.of(id).map_or_else(Vec::new, |list| Vec::clone(&list));
             let old = list.iter().position(|session| session.first_us == first_us).map(|at| list.remove(at));
@@ -226,6 +228,7 @@ impl SessionStore {
             self.store_list(id, list);
             keys.release(id);
         }
+        true
     }
 
     /// Lets go of every key it holds; the store is being dropped.

@@ -4,28 +4,35 @@
 //! merged into the wider slices of the other tiers, and every window that ends there closes. For accumulators that invert, a hop
 //! keeps a running block per page (add the slice that enters, subtract the one that leaves); for those that do not, sealed slices
 //! are kept merged by powers of two, so that a window is at most 2·log₂(size/slide) of them. Cost per row does not grow with
-//! size/slide; cost per window is a few operations per key.
+//! size/slide; cost per window is a few operations per key. While many slices are open, those that have gone quiet are *settled*: all but
+//! the closing is done early (see `settle`), so that the live window is as few merges as any.
 //!
 //! Sealing goes boundary by boundary and, within one, page by page, so it can stop after any page and go on later; a page is
 //! consistent for its readers at each point, since `sealed` says how far it is. Boundaries at which no page has anything to do are
 //! skipped, however long the gap. Invariant: no row reaches a sealed slice (the lateness rule proves it; see `replica`).
 
+mod edge;
 mod page;
 mod seal;
+mod settle;
 
+pub(crate) use edge::{edge_in, keeps_running, running_from};
 pub use page::{Page, TierPage};
 pub use seal::SealStep;
 pub(crate) use seal::cover;
+#[cfg(test)]
+pub(crate) use settle::QUIET_SLICES;
 
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
 use arc_swap::ArcSwap;
-use page::PageProgress;
+use page::{PageProgress, block_in};
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind};
 use raympp_operators::sharing::{Store, StoreKind};
 use raympp_operators::window::{slice_of, slice_start};
 use raympp_types::EventTime;
+use settle::Entries;
 use std::sync::Arc;
 
 /// No slice.
@@ -71,6 +78,12 @@ pub struct SlicedStore {
     sealed: i64,
     /// A boundary that is being sealed, and the next page.
     cursor: Option<(i64, usize)>,
+    /// Base slices below this are settled on all pages, or sealed.
+    settled: i64,
+    /// A boundary up to which pages are being settled, and the next page.
+    settling: Option<(i64, usize)>,
+    /// Some window is long enough for settling to be worth while.
+    settles: bool,
     /// Cleared blocks of dropped slices.
     spare: Vec<Arc<Block>>,
     /// Entries that would have met a sealed slice: must stay 0.
@@ -96,6 +109,9 @@ impl SlicedStore {
             last_slice: vec![Vec::new(); tiers],
             sealed: NEVER,
             cursor: None,
+            settled: NEVER,
+            settling: None,
+            settles: settle::worth_settling(store),
             spare: Vec::new(),
             rows_below_frontier: 0,
             scratch: Scratch::default(),
@@ -156,15 +172,19 @@ impl SlicedStore {
         let page = Arc::clone(&self.shared.pages.load()[number]);
         let highest = ids.iter().copied().max().expect("an entry") as usize;
         let in_page = (keys.ids() - number * PAGE_KEYS).min(PAGE_KEYS);
-        let last_slice = &mut self.last_slice[0];
         let first_id = number * PAGE_KEYS;
         page.version().write(|| {
-            let block = page.tiers()[0].block_for(slice, highest, || take_spare(&mut self.spare, &self.kinds, in_page));
+            let last_slice = &mut self.last_slice[0];
+            let fresh = || take_spare(&mut self.spare, &self.kinds, in_page);
+            let block = block_in(&page.tiers()[0].slices, slice, highest, fresh);
             block.add_rows(ids, picks, &delta.rows, |id| hold(&mut last_slice[first_id + id as usize], slice, keys, first_id as u32 + id));
             for (column, values) in delta.columns.iter().enumerate() {
                 if let Some(values) = values {
                     block.apply(column, ids, picks, values);
                 }
+            }
+            if slice < page.settled() {
+                self.merge_late(&page, number, Entries { slice, ids, picks, delta, highest, page_keys: in_page }, keys);
             }
         });
         if self.shared.store.kind == StoreKind::Sliced {
@@ -183,7 +203,7 @@ impl SlicedStore {
         if pages > self.progress.len() {
             let mut longer = Vec::clone(&self.shared.pages.load());
             while longer.len() < pages {
-                longer.push(Arc::new(Page::new(&self.shared.store, self.sealed)));
+                longer.push(Arc::new(Page::new(&self.shared.store, self.sealed, self.settled.max(self.sealed))));
                 self.progress.push(PageProgress::new(self.last_slice.len()));
             }
             self.shared.pages.store(Arc::new(longer));

@@ -4,6 +4,7 @@
 //! instants. Nothing here takes a lock or goes through the partition's actor.
 
 mod assemble;
+mod pieces;
 
 use crate::block::PAGE_KEYS;
 use crate::keys::KeyReader;
@@ -151,6 +152,14 @@ impl ReplicaView {
         (rows.batch.num_rows() == 1).then_some(rows.batch)
     }
 
+    /// How many blocks of memory a look-up of a key's live window merges: what it costs. `None` where [`ReplicaView::live`] has no group.
+    pub fn live_merges(&self, metric: &SharedMetric, key: &[u8]) -> Option<usize> {
+        let contents = self.contents.load();
+        let store = contents.stores.get(metric.store)?.as_ref()?;
+        let space = contents.plan.stores[metric.store].as_ref()?.key_space;
+        self.live_group(store, &contents.keys[space], metric, key, false).map(|group| group.merges)
+    }
+
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<LiveGroup> {
         loop {
             let forgotten = keys.forgotten();
@@ -171,7 +180,7 @@ impl ReplicaView {
         let (start_us, end_us) = live_bounds(metric, seen)?;
         let reader = WindowReader::new(&pages.store, metric);
         let groups = page.version().read(|| reader.read(&page, start_us, end_us, &in_page));
-        (groups.rows[0] > 0).then(|| LiveGroup { start_us, end_us, rows: groups.rows[0], columns: groups.columns })
+        (groups.rows[0] > 0).then(|| LiveGroup { merges: groups.merges, start_us, end_us, rows: groups.rows[0], columns: groups.columns })
     }
 
     fn live_session(&self, pages: &SessionPages, id: u32, over_too: bool) -> Option<LiveGroup> {
@@ -216,16 +225,16 @@ impl ReplicaView {
         for (number, page) in pages.pages.load().iter().enumerate() {
             let Some(keys) = by_page.get(&number) else { continue };
             let ids: Vec<u32> = keys.iter().map(|(_, id)| *id).collect();
-            let windows = page.version().read(|| reader.windows(page, retained_us));
-            for (start_us, end_us) in windows {
-                let is_live = live == Some((start_us, end_us));
+            let mut windows = page.version().read(|| reader.windows(page, retained_us));
+            windows.retain(|&(start_us, end_us)| {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(start_us) <= seen);
-                if foreign || (live_only && !is_live) {
-                    continue;
+                !foreign && (!live_only || live == Some((start_us, end_us)))
+            });
+            for windows in windows.chunks(reader.run_length(ids.len())) {
+                for (&(start_us, end_us), groups) in windows.iter().zip(reader.read_all(page, windows, &ids)) {
+                    let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
+                    scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
                 }
-                let groups = page.version().read(|| reader.read(page, start_us, end_us, &ids));
-                let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
-                scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, is_live));
             }
         }
         scanned
@@ -298,6 +307,7 @@ impl ReplicaView {
 
 /// A live window of one key.
 struct LiveGroup {
+    merges: usize,
     start_us: i64,
     end_us: i64,
     rows: u64,
@@ -307,7 +317,7 @@ struct LiveGroup {
 impl LiveGroup {
     fn of_session(session: &Session, gap_us: i64) -> LiveGroup {
         let columns = session.columns.iter().cloned().map(Some).collect();
-        LiveGroup { start_us: session.first_us, end_us: session.last_us + gap_us, rows: session.rows, columns }
+        LiveGroup { merges: 1, start_us: session.first_us, end_us: session.last_us + gap_us, rows: session.rows, columns }
     }
 }
 

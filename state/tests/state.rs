@@ -6,6 +6,8 @@
 mod exactly_once;
 #[path = "state/harness.rs"]
 mod harness;
+#[path = "state/long_bounds.rs"]
+mod long_bounds;
 #[path = "state/memory.rs"]
 mod memory;
 #[path = "state/plans.rs"]

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Steps of sealing in one call of [`Replica::close_step`] at most.
 const CLOSE_STEPS: usize = 256;
+/// Steps of settling in one call at most.
+const SETTLE_STEPS: usize = 4;
 /// Groups that make a batch of results big enough.
 const CLOSE_GROUPS: usize = 2048;
 
@@ -60,7 +62,7 @@ impl Replica {
         let let_go = self.tracked.get_mut(&store).and_then(Tracked::let_go);
         let closed = sessions.close_step(self.frontier, self.seen, &mut self.keys[space], let_go);
         if closed.sessions.is_empty() {
-            return false;
+            return closed.more_to_retire;
         }
         self.results_of_sessions(store, space, &closed, wanted, results);
         true
@@ -71,11 +73,17 @@ impl Replica {
     fn close_sliced(&mut self, store: usize, space: usize, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         let one_by_one = !self.first_after.is_empty() || self.keys[space].ids() > PAGE_KEYS;
         let mut batches: Vec<ClosedBatch> = Vec::new();
-        let (mut worked, mut passed) = (false, None);
+        let (mut worked, mut passed, mut settled) = (false, None, 0);
         for _ in 0..CLOSE_STEPS {
             let Some(StoreState::Sliced(sliced)) = self.stores[store].as_mut() else { break };
             match sliced.seal_step(self.frontier, self.seen, &mut self.keys[space]) {
                 SealStep::Idle => break,
+                SealStep::Settled => {
+                    (worked, settled) = (true, settled + 1);
+                    if settled == SETTLE_STEPS {
+                        break;
+                    }
+                }
                 SealStep::Page(closed) => {
                     (worked, passed) = (true, None);
                     for groups in closed {

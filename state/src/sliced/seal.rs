@@ -1,10 +1,10 @@
 //! Sealing: what happens on a page when the frontier passes a boundary. See the module above for the idea.
 
+use super::edge::keeps_running;
 use super::page::TierPage;
-use super::{ClosedGroups, NEVER, Page, SlicedStore, hold, take_spare};
+use super::{ClosedGroups, NEVER, Page, SlicedStore};
 use crate::block::{Block, PAGE_KEYS};
 use crate::keys::Keys;
-use crate::slices::Slices;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::sharing::{Shape, Tier};
 use raympp_operators::window::{Window, slice_of, slice_start};
@@ -20,20 +20,22 @@ pub enum SealStep {
     Page(Vec<ClosedGroups>),
     /// All pages have passed the boundary at this event time.
     Passed(i64),
+    /// Nothing was left to seal, and open slices of one page were settled.
+    Settled,
 }
 
 impl SlicedStore {
     /// Does the next step towards a frontier: at most one page. `seen` is the highest event time of the stream: retention counts
     /// back from it once the stream is complete (frontier [`EventTime::MAX`]).
     pub fn seal_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys) -> SealStep {
-        let Some(target) = self.boundary_of(frontier) else { return SealStep::Idle };
+        let Some(target) = self.boundary_of(frontier) else { return self.settle_or_idle(seen, keys) };
         let (boundary, from) = match self.cursor {
             Some(cursor) => cursor,
             None => match self.progress.iter().map(|page| page.due).min() {
                 Some(due) if due <= target && due < i64::MAX => (due, 0),
                 _ => {
                     self.nothing_due(target, seen, keys);
-                    return SealStep::Idle;
+                    return if target < i64::MAX { self.settle_or_idle(seen, keys) } else { SealStep::Idle };
                 }
             },
         };
@@ -44,6 +46,10 @@ impl SlicedStore {
         };
         self.cursor = Some((boundary, page + 1));
         SealStep::Page(self.seal_page(page, boundary, seen, target == i64::MAX, keys))
+    }
+
+    fn settle_or_idle(&mut self, seen: EventTime, keys: &mut Keys) -> SealStep {
+        if self.settle_step(seen, keys) { SealStep::Settled } else { SealStep::Idle }
     }
 
     fn nothing_due(&mut self, target: i64, seen: EventTime, keys: &mut Keys) {
@@ -60,10 +66,17 @@ impl SlicedStore {
     fn seal_page(&mut self, number: usize, boundary: i64, seen: EventTime, complete: bool, keys: &mut Keys) -> Vec<ClosedGroups> {
         let page = Arc::clone(&self.shared.pages.load()[number]);
         let at_us = self.boundary_us(boundary);
-        let first_id = (number * PAGE_KEYS) as u32;
+        let settled = page.settled();
         page.version().write(|| {
-            self.roll_up(&page, number, boundary, first_id, keys);
+            if settled < boundary {
+                self.merge_up(&page, number, settled, boundary, keys);
+                page.set_settled(boundary);
+            }
+            self.note_sealed(&page, number, boundary);
             self.advance_running(&page, number, at_us);
+            if settled > page.sealed() && settled <= boundary {
+                Self::drop_ahead(&page);
+            }
             page.set_sealed(boundary);
         });
         let closed = self.closed_windows(&page, number, at_us);
@@ -73,43 +86,12 @@ impl SlicedStore {
         closed
     }
 
-    /// Merges the base slice that ends at the boundary into the wider slices, and finished slices into nodes.
-    fn roll_up(&mut self, page: &Page, number: usize, boundary: i64, first_id: u32, keys: &mut Keys) {
-        let store = Arc::clone(&self.shared.store);
-        let base_start_us = self.boundary_us(boundary - 1);
-        if let Some(block) = page.tiers()[0].slices.get(boundary - 1) {
-            self.progress[number].last_sealed[0] = boundary - 1;
-            let occupied = if store.tiers.len() > 1 { block.occupied() } else { Vec::new() };
-            for (t, tier) in store.tiers.iter().enumerate().skip(1) {
-                let slice = slice_of(base_start_us, tier.width_us, tier.offset_us);
-                let capacity = block.capacity();
-                let wide = page.tiers()[t].block_for(slice, capacity - 1, || take_spare(&mut self.spare, &self.kinds, capacity));
-                wide.combine(&block, |_| true, false);
-                self.progress[number].last_sealed[t] = slice;
-                for &id in &occupied {
-                    hold(&mut self.last_slice[t][(first_id + id) as usize], slice, keys, first_id + id);
-                }
-            }
-        }
-        for (tier, tier_page) in store.tiers.iter().zip(page.tiers()) {
-            if let Some(ended) = boundary_in(tier, self.boundary_us(boundary)) {
-                self.build_nodes(tier_page, ended);
-            }
-        }
-    }
-
-    /// Merges pairs of slices, pairs of pairs and so on that end with slice `ended − 1`.
-    fn build_nodes(&self, tier: &TierPage, ended: i64) {
-        let store = &self.shared.store;
-        for level in 1..=tier.nodes.len() {
-            if ended.rem_euclid(1 << level) != 0 {
-                break;
-            }
-            let node = (ended >> level) - 1;
-            let children = if level == 1 { &tier.slices } else { &tier.nodes[level - 2] };
-            let merged = merge(children, [2 * node, 2 * node + 1], &self.kinds, |i| !store.accumulators[i].invertible());
-            if let Some(block) = merged {
-                tier.nodes[level - 1].set(node, Arc::new(block));
+    /// Notes the slices that hold the base slice that ends at the boundary, if it has rows, as the last sealed ones.
+    fn note_sealed(&mut self, page: &Page, number: usize, boundary: i64) {
+        if page.tiers()[0].slices.get(boundary - 1).is_some() {
+            let start_us = self.boundary_us(boundary - 1);
+            for (tier, last) in self.shared.store.tiers.iter().zip(&mut self.progress[number].last_sealed) {
+                *last = slice_of(start_us, tier.width_us, tier.offset_us);
             }
         }
     }
@@ -129,15 +111,11 @@ impl SlicedStore {
                     _ => None,
                 };
                 let mut block = running.load_full();
-                for (other, negative) in [(leaving.filter(|_| block.is_some()), true), (entering, false)] {
-                    let Some(other) = other else { continue };
-                    let room = |mine: Arc<Block>| {
-                        if mine.capacity() >= other.capacity() { mine } else { Arc::new(mine.grown(other.capacity())) }
-                    };
-                    let mine = room(block.take().unwrap_or_else(|| Arc::new(Block::new(&self.kinds, other.capacity()))));
-                    let hop = matches!(shape.window, Window::Hop { .. });
-                    mine.combine(&other, |i| shape.accumulators.contains(&i) && (!hop || store.accumulators[i].invertible()), negative);
-                    block = Some(mine);
+                if let Some(leaving) = leaving.filter(|_| block.is_some()) {
+                    block = self.run_on(shape, block, &leaving, true);
+                }
+                if let Some(entering) = entering {
+                    block = self.run_on(shape, block, &entering, false);
                 }
                 running.store(block);
             }
@@ -227,19 +205,17 @@ impl SlicedStore {
     fn retire(&mut self, number: usize, page: &Page, frontier_us: i64, keys: &mut Keys) {
         let store = Arc::clone(&self.shared.store);
         for (t, (tier, tier_page)) in store.tiers.iter().zip(page.tiers()).enumerate() {
+            let before = tier_page.slices.first_from(i64::MIN);
             while let Some(slice) = tier_page.slices.first_from(i64::MIN)
                 && slice_start(slice + 1, tier.width_us, tier.offset_us).saturating_add(horizon_us(tier)) <= frontier_us
             {
-                let block = page.version().write(|| {
-                    for (level, nodes) in tier_page.nodes.iter().enumerate() {
-                        if (slice + 1).rem_euclid(2 << level) == 0 {
-                            nodes.remove(slice >> (level + 1));
-                        }
-                    }
-                    tier_page.slices.remove(slice).expect("just found")
-                });
+                let block = page.version().write(|| tier_page.slices.remove(slice).expect("just found"));
                 self.release_keys_of(t, number, slice, &block, keys);
                 self.recycle(block);
+            }
+            let first = tier_page.slices.first_from(i64::MIN);
+            if first != before {
+                page.version().write(|| drop_nodes_below(tier_page, first.unwrap_or(i64::MAX)));
             }
         }
     }
@@ -295,15 +271,6 @@ fn boundary_in(tier: &Tier, at_us: i64) -> Option<i64> {
     (slice_start(slice, tier.width_us, tier.offset_us) == at_us).then_some(slice)
 }
 
-/// A window of one slice is that slice; others keep a running block.
-fn keeps_running(window: &Window) -> bool {
-    match *window {
-        Window::Hop { slide_us, size_us, .. } => size_us > slide_us,
-        Window::Cumulate { step_us, size_us, .. } => size_us > step_us,
-        _ => false,
-    }
-}
-
 /// Number of the last boundary of the tier at which a window holds slice `slice`; [`NEVER`] for no slice.
 fn last_window(tier: &Tier, shape: &Shape, slice: i64) -> i64 {
     if slice == NEVER {
@@ -337,17 +304,15 @@ pub(crate) fn cover(from: i64, to: i64, levels: usize) -> Vec<(usize, i64)> {
     nodes
 }
 
-fn merge(
-    blocks: &Slices,
-    numbers: [i64; 2],
-    kinds: &[raympp_operators::accumulator::CellKind],
-    which: impl Fn(usize) -> bool + Copy,
-) -> Option<Block> {
-    let children: Vec<Arc<Block>> = numbers.iter().filter_map(|&number| blocks.get(number)).collect();
-    let capacity = children.iter().map(|child| child.capacity()).max()?;
-    let merged = Block::new(kinds, capacity);
-    children.iter().for_each(|child| merged.combine(child, which, false));
-    Some(merged)
+/// Drops the nodes that end at or before slice `first`.
+fn drop_nodes_below(tier: &TierPage, first: i64) {
+    for (below, nodes) in tier.nodes.iter().enumerate() {
+        while let Some(node) = nodes.first_from(i64::MIN)
+            && (node + 1) << (below + 1) <= first
+        {
+            nodes.remove(node);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -114,6 +114,29 @@ fn a_gap_of_centuries_is_closed_in_a_few_steps() {
 }
 
 #[test]
+fn merged_slices_go_with_the_slices() {
+    for bound_s in [0, 20] {
+        let script = raympp_testkit::script::bind(&format!(
+            "CREATE STREAM s (k VARCHAR, v BIGINT, et TIMESTAMP, WATERMARK FOR et AS et - INTERVAL '{bound_s} seconds');\n\
+             CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, MAX(v) AS most \
+             FROM HOP(s, et, INTERVAL '1 second', INTERVAL '32 seconds') GROUP BY k, window_start;"
+        ));
+        let plan = plan_of(&script);
+        let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+        let mut bytes = Vec::new();
+        // A pair of slices always lacks its second one.
+        for second in (0..1_024).step_by(2) {
+            replica.apply(&delta(&mut chain, &batch(&[(Some("a"), Some(1), second as f64)]), Vec::new()));
+            close(&mut replica);
+            if second % 128 == 0 {
+                bytes.push(replica.size().2);
+            }
+        }
+        assert_eq!(bytes[2..], vec![bytes[1]; bytes.len() - 2], "bound {bound_s} s");
+    }
+}
+
+#[test]
 fn blocks_and_pages_grow_with_their_keys() {
     let script = script(
         "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, FIRST_VALUE(k) AS first, \
@@ -241,4 +264,22 @@ fn sessions_that_end_together_are_one_window() {
     }
     assert_eq!(done, EventTime(2 * SECOND_US));
     assert!(replica.size().1 == 1_000, "closed sessions are kept for their retention only");
+}
+
+#[test]
+fn totals_whose_time_is_over_together_are_forgotten_step_by_step() {
+    let script = script("CREATE METRIC m WITH (ttl = '1 second') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;");
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    replica.apply(&delta(&mut chain, &numbered(0..20_000, |_| 0), Vec::new()));
+    assert_eq!(replica.size().1, 20_000);
+    replica.apply(&delta(&mut chain, &numbered(0..1, |_| 100 * SECOND_US), Vec::new()));
+    let (mut kept, mut steps) = (replica.size().1, 0);
+    while replica.close_step(|_| Want::Nothing, &mut Vec::new()) {
+        let now = replica.size().1;
+        assert!(kept - now <= 1_024, "{} in one step", kept - now);
+        (kept, steps) = (now, steps + 1);
+    }
+    assert_eq!(replica.size().1, 1, "the key that has come back");
+    assert!(steps >= 20_000 / 1_024, "{steps} steps");
 }

@@ -11,7 +11,7 @@ const PLAIN: ScriptShape = ScriptShape { metrics: 3, all_windows: false, heavy_a
 const ALL: ScriptShape = ScriptShape { metrics: 6, all_windows: true, heavy_aggregates: true, fallible: true };
 
 /// Prints what is needed to see a failure again.
-struct Story(String);
+pub(crate) struct Story(pub(crate) String);
 
 impl Drop for Story {
     fn drop(&mut self) {
@@ -21,7 +21,7 @@ impl Drop for Story {
     }
 }
 
-fn run_of(random: &mut Random) -> Run {
+pub(crate) fn run_of(random: &mut Random) -> Run {
     Run {
         partitions: random.pick(&[1, 1, 3, 16]),
         replicas: 1 + random.index(2),
@@ -32,7 +32,7 @@ fn run_of(random: &mut Random) -> Run {
     }
 }
 
-fn splits_of(random: &mut Random, bound_us: i64) -> SplitsShape {
+pub(crate) fn splits_of(random: &mut Random, bound_us: i64) -> SplitsShape {
     SplitsShape {
         splits: 1 + random.index(3),
         rows: random.pick(&[10, 60, 200]),
@@ -50,7 +50,7 @@ fn splits_of(random: &mut Random, bound_us: i64) -> SplitsShape {
 }
 
 /// Streams per test; the variable `RAYMPP_SEEDS` asks for more.
-fn streams() -> u64 {
+pub(crate) fn streams() -> u64 {
     std::env::var("RAYMPP_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60)
 }
 

@@ -110,7 +110,7 @@ impl Expr {
     }
 
     /// Puts a node together: folds it if it is constant and does not fail.
-    fn new(data_type: DataType, node: Node) -> Result<Expr, TypeError> {
+    fn new(data_type: DataType, node: Node) -> Expr {
         let mut reads = Reads::Nothing;
         let mut fallible = node.can_fail(data_type);
         node.for_each_child(&mut |child| {
@@ -118,7 +118,7 @@ impl Expr {
             fallible |= child.fallible;
         });
         let expr = Expr { data_type, fallible, reads, node: Arc::new(node) };
-        Ok(if reads == Reads::Nothing { expr.fold() } else { expr })
+        if reads == Reads::Nothing { expr.fold() } else { expr }
     }
 
     /// Why this fails for every row that needs it, if it is a constant that does.

@@ -89,12 +89,12 @@ fn connect(decisive: bool, left: Expr, right: Expr) -> Built {
             return Ok(if *value == decisive { literal.clone() } else { other.clone() });
         }
     }
-    Expr::new(DataType::Boolean, if decisive { Node::Or(left, right) } else { Node::And(left, right) })
+    Ok(Expr::new(DataType::Boolean, if decisive { Node::Or(left, right) } else { Node::And(left, right) }))
 }
 
 fn compare(op: Comparison, left: Expr, right: Expr) -> Built {
     let (left, right) = comparable(left, right, op.symbol())?;
-    Expr::new(DataType::Boolean, Node::Compare { op, left, right })
+    Ok(Expr::new(DataType::Boolean, Node::Compare { op, left, right }))
 }
 
 fn no_operator(op: Arithmetic, left: &Expr, right: &Expr) -> TypeError {
@@ -201,7 +201,7 @@ fn temporal(op: Arithmetic, left: Expr, right: Expr) -> Built {
 }
 
 fn build(op: Arithmetic, left: Expr, right: Expr, data_type: DataType) -> Built {
-    Expr::new(data_type, Node::Arithmetic { op, left, right })
+    Ok(Expr::new(data_type, Node::Arithmetic { op, left, right }))
 }
 
 /// `left || right`: VARCHAR with anything that can be text, or two BYTEA. NULL if either is.
@@ -222,10 +222,10 @@ fn concat(left: Expr, right: Expr) -> Built {
     {
         return Err(TypeError::mismatch(format!("|| takes VARCHAR on one side at least, found {l} and {r}")));
     }
-    Expr::new(
+    Ok(Expr::new(
         data_type,
         Node::Call { function: Function::ConcatOperator, arguments: vec![coerce(left, data_type)?, coerce(right, data_type)?] },
-    )
+    ))
 }
 
 fn regex(operand: Expr, pattern: Expr, insensitive: bool, negated: bool) -> Built {
@@ -238,36 +238,36 @@ fn regex(operand: Expr, pattern: Expr, insensitive: bool, negated: bool) -> Buil
         ),
         _ => None,
     };
-    Expr::new(DataType::Boolean, Node::Regex { operand, pattern, compiled, insensitive, negated })
+    Ok(Expr::new(DataType::Boolean, Node::Regex { operand, pattern, compiled, insensitive, negated }))
 }
 
 /// `NOT e`
 pub fn not(e: Expr) -> Built {
-    Expr::new(DataType::Boolean, Node::Not(boolean(e, "NOT")?))
+    Ok(Expr::new(DataType::Boolean, Node::Not(boolean(e, "NOT")?)))
 }
 
 /// `-e`
 pub fn negate(e: Expr) -> Built {
     let data_type = e.data_type();
     if data_type.is_numeric() || data_type == DataType::Interval {
-        return Expr::new(data_type, Node::Negate(e));
+        return Ok(Expr::new(data_type, Node::Negate(e)));
     }
     Err(TypeError::mismatch(format!("- takes a number or an INTERVAL, found {data_type}")))
 }
 
 /// `e IS [NOT] NULL`
 pub fn is_null(e: Expr, negated: bool) -> Built {
-    Expr::new(DataType::Boolean, Node::IsNull { operand: settle(e), negated })
+    Ok(Expr::new(DataType::Boolean, Node::IsNull { operand: settle(e), negated }))
 }
 
 /// `e IS [NOT] TRUE`
 pub fn is_true(e: Expr, negated: bool) -> Built {
-    Expr::new(DataType::Boolean, Node::IsTruth { operand: boolean(e, "IS TRUE")?, truth: true, negated })
+    Ok(Expr::new(DataType::Boolean, Node::IsTruth { operand: boolean(e, "IS TRUE")?, truth: true, negated }))
 }
 
 /// `e IS [NOT] FALSE`
 pub fn is_false(e: Expr, negated: bool) -> Built {
-    Expr::new(DataType::Boolean, Node::IsTruth { operand: boolean(e, "IS FALSE")?, truth: false, negated })
+    Ok(Expr::new(DataType::Boolean, Node::IsTruth { operand: boolean(e, "IS FALSE")?, truth: false, negated }))
 }
 
 /// `e IS [NOT] UNKNOWN`
@@ -278,7 +278,7 @@ pub fn is_unknown(e: Expr, negated: bool) -> Built {
 /// `left IS [NOT] DISTINCT FROM right`
 pub fn is_distinct_from(left: Expr, right: Expr, negated: bool) -> Built {
     let (left, right) = comparable(left, right, "IS DISTINCT FROM")?;
-    Expr::new(DataType::Boolean, Node::Distinct { left, right, negated })
+    Ok(Expr::new(DataType::Boolean, Node::Distinct { left, right, negated }))
 }
 
 /// `e [NOT] BETWEEN low AND high`, which is `e >= low AND e <= high`.
@@ -296,7 +296,7 @@ pub fn in_list(e: Expr, list: Vec<Expr>, negated: bool) -> Built {
     all.extend(list);
     let (mut all, _) = unify(all, "IN")?;
     let operand = all.remove(0);
-    Expr::new(DataType::Boolean, Node::InList { operand, list: all, negated })
+    Ok(Expr::new(DataType::Boolean, Node::InList { operand, list: all, negated }))
 }
 
 /// `e [NOT] LIKE pattern [ESCAPE escape]`, `insensitive` for ILIKE. Backslash escapes unless another character is given;
@@ -310,7 +310,7 @@ pub fn like(e: Expr, pattern: Expr, escape: Option<char>, insensitive: bool, neg
         super::pattern::check_like(text, flags)
             .map_err(|reason| TypeError::new(TypeErrorKind::InvalidPattern, format!("'{text}' is not a LIKE pattern: {reason}")))?;
     }
-    Expr::new(DataType::Boolean, Node::Like { operand, pattern, flags })
+    Ok(Expr::new(DataType::Boolean, Node::Like { operand, pattern, flags }))
 }
 
 /// `CASE [operand] WHEN … THEN … [ELSE otherwise] END`
@@ -329,31 +329,31 @@ pub fn case(operand: Option<Expr>, whens: Vec<(Expr, Expr)>, otherwise: Option<E
     values.push(otherwise.unwrap_or_else(|| Expr::literal(Value::Null)));
     let (mut values, data_type) = unify(values, "CASE")?;
     let otherwise = values.pop().expect("unify keeps the number of operands");
-    Expr::new(data_type, Node::Case { whens: conditions.into_iter().zip(values).collect(), otherwise })
+    Ok(Expr::new(data_type, Node::Case { whens: conditions.into_iter().zip(values).collect(), otherwise }))
 }
 
 /// `COALESCE(…)`: the first that is not NULL.
 pub fn coalesce(arguments: Vec<Expr>) -> Built {
     let (arguments, data_type) = unify(arguments, "COALESCE")?;
-    Expr::new(data_type, Node::Coalesce(arguments))
+    Ok(Expr::new(data_type, Node::Coalesce(arguments)))
 }
 
 /// `NULLIF(left, right)`: NULL where they are equal, else `left`.
 pub fn nullif(left: Expr, right: Expr) -> Built {
     let (left, right) = comparable(left, right, "NULLIF")?;
-    Expr::new(left.data_type(), Node::NullIf(left, right))
+    Ok(Expr::new(left.data_type(), Node::NullIf(left, right)))
 }
 
 /// `GREATEST(…)`: NULLs are skipped.
 pub fn greatest(arguments: Vec<Expr>) -> Built {
     let (arguments, data_type) = unify(arguments, "GREATEST")?;
-    Expr::new(data_type, Node::Extreme { greatest: true, arguments })
+    Ok(Expr::new(data_type, Node::Extreme { greatest: true, arguments }))
 }
 
 /// `LEAST(…)`: NULLs are skipped.
 pub fn least(arguments: Vec<Expr>) -> Built {
     let (arguments, data_type) = unify(arguments, "LEAST")?;
-    Expr::new(data_type, Node::Extreme { greatest: false, arguments })
+    Ok(Expr::new(data_type, Node::Extreme { greatest: false, arguments }))
 }
 
 /// `CAST(e AS data_type)`; with `try_cast` what can't be cast is NULL.
@@ -362,7 +362,7 @@ pub fn cast(e: Expr, data_type: DataType, try_cast: bool) -> Built {
         return Err(TypeError::mismatch(format!("{} can't be cast to {data_type}", e.data_type())));
     }
     if try_cast {
-        return Expr::new(data_type, Node::Cast { operand: settle(e), try_cast });
+        return Ok(Expr::new(data_type, Node::Cast { operand: settle(e), try_cast }));
     }
     coerce(e, data_type)
 }

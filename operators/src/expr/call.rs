@@ -107,7 +107,7 @@ pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 fn node(function: Function, data_type: DataType, arguments: Vec<Expr>) -> Built {
-    Expr::new(data_type, Node::Call { function, arguments })
+    Ok(Expr::new(data_type, Node::Call { function, arguments }))
 }
 
 fn convert(arguments: Vec<Expr>, data_type: DataType, name: &str) -> Result<Vec<Expr>, TypeError> {

@@ -85,7 +85,7 @@ pub(super) fn coerce(expr: Expr, target: DataType) -> Result<Expr, TypeError> {
     if expr.data_type() == target {
         return Ok(expr);
     }
-    Expr::new(target, Node::Cast { operand: expr, try_cast: false })
+    Ok(Expr::new(target, Node::Cast { operand: expr, try_cast: false }))
 }
 
 /// A string literal or NULL as a value of `target`.

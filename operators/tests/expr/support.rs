@@ -4,7 +4,7 @@
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::{concat, take};
 use raympp_operators::expr::arrow_types::{array_of, value_at};
-use raympp_operators::expr::{BinaryOp, Expr, TypeError, TypeErrorKind, binary, call, cast};
+use raympp_operators::expr::{BinaryOp, Expr, TypeError, binary, call, cast};
 use raympp_types::{DataType, Value, text};
 
 pub(crate) type Built = Result<Expr, TypeError>;
@@ -100,9 +100,6 @@ pub(crate) fn over_columns(operands: &[Operand], columns: usize, f: &impl Fn(Vec
     let arrays: Vec<ArrayRef> = operands.iter().map(|operand| array_of(&operand.value, operand.data_type, 2)).collect();
     match f(operands.iter().enumerate().map(expression).collect()) {
         Ok(expr) => outcome(&expr, &arrays, 2, 1),
-        Err(error) if error.kind == TypeErrorKind::ConstantFails => {
-            format!("!{}", error.message.split_once(": ").map_or("", |(_, reason)| reason))
-        }
         Err(error) => format!("?{}", error.message),
     }
 }

@@ -121,7 +121,7 @@ fn constants_fail_for_rows_of_dictionaries() {
         (binary(Or, binary(Eq, length(), number(2)).unwrap(), binary(Eq, failing(), number(1)).unwrap()), "true, !, !"),
     ] {
         let expr = expr.unwrap();
-        assert_eq!(column_of(&expr, &[plain.clone()]), expected, "{expr}");
+        assert_eq!(column_of(&expr, std::slice::from_ref(&plain)), expected, "{expr}");
         assert_eq!(column_of(&expr, &[encoded(&plain)]), expected, "{expr} over a dictionary");
     }
 }

@@ -123,8 +123,8 @@ pub(crate) fn reads(stream: &StreamPlan, place: &Path) -> bool {
 pub fn create(stream: &StreamPlan) -> Result<Box<dyn Source>, SourceError> {
     match stream.connector.as_deref() {
         Some("file") => Ok(Box::new(file::FileSource::create(stream)?)),
-        Some("payments") => Ok(Box::new(payments::PaymentsSource::create(stream)?)),
-        Some("nexmark") => Ok(Box::new(nexmark::NexmarkSource::create(stream)?)),
+        Some("payments") => Ok(Box::new(payments::Payments::source(stream)?)),
+        Some("nexmark") => Ok(Box::new(nexmark::Nexmark::source(stream)?)),
         Some(other) => Err(SourceError::new(SourceErrorKind::UnknownConnector, format!("there is no connector '{other}'"))
             .hint("use 'file', 'payments' or 'nexmark'")),
         None => Err(SourceError::new(SourceErrorKind::UnknownConnector, format!("stream {} has no connector", stream.name))

@@ -5,9 +5,9 @@
 
 use super::error::{SourceError, SourceErrorKind};
 use super::options::{OptionReader, bad_value};
-use super::{Fingerprint, SourcePoll, SourceRows, SplitReader};
+use super::{Fingerprint, Source, SourcePoll, SourceRows, SplitDescription, SplitReader};
 use arrow::array::RecordBatch;
-use raympp_operators::plan::Options;
+use raympp_operators::plan::{Options, StreamPlan};
 use raympp_types::{Offset, text};
 use std::sync::{Arc, OnceLock};
 
@@ -31,7 +31,7 @@ pub(super) enum Start {
 pub(super) struct Shape {
     pub(super) seed: u64,
     pub(super) splits: u64,
-    pub(super) rows: Option<u64>,
+    rows: Option<u64>,
     /// Rows in 1,000 seconds of wall time, over all splits.
     rate_per_1000s: Option<u64>,
     /// Wall time at which row 0 of the stream was due, from the first poll of any reader on: whoever reads the rows again, later, finds
@@ -39,7 +39,7 @@ pub(super) struct Shape {
     epoch_us: Arc<OnceLock<i128>>,
     /// Rows of the stream (or events, of which its rows are a part) in this many seconds of event time.
     pub(super) event_rate: (u64, u64),
-    pub(super) start: Start,
+    start: Start,
 }
 
 impl Shape {
@@ -80,7 +80,7 @@ impl Shape {
     }
 
     /// Number of rows of a split.
-    pub(super) fn rows_of_split(&self, split: u64) -> Option<u64> {
+    fn rows_of_split(&self, split: u64) -> Option<u64> {
         self.rows.map(|rows| rows / self.splits + u64::from(split < rows % self.splits))
     }
 
@@ -98,7 +98,7 @@ impl Shape {
     }
 
     /// Checks a split number and an offset in it.
-    pub(super) fn check(&self, split: usize, at: Offset) -> Result<u64, SourceError> {
+    fn check(&self, split: usize, at: Offset) -> Result<u64, SourceError> {
         let split = split as u64;
         if split >= self.splits {
             return Err(SourceError::new(SourceErrorKind::Missing, format!("there is no split {split} of {}", self.splits)));
@@ -114,17 +114,8 @@ impl Shape {
 }
 
 /// `3 of 8`
-pub(super) fn split_name(split: u64, splits: u64) -> String {
+fn split_name(split: u64, splits: u64) -> String {
     format!("{} of {splits}", split + 1)
-}
-
-/// Fails unless the options are those that were in force when the fingerprint was taken.
-pub(super) fn check_fingerprint(now: &str, before: &Fingerprint) -> Result<(), SourceError> {
-    match before {
-        Fingerprint::Generator(options) if options == now => Ok(()),
-        _ => Err(SourceError::new(SourceErrorKind::Replaced, "the generator's options are not those of the earlier run")
-            .hint("restore the options, or start anew without the stored state")),
-    }
 }
 
 /// Event times of consecutive rows of a split without a division per row.
@@ -164,42 +155,82 @@ impl EventClock {
 }
 
 /// Makes rows.
-pub(super) trait RowMaker: Send {
+pub(super) trait RowMaker: Send + Sync {
+    /// The options that all generators have.
+    fn shape(&self) -> &Shape;
     /// Rows `offset..offset + rows` of the split.
-    fn make(&mut self, split: u64, offset: u64, rows: usize) -> RecordBatch;
+    fn make(&self, split: u64, offset: u64, rows: usize) -> RecordBatch;
+}
+
+/// A generator as a source.
+pub(super) struct GeneratorSource<M> {
+    maker: Arc<M>,
+    fingerprint: String,
+}
+
+impl<M: RowMaker + 'static> GeneratorSource<M> {
+    /// Of the connector `name` as the stream's options say.
+    pub(super) fn new(name: &str, stream: &StreamPlan, maker: M) -> GeneratorSource<M> {
+        GeneratorSource { maker: Arc::new(maker), fingerprint: format!("{name} {:?}", stream.options) }
+    }
+}
+
+impl<M: RowMaker + 'static> Source for GeneratorSource<M> {
+    fn splits(&self) -> Result<Vec<SplitDescription>, SourceError> {
+        let splits = self.maker.shape().splits;
+        let describe = |split| SplitDescription {
+            name: split_name(split, splits),
+            size_bytes: None,
+            fingerprint: Fingerprint::Generator(self.fingerprint.clone()),
+        };
+        Ok((0..splits).map(describe).collect())
+    }
+
+    fn open(&self, split: usize, at: Offset) -> Result<Box<dyn SplitReader>, SourceError> {
+        let split = self.maker.shape().check(split, at)?;
+        let end = self.maker.shape().rows_of_split(split);
+        Ok(Box::new(GeneratorReader { maker: Arc::clone(&self.maker), split, next: at.0, end }))
+    }
+
+    fn open_again(&self, split: usize, at: Offset, fingerprint: &Fingerprint) -> Result<Box<dyn SplitReader>, SourceError> {
+        match fingerprint {
+            Fingerprint::Generator(options) if *options == self.fingerprint => self.open(split, at),
+            _ => Err(SourceError::new(SourceErrorKind::Replaced, "the generator's options are not those of the earlier run")
+                .hint("restore the options, or start anew without the stored state")),
+        }
+    }
+
+    fn endless(&self) -> bool {
+        self.maker.shape().rows.is_none()
+    }
 }
 
 /// Reads a split of a generator.
-pub(super) struct GeneratorReader<M> {
-    shape: Shape,
-    maker: M,
+struct GeneratorReader<M> {
+    maker: Arc<M>,
     split: u64,
     next: u64,
     end: Option<u64>,
 }
 
 impl<M: RowMaker> GeneratorReader<M> {
-    pub(super) fn new(shape: Shape, maker: M, split: u64, at: Offset) -> GeneratorReader<M> {
-        let end = shape.rows_of_split(split);
-        GeneratorReader { shape, maker, split, next: at.0, end }
-    }
-
     /// How many rows may be handed out now, or when the next one may be.
-    fn due(&mut self, now_us: u64) -> Result<u64, u64> {
-        let start = match &self.shape.start {
+    fn due(&self, now_us: u64) -> Result<u64, u64> {
+        let shape = self.maker.shape();
+        let start = match &shape.start {
             Start::FirstPoll(first) => Some(*first.get_or_init(|| now_us as i64)),
             Start::At(_) => None,
         };
-        let Some(rate) = self.shape.rate_per_1000s.map(u128::from) else { return Ok(u64::MAX) };
-        let next = u128::from(self.shape.global(self.split, self.next));
+        let Some(rate) = shape.rate_per_1000s.map(u128::from) else { return Ok(u64::MAX) };
+        let next = u128::from(shape.global(self.split, self.next));
         let span_us = |row: u128| (row * 1_000 * SECOND_US).div_ceil(rate) as i128;
-        let epoch = *self.shape.epoch_us.get_or_init(|| start.map_or_else(|| i128::from(now_us) - span_us(next), i128::from));
+        let epoch = *shape.epoch_us.get_or_init(|| start.map_or_else(|| i128::from(now_us) - span_us(next), i128::from));
         let due_at = epoch + span_us(next);
         if i128::from(now_us) < due_at {
             return Err(due_at as u64);
         }
         let last = (i128::from(now_us) - epoch) as u128 * rate / (1_000 * SECOND_US);
-        Ok(u64::try_from((last - next) / u128::from(self.shape.splits) + 1).unwrap_or(u64::MAX))
+        Ok(u64::try_from((last - next) / u128::from(shape.splits) + 1).unwrap_or(u64::MAX))
     }
 }
 

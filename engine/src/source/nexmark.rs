@@ -14,15 +14,14 @@ mod events;
 mod letters;
 
 use super::error::{Mistake, SourceError, SourceErrorKind};
-use super::generator::{GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
+use super::generator::{GeneratorSource, RowMaker, Shape};
 use super::options::{OptionReader, bad_value};
-use super::{Fingerprint, Source, SplitDescription, SplitReader};
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema, SchemaRef};
 use events::{Event, Model, Table, Vocabulary};
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_operators::plan::StreamPlan;
-use raympp_types::{DataType, Offset};
+use raympp_types::DataType;
 use std::sync::Arc;
 
 /// Events of all tables per second of event time unless told otherwise.
@@ -52,7 +51,7 @@ impl Kind {
 }
 
 /// The generator as configured; readers share it.
-struct Nexmark {
+pub(super) struct Nexmark {
     shape: Shape,
     model: Model,
     table: Table,
@@ -63,14 +62,9 @@ struct Nexmark {
     vocabulary: Vocabulary,
 }
 
-/// A table of the benchmark as a stream.
-pub(super) struct NexmarkSource {
-    nexmark: Arc<Nexmark>,
-    fingerprint: String,
-}
-
-impl NexmarkSource {
-    pub(super) fn create(stream: &StreamPlan) -> Result<NexmarkSource, SourceError> {
+impl Nexmark {
+    /// A table of the benchmark as a stream.
+    pub(super) fn source(stream: &StreamPlan) -> Result<GeneratorSource<Nexmark>, SourceError> {
         let mut options = OptionReader::new("nexmark", stream);
         let name = options.text("table").unwrap_or("bid");
         let table = Table::named(name).ok_or_else(|| bad_value("table", name, "person, auction or bid"))?;
@@ -91,7 +85,7 @@ impl NexmarkSource {
             model,
             table,
         };
-        Ok(NexmarkSource { nexmark: Arc::new(nexmark), fingerprint: format!("nexmark {:?}", stream.options) })
+        Ok(GeneratorSource::new("nexmark", stream, nexmark))
     }
 }
 
@@ -128,34 +122,12 @@ fn schema_of(stream: &StreamPlan, table: Table, positions: &[usize]) -> SchemaRe
     Arc::new(ArrowSchema::new(plain.fields().iter().zip(positions).map(field).collect::<Vec<_>>()))
 }
 
-impl Source for NexmarkSource {
-    fn splits(&self) -> Result<Vec<SplitDescription>, SourceError> {
-        let splits = self.nexmark.shape.splits;
-        let describe = |split| SplitDescription {
-            name: split_name(split, splits),
-            size_bytes: None,
-            fingerprint: Fingerprint::Generator(self.fingerprint.clone()),
-        };
-        Ok((0..splits).map(describe).collect())
+impl RowMaker for Nexmark {
+    fn shape(&self) -> &Shape {
+        &self.shape
     }
 
-    fn open(&self, split: usize, at: Offset) -> Result<Box<dyn SplitReader>, SourceError> {
-        let split = self.nexmark.shape.check(split, at)?;
-        Ok(Box::new(GeneratorReader::new(self.nexmark.shape.clone(), self.nexmark.clone(), split, at)))
-    }
-
-    fn open_again(&self, split: usize, at: Offset, fingerprint: &Fingerprint) -> Result<Box<dyn SplitReader>, SourceError> {
-        check_fingerprint(&self.fingerprint, fingerprint)?;
-        self.open(split, at)
-    }
-
-    fn endless(&self) -> bool {
-        self.nexmark.shape.rows.is_none()
-    }
-}
-
-impl RowMaker for Arc<Nexmark> {
-    fn make(&mut self, split: u64, offset: u64, rows: usize) -> RecordBatch {
+    fn make(&self, split: u64, offset: u64, rows: usize) -> RecordBatch {
         let numbers: Vec<u64> = (offset..offset + rows as u64).map(|offset| self.shape.global(split, offset)).collect();
         let columns = self.positions.iter().zip(&self.types).map(|(&position, &data_type)| self.column(position, data_type, &numbers));
         RecordBatch::try_new(self.schema.clone(), columns.collect()).expect("columns of one length and of the schema's types")

@@ -12,17 +12,16 @@
 //! share but a restarted process does not.
 
 use super::error::{Mistake, SourceError, SourceErrorKind};
-use super::generator::{EventClock, GeneratorReader, RowMaker, Shape, check_fingerprint, split_name};
+use super::generator::{EventClock, GeneratorSource, RowMaker, Shape};
 use super::options::OptionReader;
 use super::random::{self, AliasTable};
-use super::{Fingerprint, Source, SplitDescription, SplitReader};
 use arrow::array::{
     ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef};
 use raympp_operators::expr::arrow_types::{arrow_schema, arrow_type};
 use raympp_operators::plan::StreamPlan;
-use raympp_types::{DataType, Offset};
+use raympp_types::DataType;
 use std::sync::Arc;
 
 const MERCHANTS: u64 = 1_000;
@@ -79,7 +78,7 @@ impl Filling {
 }
 
 /// The generator as configured; readers share it.
-struct Payments {
+pub(super) struct Payments {
     shape: Shape,
     fillings: Vec<Filling>,
     schema: SchemaRef,
@@ -93,14 +92,9 @@ struct Payments {
     status_names: ArrayRef,
 }
 
-/// A stream of payments.
-pub(super) struct PaymentsSource {
-    payments: Arc<Payments>,
-    fingerprint: String,
-}
-
-impl PaymentsSource {
-    pub(super) fn create(stream: &StreamPlan) -> Result<PaymentsSource, SourceError> {
+impl Payments {
+    /// A stream of payments.
+    pub(super) fn source(stream: &StreamPlan) -> Result<GeneratorSource<Payments>, SourceError> {
         let mut options = OptionReader::new("payments", stream);
         let shape = Shape::read(&mut options, 1_000_000)?;
         let keys = options.whole("keys", 1..=10_000_000)?.unwrap_or(100);
@@ -126,7 +120,7 @@ impl PaymentsSource {
             fillings,
             shape,
         };
-        Ok(PaymentsSource { payments: Arc::new(payments), fingerprint: format!("payments {:?}", stream.options) })
+        Ok(GeneratorSource::new("payments", stream, payments))
     }
 }
 
@@ -155,32 +149,6 @@ fn schema_of(stream: &StreamPlan, fillings: &[Filling]) -> SchemaRef {
     Arc::new(ArrowSchema::new(plain.fields().iter().zip(fillings).map(field).collect::<Vec<_>>()))
 }
 
-impl Source for PaymentsSource {
-    fn splits(&self) -> Result<Vec<SplitDescription>, SourceError> {
-        let splits = self.payments.shape.splits;
-        let describe = |split| SplitDescription {
-            name: split_name(split, splits),
-            size_bytes: None,
-            fingerprint: Fingerprint::Generator(self.fingerprint.clone()),
-        };
-        Ok((0..splits).map(describe).collect())
-    }
-
-    fn open(&self, split: usize, at: Offset) -> Result<Box<dyn SplitReader>, SourceError> {
-        let split = self.payments.shape.check(split, at)?;
-        Ok(Box::new(GeneratorReader::new(self.payments.shape.clone(), self.payments.clone(), split, at)))
-    }
-
-    fn open_again(&self, split: usize, at: Offset, fingerprint: &Fingerprint) -> Result<Box<dyn SplitReader>, SourceError> {
-        check_fingerprint(&self.fingerprint, fingerprint)?;
-        self.open(split, at)
-    }
-
-    fn endless(&self) -> bool {
-        self.payments.shape.rows.is_none()
-    }
-}
-
 /// The rows of a batch, as far as columns depend on each other.
 struct Rows {
     first: u64,
@@ -196,8 +164,12 @@ impl Rows {
     }
 }
 
-impl RowMaker for Arc<Payments> {
-    fn make(&mut self, split: u64, offset: u64, rows: usize) -> RecordBatch {
+impl RowMaker for Payments {
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn make(&self, split: u64, offset: u64, rows: usize) -> RecordBatch {
         let first = self.shape.global(split, offset);
         let mut rows = Rows { first, stride: self.shape.splits, times: vec![0; rows], channels: Vec::new() };
         self.fill_times(&mut rows);

@@ -1,6 +1,7 @@
 //! What the coordinator wants done.
 
-use raympp_types::{Epoch, EventTime, PlanVersion, SplitId, StreamId};
+use crate::fact::Failure;
+use raympp_types::{Epoch, EventTime, PlanVersion, SinkId, SplitId, StreamId};
 use std::sync::Arc;
 
 /// What is to be done.
@@ -61,13 +62,56 @@ pub enum Action {
         /// The floor.
         floor: EventTime,
     },
-    /// An epoch is complete everywhere.
-    Commit {
+    /// No chain carries this barrier, since all splits have ended: the stream's partitions take it by themselves when they have seen all
+    /// ends, and ack it. F(n) is [`EventTime::MAX`]. It may come several times, with rising epochs.
+    Seal {
         /// Of which stream.
         stream: StreamId,
         /// Its number.
         epoch: Epoch,
-        /// F(n).
+    },
+    /// The sink makes durable, but not visible, what it gets up to this barrier: windows with end ≤ F(n), late rows and changes of epochs
+    /// ≤ n, together with what it had prepared for epochs that were given up. In order of epochs; it need not wait for the last one's commit.
+    Prepare {
+        /// Which sink.
+        sink: SinkId,
+        /// Which epoch.
+        epoch: Epoch,
+        /// F(n) of the sink's stream.
         frontier: EventTime,
     },
+    /// All partitions have acked and all sinks have prepared: write the commit record. One at a time, in order.
+    Commit {
+        /// Which epoch.
+        epoch: Epoch,
+        /// The streams that took part, in order. Others are as their last commit has them, or are in none.
+        streams: Arc<[StreamEpoch]>,
+    },
+    /// An epoch is committed: sinks may show what they have prepared, and F(n) may be told.
+    Publish {
+        /// Which epoch.
+        epoch: Epoch,
+        /// As in its [`Action::Commit`].
+        streams: Arc<[StreamEpoch]>,
+    },
+    /// An epoch will never be committed. The next one stands for both: partitions merge what they have of it into the next one's, sinks
+    /// carry what they had prepared. Every stream and sink of it takes part in the next one, if it is still there and has anything in it that
+    /// the last commit lacks.
+    GiveUp {
+        /// Which epoch.
+        epoch: Epoch,
+        /// Why.
+        why: Failure,
+    },
+}
+
+/// A stream at the barrier of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEpoch {
+    /// Which.
+    pub stream: StreamId,
+    /// F(n): windows that end at or before it are in. [`EventTime::MAX`]: the stream is complete.
+    pub frontier: EventTime,
+    /// The plan that the barrier carries.
+    pub plan: PlanVersion,
 }

@@ -1,197 +1,287 @@
-//! The epochs of streams.
+//! The epochs of the job.
 //!
-//! One barrier per stream is under way at a time: it is *placed* when every split that was live at its start has marked it (or ended).
-//! The frontier F(n) at the barrier is the lowest watermark that splits had there; splits that asked to join in the meantime are
-//! opened then, with floor F(n), and their chains begin with barrier n. An epoch is committed when it is placed and all partitions have acked
-//! it; later epochs may be placed before. Invariants: barriers of a stream are started in order and placed in order; floors never fall;
-//! a split is opened once, and only after a barrier whose list names it.
+//! One number for all streams. One barrier is under way at a time: epoch n + 1 starts when barrier n is placed in every stream that takes part in n.
+//! Splits that asked to join in the meantime are opened when barrier n is placed in their stream, with floor F(n), and their chains begin with
+//! barrier n. Behind that, epochs are written, prepared and committed; several may be in flight.
 //!
-//! A barrier needs a chain to stand in. One that no chain carried, because its splits had ended before it reached them, tells partitions
-//! nothing and is void: nobody is waited for, a plan it would have brought is handed to partitions directly, and splits that would have
-//! joined are refused, since without word of them the stream completes.
+//! Invariants:
+//! - In each stream, barriers are started in order and placed in order; F(n) never falls; a split is opened once, and only after a barrier whose
+//!   list names it. Every split that is live as far as facts go is in the list of the next barrier of its stream.
+//! - A barrier that no chain carries, since all splits had ended before it reached them, has F(n) = MAX: partitions seal the stream, a plan it
+//!   would have brought is handed to them directly, and splits that would have joined are refused, since without word of them the stream completes.
+//! - An epoch has every stream of which something is not in the last commit, and its sinks; so it can stand for older ones in flight or given up. A
+//!   stream of which nothing is missing in the last commit takes part in nothing.
+//! - Commits are asked for in order, one at a time, each when all its partitions have acked with equal vectors and all its sinks have prepared; the
+//!   next only when the outcome of the last is known. What is published has been committed.
+//! - An epoch is given up at most once, and never after its commit was asked for unless the store has told that it did not happen.
+//! - At most `in_flight_max` epochs are in flight. With so many, no epoch starts for the time that has passed. Joins and plans do not wait for a slow
+//!   disk: for them the newest epoch in flight is given up for the one that starts, so that the oldest go on towards their commits.
 
 use crate::action::Action;
-use crate::fact::Fact;
-use crate::idle::{Floor, IdleSplits, Rise, Silence};
-use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, SplitId, StreamId};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::committing::Flight;
+use crate::fact::{Fact, Failure};
+use crate::idle::{Floor, Rise, Silence};
+use crate::streams::{Need, Placed, StreamState};
+use raympp_types::{Epoch, EventTime, SinkId, SplitId, StreamId};
+use std::collections::BTreeMap;
 
-/// A barrier on its way through the splits.
-struct Placing {
-    epoch: Epoch,
-    splits: Arc<[SplitId]>,
-    waiting: BTreeSet<SplitId>,
-    joining: Vec<SplitId>,
-    lowest: EventTime,
-    plan: PlanVersion,
-    /// Some split has marked it.
-    carried: bool,
+/// How a coordinator works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoordinatorOptions {
+    /// Time from one epoch's start to the next one's, in microseconds.
+    pub interval_us: u64,
+    /// Epochs that may be started and not yet committed; less than 2 counts as 2.
+    pub in_flight_max: usize,
+    /// The committed epoch that the job goes on from; 0: none. The next is the one after it.
+    pub committed: Epoch,
 }
 
-/// A placed barrier that partitions have yet to ack.
-struct Placed {
-    frontier: EventTime,
-    waiting: BTreeSet<PartitionId>,
-}
-
-struct StreamEpochs {
-    partitions: u32,
-    live: BTreeSet<SplitId>,
-    wants_to_join: Vec<SplitId>,
-    plan: PlanVersion,
-    /// The plan of the last barrier placed.
-    in_force: PlanVersion,
-    /// It has had a split.
-    begun: bool,
-    started: Epoch,
-    placing: Option<Placing>,
-    placed: BTreeMap<Epoch, Placed>,
-    /// Acks that came before the last split's word that it placed the barrier.
-    early_acks: BTreeSet<(Epoch, PartitionId)>,
-    frontier: EventTime,
-    due_us: u64,
-    idle: IdleSplits,
+/// A sink and the first epoch that has it.
+struct SinkState {
+    stream: StreamId,
+    since: Epoch,
 }
 
 /// The state machine.
 pub struct Coordinator {
     interval_us: u64,
+    in_flight_max: usize,
     now_us: u64,
-    streams: BTreeMap<StreamId, StreamEpochs>,
+    due_us: u64,
+    started: Epoch,
+    streams: BTreeMap<StreamId, StreamState>,
+    sinks: BTreeMap<SinkId, SinkState>,
+    flight: Flight,
 }
 
 impl Coordinator {
-    /// Starts an epoch per stream every `interval_us` microseconds of the time it is told.
-    pub fn new(interval_us: u64) -> Coordinator {
-        Coordinator { interval_us, now_us: 0, streams: BTreeMap::new() }
+    /// Without streams, after a committed epoch.
+    pub fn new(options: CoordinatorOptions) -> Coordinator {
+        Coordinator {
+            interval_us: options.interval_us,
+            in_flight_max: options.in_flight_max.max(2),
+            now_us: 0,
+            due_us: 0,
+            started: options.committed,
+            streams: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            flight: Flight::after(options.committed),
+        }
     }
 
     /// When something is due without a fact other than the time, in microseconds of the time it is told.
     pub fn due_us(&self) -> Option<u64> {
-        let barrier = |stream: &StreamEpochs| stream.can_start().then_some(stream.due_us);
-        self.streams.values().flat_map(|stream| [barrier(stream), stream.idle.due_us()]).flatten().min()
+        let starts = self.need() > Need::Nothing && !self.is_placing() && self.flight.len() < self.in_flight_max;
+        let floors = self.streams.values().filter_map(|stream| stream.idle.due_us());
+        floors.chain(starts.then_some(self.due_us)).min()
     }
 
-    /// Takes a fact and answers with what is to be done now.
+    /// Epochs that are started and neither committed nor given up.
+    pub fn in_flight(&self) -> usize {
+        self.flight.len()
+    }
+
+    /// The last committed epoch.
+    pub fn committed(&self) -> Epoch {
+        self.flight.committed()
+    }
+
+    /// Acks whose vector was another one than that of acks before: must stay 0.
+    pub fn violations(&self) -> u64 {
+        self.flight.violations()
+    }
+
+    /// Epochs given up for this reason.
+    pub fn given_up(&self, why: Failure) -> u64 {
+        self.flight.given_up(why)
+    }
+
+    /// Takes a fact and answers with what is to be done now, in this order.
     pub fn learn(&mut self, fact: Fact) -> Vec<Action> {
-        match fact {
-            Fact::Tick(now_us) => {
-                self.now_us = self.now_us.max(now_us);
-                let streams: Vec<StreamId> = self.streams.keys().copied().collect();
-                return streams.into_iter().flat_map(|stream| [self.start_if_due(stream), self.raise_floors(stream)]).flatten().collect();
+        let mut actions = self.note(fact);
+        loop {
+            actions.extend(self.finish_placing());
+            actions.extend(self.flight.next_commit());
+            if !self.may_start() {
+                return actions;
             }
-            Fact::StreamStarts { stream, splits, partitions, plan } => {
-                self.streams.insert(stream, StreamEpochs::new(splits, partitions, plan, self.now_us + self.interval_us));
+            actions.extend(self.start());
+        }
+    }
+
+    fn note(&mut self, fact: Fact) -> Vec<Action> {
+        match fact {
+            Fact::Tick(now_us) => self.pass(now_us),
+            Fact::StreamStarts { .. } | Fact::StreamDropped(_) | Fact::SinkAdded(..) | Fact::SinkDropped(_) => self.come_or_go(fact),
+            Fact::SplitJoins(stream, split) => self.streams.get_mut(&stream).and_then(|stream| stream.join(split)).into_iter().collect(),
+            Fact::PlanChanges(stream, plan) => self.tell_stream(stream, |stream| stream.change_plan(plan)),
+            Fact::Placed(stream, epoch, split, watermark) => self.tell_stream(stream, |stream| stream.mark(epoch, split, watermark)),
+            Fact::SplitEnded(stream, split) => self.end_split(stream, split),
+            Fact::SplitIdle(stream, split, silence) => self.turn_idle(stream, split, silence),
+            Fact::SplitActive(stream, split) => {
+                self.tell_stream(stream, |stream| stream.idle.not_idle(split));
+                self.raise_floors(stream)
+            }
+            Fact::Watermarks(stream, watermarks) => self.follow(stream, &watermarks),
+            fact => self.note_outcome(fact),
+        }
+    }
+
+    /// What becomes of epochs in flight.
+    fn note_outcome(&mut self, fact: Fact) -> Vec<Action> {
+        let outcome = match fact {
+            Fact::Acked { stream, epoch, partition, vector } => {
+                let differs = self.flight.acked(stream, epoch, partition, &vector);
+                differs.then(|| self.give_up(epoch, Failure::Vectors)).flatten()
+            }
+            Fact::Prepared(sink, epoch) => {
+                self.flight.prepared(sink, epoch);
+                None
+            }
+            Fact::Committed(epoch) => self.flight.commit(epoch),
+            Fact::Failed(epoch, Failure::Commit) => {
+                self.flight.doubt(epoch);
+                None
+            }
+            Fact::Failed(epoch, why) => self.give_up(epoch, why),
+            Fact::Reopened(last) => {
+                let outcome = self.flight.reopened(last);
+                self.note_given_up(outcome.as_ref());
+                outcome
+            }
+            _ => None,
+        };
+        outcome.into_iter().collect()
+    }
+
+    fn come_or_go(&mut self, fact: Fact) -> Vec<Action> {
+        match fact {
+            Fact::StreamStarts { stream, live, ended, partitions, plan, frontier } => {
+                if self.need() == Need::Nothing {
+                    self.due_us = self.now_us + self.interval_us;
+                }
+                let mut state = StreamState::new(stream, live, ended, partitions, plan).restored(frontier);
+                // Sinks may have come before it.
+                if self.sinks.values().any(|sink| sink.stream == stream) {
+                    state.add_sink();
+                }
+                self.streams.insert(stream, state);
             }
             Fact::StreamDropped(stream) => {
                 self.streams.remove(&stream);
+                self.sinks.retain(|_, sink| sink.stream != stream);
+                self.flight.drop_stream(stream);
             }
-            Fact::SplitJoins(stream, split) => return self.change(stream, |epochs| epochs.wants_to_join.push(split)),
-            Fact::PlanChanges(stream, plan) => return self.change(stream, |epochs| epochs.plan = plan),
-            Fact::Placed(stream, epoch, split, watermark) => return self.placed(stream, Some(epoch), split, watermark),
-            Fact::SplitEnded(stream, split) => return self.ended(stream, split),
-            Fact::Acked(stream, epoch, partition) => return self.acked(stream, epoch, partition),
-            Fact::SplitIdle(stream, split, silence) => return self.turned_idle(stream, split, silence),
-            Fact::SplitActive(stream, split) => {
-                self.streams.get_mut(&stream).into_iter().for_each(|epochs| epochs.idle.not_idle(split));
-                return self.raise_floors(stream);
+            Fact::SinkAdded(sink, stream) => {
+                self.sinks.insert(sink, SinkState { stream, since: self.started.next() });
+                self.tell_stream(stream, StreamState::add_sink);
             }
-            Fact::Watermarks(stream, watermarks) => return self.follow(stream, &watermarks),
+            Fact::SinkDropped(sink) => {
+                self.sinks.remove(&sink);
+                self.flight.drop_sink(sink);
+            }
+            _ => {}
         }
         Vec::new()
     }
 
-    /// A change that wants a barrier at once.
-    fn change(&mut self, stream: StreamId, change: impl FnOnce(&mut StreamEpochs)) -> Vec<Action> {
-        let now_us = self.now_us;
-        if let Some(epochs) = self.streams.get_mut(&stream) {
-            change(epochs);
-            epochs.due_us = now_us;
-        }
-        self.start_if_due(stream)
-    }
-
-    fn start_if_due(&mut self, id: StreamId) -> Vec<Action> {
-        let (now_us, interval_us) = (self.now_us, self.interval_us);
-        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
-        if !stream.can_start() || stream.due_us > now_us {
-            return Vec::new();
-        }
-        stream.due_us = now_us + interval_us;
-        stream.started = stream.started.next();
-        let joining = std::mem::take(&mut stream.wants_to_join);
-        let splits: Arc<[SplitId]> = stream.live.iter().copied().chain(joining.iter().copied()).collect();
-        let (epoch, plan) = (stream.started, stream.plan);
-        let waiting = stream.live.clone();
-        stream.placing =
-            Some(Placing { epoch, splits: Arc::clone(&splits), waiting, joining, lowest: EventTime::MAX, plan, carried: false });
-        let mut actions = Vec::new();
-        if !stream.live.is_empty() {
-            actions.push(Action::Barrier { stream: id, epoch, splits, plan });
-        }
-        actions.extend(self.finish_placing(id));
-        actions
-    }
-
-    fn placed(&mut self, id: StreamId, epoch: Option<Epoch>, split: SplitId, watermark: EventTime) -> Vec<Action> {
-        let Some(placing) = self.streams.get_mut(&id).and_then(|stream| stream.placing.as_mut()) else { return Vec::new() };
-        if epoch.is_none_or(|epoch| epoch == placing.epoch) && placing.waiting.remove(&split) {
-            placing.lowest = placing.lowest.min(watermark);
-            placing.carried |= epoch.is_some();
-        }
-        self.finish_placing(id)
-    }
-
-    fn ended(&mut self, id: StreamId, split: SplitId) -> Vec<Action> {
+    fn tell_stream(&mut self, id: StreamId, tell: impl FnOnce(&mut StreamState)) -> Vec<Action> {
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.live.remove(&split);
-            stream.idle.not_idle(split);
+            tell(stream);
         }
-        self.placed(id, None, split, EventTime::MAX)
+        Vec::new()
     }
 
-    /// When the last split has placed the barrier: F(n) is known and those that join can be opened.
-    fn finish_placing(&mut self, id: StreamId) -> Vec<Action> {
-        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
-        let Some(placing) = stream.placing.take_if(|placing| placing.waiting.is_empty()) else { return Vec::new() };
-        if placing.lowest < EventTime::MAX {
-            stream.frontier = stream.frontier.max(placing.lowest);
+    fn end_split(&mut self, id: StreamId, split: SplitId) -> Vec<Action> {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.end(split);
+            if stream.is_complete() {
+                // Its last windows need not wait for the interval.
+                self.due_us = self.now_us;
+            }
         }
-        let floor = stream.frontier;
-        let open = |&split: &SplitId| Action::Open {
-            stream: id,
-            split,
-            epoch: placing.epoch,
-            splits: Arc::clone(&placing.splits),
-            plan: placing.plan,
-            floor,
-        };
-        let refused = stream.begun && !placing.carried;
-        let answer = |split: &SplitId| if refused { Action::Refuse { stream: id, split: *split } } else { open(split) };
-        let mut actions: Vec<Action> = placing.joining.iter().map(answer).collect();
-        if !refused {
-            stream.live.extend(&placing.joining);
-            stream.begun |= !placing.joining.is_empty();
-            placing.joining.iter().for_each(|&split| stream.idle.not_idle(split));
+        Vec::new()
+    }
+
+    /// What the streams need of the next epoch.
+    fn need(&self) -> Need {
+        self.streams.values().map(StreamState::need).max().unwrap_or(Need::Nothing)
+    }
+
+    fn is_placing(&self) -> bool {
+        self.streams.values().any(StreamState::is_placing)
+    }
+
+    fn may_start(&self) -> bool {
+        let is_time = || self.due_us <= self.now_us && self.flight.len() < self.in_flight_max;
+        match self.need() {
+            Need::Nothing => false,
+            Need::InTime => !self.is_placing() && is_time(),
+            Need::AtOnce => !self.is_placing(),
         }
-        if placing.plan > stream.in_force {
-            stream.in_force = placing.plan;
-            actions.push(Action::InForce { stream: id, plan: placing.plan, carried: placing.carried });
+    }
+
+    fn start(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.flight.len() >= self.in_flight_max {
+            let newest = self.flight.newest();
+            actions.extend(newest.and_then(|newest| self.give_up(newest, Failure::Crowded)));
         }
-        if !placing.carried && (refused || placing.joining.is_empty()) {
-            actions.extend(self.start_if_due(id));
-            return actions;
-        }
-        let mut waiting: BTreeSet<PartitionId> = (0..stream.partitions).map(PartitionId).collect();
-        waiting.retain(|&partition| !stream.early_acks.remove(&(placing.epoch, partition)));
-        stream.placed.insert(placing.epoch, Placed { frontier: floor, waiting });
-        actions.extend(self.commit_complete(id));
-        actions.extend(self.start_if_due(id));
+        let epoch = self.started.next();
+        (self.started, self.due_us) = (epoch, self.now_us + self.interval_us);
+        let committed = self.flight.committed();
+        let parts: BTreeMap<StreamId, u32> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.takes_part(committed))
+            .map(|(&id, stream)| (id, stream.partitions_of_next()))
+            .collect();
+        let has_rows = |stream: StreamId| parts.get(&stream).is_some_and(|&partitions| partitions > 0);
+        let sinks = self.sinks.iter().filter(|(_, sink)| has_rows(sink.stream)).map(|(&id, sink)| (id, sink.stream));
+        self.flight.start(epoch, parts.clone().into_iter(), sinks.collect());
+        actions.extend(parts.keys().filter_map(|stream| self.streams.get_mut(stream)?.start(epoch)));
         actions
     }
 
-    fn turned_idle(&mut self, id: StreamId, split: SplitId, silence: Silence) -> Vec<Action> {
+    /// Streams in which the barrier has been placed.
+    fn finish_placing(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (&id, stream) in &mut self.streams {
+            let in_flight = |epoch| self.flight.has_any(epoch..=epoch);
+            let has_all_sinks = |epoch| self.sinks.values().all(|sink| sink.stream != id || sink.since <= epoch);
+            if let Some(Placed { epoch, frontier, plan, actions: of_stream, leaves_rest }) = stream.finish_placing(in_flight, has_all_sinks)
+            {
+                actions.extend(of_stream);
+                actions.extend(self.flight.placed(id, epoch, frontier, plan));
+                if leaves_rest {
+                    self.due_us = self.now_us;
+                }
+            }
+            actions.extend(stream.refuse_late());
+        }
+        actions
+    }
+
+    fn give_up(&mut self, epoch: Epoch, why: Failure) -> Option<Action> {
+        let given_up = self.flight.give_up(epoch, why);
+        self.note_given_up(given_up.as_ref());
+        given_up
+    }
+
+    fn note_given_up(&mut self, action: Option<&Action>) {
+        if let Some(&Action::GiveUp { epoch, .. }) = action {
+            let committed = self.flight.committed();
+            self.streams.values_mut().for_each(|stream| stream.give_up(epoch, committed, |epochs| self.flight.has_any(epochs)));
+        }
+    }
+
+    fn pass(&mut self, now_us: u64) -> Vec<Action> {
+        self.now_us = self.now_us.max(now_us);
+        let streams: Vec<StreamId> = self.streams.keys().copied().collect();
+        streams.into_iter().flat_map(|stream| self.raise_floors(stream)).collect()
+    }
+
+    fn turn_idle(&mut self, id: StreamId, split: SplitId, silence: Silence) -> Vec<Action> {
         self.now_us = self.now_us.max(silence.at_us);
         if let Some(stream) = self.streams.get_mut(&id)
             && stream.live.contains(&split)
@@ -216,58 +306,8 @@ impl Coordinator {
         let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
         place(id, stream.idle.follow(now_us, &stream.live, watermarks))
     }
-
-    fn acked(&mut self, id: StreamId, epoch: Epoch, partition: PartitionId) -> Vec<Action> {
-        let Some(stream) = self.streams.get_mut(&id) else { return Vec::new() };
-        for (&placed, state) in stream.placed.range_mut(..=epoch) {
-            debug_assert!(placed <= epoch);
-            state.waiting.remove(&partition);
-        }
-        if stream.placing.as_ref().is_some_and(|placing| placing.epoch <= epoch) {
-            stream.early_acks.insert((epoch, partition));
-        }
-        self.commit_complete(id)
-    }
-
-    /// Commits epochs in order.
-    fn commit_complete(&mut self, id: StreamId) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let Some(stream) = self.streams.get_mut(&id) else { return actions };
-        while let Some(first) = stream.placed.first_entry()
-            && first.get().waiting.is_empty()
-        {
-            let (epoch, placed) = first.remove_entry();
-            actions.push(Action::Commit { stream: id, epoch, frontier: placed.frontier });
-        }
-        actions
-    }
 }
 
 fn place(stream: StreamId, floors: Vec<Floor>) -> Vec<Action> {
     floors.into_iter().map(|Floor { split, since_us, floor }| Action::Floor { stream, split, since_us, floor }).collect()
-}
-
-impl StreamEpochs {
-    fn new(splits: Vec<SplitId>, partitions: u32, plan: PlanVersion, due_us: u64) -> StreamEpochs {
-        StreamEpochs {
-            partitions,
-            begun: !splits.is_empty(),
-            in_force: plan,
-            live: splits.into_iter().collect(),
-            wants_to_join: Vec::new(),
-            plan,
-            started: Epoch(0),
-            placing: None,
-            placed: BTreeMap::new(),
-            early_acks: BTreeSet::new(),
-            frontier: EventTime::MIN,
-            due_us,
-            idle: IdleSplits::default(),
-        }
-    }
-
-    /// True if a barrier may be started: none is under way, and there are chains for it or a plan to bring.
-    fn can_start(&self) -> bool {
-        self.placing.is_none() && !(self.live.is_empty() && self.wants_to_join.is_empty() && self.plan == self.in_force)
-    }
 }

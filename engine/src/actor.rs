@@ -8,7 +8,7 @@ use crate::consumer::{Consumer, Item, Wants};
 use crate::stream::{PartitionCounters, Stream};
 use raympp_coordinator::Fact;
 use raympp_state::delta::{Delta, Mark};
-use raympp_state::replica::{Applied, ExportedGroup, Replica, Want};
+use raympp_state::replica::{Applied, ExportedGroup, PassedBarrier, Replica, Want};
 use raympp_state::result::ResultDelta;
 use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
 use std::collections::VecDeque;
@@ -43,7 +43,8 @@ pub(crate) struct Actor {
     replica: Replica,
     owed: VecDeque<(Arc<Consumer>, Item)>,
     holds_stream: bool,
-    acked: Epoch,
+    /// Barriers that every split has passed, each with the frontier there, whose windows have not all been handed over.
+    sealing: VecDeque<(Epoch, EventTime)>,
     complete: bool,
     /// Consumers up to this number know that everything has closed.
     told_complete: u64,
@@ -55,7 +56,10 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(stream: Arc<Stream>, partition: PartitionId, primary: bool, replica: Replica) -> Actor {
+    pub(crate) fn new(stream: Arc<Stream>, partition: PartitionId, primary: bool, mut replica: Replica) -> Actor {
+        if primary && stream.host.persister.is_some() {
+            replica.keep_accepted();
+        }
         if primary {
             stream.set_view(partition, Arc::clone(replica.view()));
         }
@@ -66,7 +70,7 @@ impl Actor {
             replica,
             owed: VecDeque::new(),
             holds_stream: false,
-            acked: Epoch(0),
+            sealing: VecDeque::new(),
             complete: false,
             told_complete: 0,
             changelogs: Vec::new(),
@@ -76,7 +80,7 @@ impl Actor {
     }
 
     /// Applies a delta; returns what the coordinator should know.
-    pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Option<Fact> {
+    pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Vec<Fact> {
         for mark in &delta.stamp.marks {
             if let Mark::Barrier { plan, .. } = mark
                 && *plan > self.replica.plan_version()
@@ -91,11 +95,14 @@ impl Actor {
             Applied::Yes => self.count_rows(delta),
             outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
         }
+        if let Some(persister) = self.stream.host.persister.as_ref().filter(|_| self.primary) {
+            persister.accepted(self.stream.id, self.partition, self.replica.take_accepted());
+        }
         self.rows_behind += delta.stamp.to.0 - delta.stamp.from.0;
         self.replica.view().publish_as_of(now_us);
         if !self.primary {
             self.replica.take_late_rows();
-            return None;
+            return self.take_passed();
         }
         self.publish_late();
         self.publish_counters();
@@ -108,7 +115,13 @@ impl Actor {
         for i in 0..self.changelogs.len() {
             self.changelogs[i].touch(&mut self.replica);
         }
-        self.ack()
+        self.take_passed()
+    }
+
+    /// No chain carries this barrier, since all splits have ended; returns what the coordinator should know.
+    pub(crate) fn take_seal(&mut self, epoch: Epoch) -> Vec<Fact> {
+        self.replica.seal(epoch);
+        self.take_passed()
     }
 
     /// Counts the rows that a delta has brought, by store.
@@ -124,22 +137,25 @@ impl Actor {
         self.counters().rows.fetch_add(sum, Ordering::Relaxed);
     }
 
-    /// The newest barrier that every split has passed, once. An ended split is past all that come after its end.
-    fn ack(&mut self) -> Option<Fact> {
-        let splits = || self.replica.splits().values();
-        let held_back = splits().filter(|split| !split.ended).map(|split| split.barrier).min();
-        let passed = held_back.or_else(|| splits().map(|split| split.barrier).max())?;
-        if passed <= self.acked {
-            return None;
+    /// Barriers that every split has passed since the last call: consumers will be told when the epoch's windows have been handed over. Where
+    /// there are checkpoints, the persister acks what it has written.
+    fn take_passed(&mut self) -> Vec<Fact> {
+        let mut acks = Vec::new();
+        while let Some(PassedBarrier { epoch, frontier, vector }) = self.replica.take_passed_barrier() {
+            if self.primary {
+                self.sealing.push_back((epoch, frontier));
+                if self.stream.host.persister.is_none() {
+                    acks.push(Fact::Acked { stream: self.stream.id, epoch, partition: self.partition, vector });
+                }
+            }
         }
-        self.acked = passed;
-        Some(Fact::Acked(self.stream.id, passed, self.partition))
+        acks
     }
 
     fn publish_late(&mut self) {
-        for rows in self.replica.take_late_rows() {
+        for (epoch, rows) in self.replica.take_late_rows() {
             for consumer in self.stream.consumers.all().iter().filter(|consumer| consumer.wants == Wants::Late) {
-                self.owed.push_back((Arc::clone(consumer), Item::Late(rows.clone())));
+                self.owed.push_back((Arc::clone(consumer), Item::Late(epoch, rows.clone())));
             }
         }
     }
@@ -213,16 +229,30 @@ impl Actor {
         if closed && self.primary {
             self.publish_counters();
         }
+        if !closed && !changed && self.primary {
+            self.seal(&consumers);
+        }
         if !closed && self.primary && self.owed.is_empty() {
             self.publish_closed();
         }
         if !closed && !changed && self.replica.frontier() == EventTime::MAX && !self.complete {
             self.finish();
+            self.seal(&consumers);
         }
         if self.complete && self.primary {
             self.tell_complete(&consumers);
         }
         handed | changed | closed | !self.owed.is_empty()
+    }
+
+    /// Tells consumers of epochs that are whole: all that their frontiers close has been put before this. The one that takes in the rest of the
+    /// stream waits for the last changes.
+    fn seal(&mut self, consumers: &[Arc<Consumer>]) {
+        while let Some((epoch, frontier)) = self.sealing.pop_front_if(|(_, frontier)| *frontier < EventTime::MAX || self.complete) {
+            for consumer in consumers.iter().filter(|consumer| consumer.by_epochs) {
+                self.owed.push_back((Arc::clone(consumer), Item::Sealed(self.partition, epoch, frontier)));
+            }
+        }
     }
 
     /// Says up to where all windows have been handed over. Whoever sees it finds them in its queue.
@@ -241,8 +271,10 @@ impl Actor {
     }
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {
+        let (replica, sealing) = (&self.replica, &self.sealing);
         for changelog in self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric) {
-            changelog.close(&result);
+            let closed = changelog.close(&result, |end| epoch_of_window(replica, sealing, end));
+            self.owed.extend(closed.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
         }
         let rows = result.batch.num_rows() as u64;
         self.stream.results.fetch_add(rows, Ordering::Relaxed);
@@ -276,14 +308,13 @@ impl Actor {
     }
 
     fn step_changelogs(&mut self, now_us: u64) -> bool {
-        let mut changed = false;
+        let (replica, sealing) = (&self.replica, &self.sealing);
+        let before = self.owed.len();
         for changelog in &mut self.changelogs {
-            if let Some(batch) = changelog.changes(&self.replica, now_us) {
-                changed = true;
-                self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(batch)));
-            }
+            let changes = changelog.changes(replica, now_us, |end| epoch_of_window(replica, sealing, end));
+            self.owed.extend(changes.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
         }
-        changed
+        self.owed.len() > before
     }
 
     /// Everything has closed.
@@ -292,10 +323,10 @@ impl Actor {
         if !self.primary {
             return;
         }
+        let (replica, sealing) = (&self.replica, &self.sealing);
         for changelog in &mut self.changelogs {
-            if let Some(batch) = changelog.finish(&self.replica) {
-                self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(batch)));
-            }
+            let changes = changelog.finish(replica, |end| epoch_of_window(replica, sealing, end));
+            self.owed.extend(changes.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
         }
         self.tell_complete(&self.stream.consumers.all());
         self.publish_counters();
@@ -364,4 +395,11 @@ impl Actor {
     pub(crate) fn is_settled(&self) -> bool {
         self.owed.is_empty()
     }
+}
+
+/// The first epoch that takes in a window that ends at this time, of those that every split has passed and of those to come. A window is shown
+/// and closed under rising epochs, since a barrier that every split has passed stays in `sealing` until the window has closed.
+fn epoch_of_window(replica: &Replica, sealing: &VecDeque<(Epoch, EventTime)>, end: EventTime) -> Epoch {
+    let sealed = sealing.iter().find(|(_, frontier)| end <= *frontier).map(|(epoch, _)| *epoch);
+    sealed.unwrap_or_else(|| replica.epoch_of_window(end))
 }

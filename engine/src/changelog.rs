@@ -14,7 +14,7 @@ use raympp_operators::sharing::SharedMetric;
 use raympp_state::replica::Replica;
 use raympp_state::result::ResultDelta;
 use raympp_state::sessions::{LetGo, Session};
-use raympp_types::{EventTime, MetricId};
+use raympp_types::{Epoch, EventTime, MetricId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ pub(crate) struct Changelog {
     next_us: u64,
     /// Last row of each (key, window start, window end) upserted and not finished, where it may have to be deleted.
     open: BTreeMap<(KeyBytes, i64, i64), RecordBatch>,
-    ready: Vec<RecordBatch>,
+    /// Rows to be emitted, each with the end of its window; without windows [`EventTime::MAX`].
+    ready: Vec<(EventTime, RecordBatch)>,
 }
 
 impl Changelog {
@@ -85,13 +86,14 @@ impl Changelog {
         }
     }
 
-    /// Rows to emit now.
-    pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64) -> Option<RecordBatch> {
+    /// Rows to emit now, in order, each run with the first epoch that holds all rows of the stream that it shows; `epoch_of` tells that by
+    /// the end of a window.
+    pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
         if now_us >= self.next_us && self.holds_back() {
             self.next_us = now_us + self.every_us.unwrap_or(0) as u64;
             self.emit_dirty(replica);
         }
-        self.take_ready()
+        self.take_ready(epoch_of)
     }
 
     /// A window that is over is left to [`Changelog::close`], or its row would come again after the final one.
@@ -121,7 +123,7 @@ impl Changelog {
     fn put(&mut self, at: (KeyBytes, i64, i64), rows: Option<RecordBatch>) {
         match rows {
             Some(rows) => {
-                self.ready.push(with_op(&rows, "upsert"));
+                self.emit(at.2, &rows, "upsert");
                 if self.metric.plan.window.has_bounds() || self.metric.plan.having.is_some() {
                     self.open.insert(at, rows);
                 }
@@ -146,39 +148,49 @@ impl Changelog {
 
     fn delete(&mut self, at: &(KeyBytes, i64, i64)) {
         if let Some(row) = self.open.remove(at) {
-            self.ready.push(with_op(&row, "delete"));
+            self.emit(at.2, &row, "delete");
         }
     }
 
-    /// Takes note of closed windows: final rows, and deletions of what has none.
-    pub(crate) fn close(&mut self, result: &ResultDelta) {
+    fn emit(&mut self, end: i64, rows: &RecordBatch, op: &str) {
+        let end = if self.metric.plan.window.has_bounds() { EventTime(end) } else { EventTime::MAX };
+        self.ready.push((end, with_op(rows, op)));
+    }
+
+    /// Takes note of closed windows; returns final rows, and deletions of what has none, as [`Changelog::changes`] does.
+    pub(crate) fn close(&mut self, result: &ResultDelta, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
         for (row, (key, start, end)) in result.groups.iter().enumerate() {
             self.open.remove(&(KeyBytes::from(&**key), *start, *end));
-            self.ready.push(with_op(&result.batch.slice(row, 1), "upsert"));
+            self.emit(*end, &result.batch.slice(row, 1), "upsert");
         }
-        if result.last {
+        if result.last && self.metric.plan.window.has_bounds() {
             let over: Vec<_> = self.open.keys().filter(|(_, _, end)| EventTime(*end) <= result.window_end).cloned().collect();
-            if self.metric.plan.window.has_bounds() {
-                over.iter().for_each(|at| self.delete(at));
-            }
+            over.iter().for_each(|at| self.delete(at));
         }
+        self.take_ready(epoch_of)
     }
 
     /// The last rows: what never closed is final now.
-    pub(crate) fn finish(&mut self, replica: &Replica) -> Option<RecordBatch> {
+    pub(crate) fn finish(&mut self, replica: &Replica, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
         self.emit_dirty(replica);
         if self.metric.plan.window.has_bounds() {
             let open: Vec<_> = self.open.keys().cloned().collect();
             open.iter().for_each(|at| self.delete(at));
         }
-        self.take_ready()
+        self.take_ready(epoch_of)
     }
 
-    fn take_ready(&mut self) -> Option<RecordBatch> {
-        let ready = std::mem::take(&mut self.ready);
-        let schema = ready.first()?.schema();
-        Some(concat_batches(&schema, &ready).expect("rows of one metric have one schema"))
+    fn take_ready(&mut self, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
+        let ready = std::mem::take(&mut self.ready).into_iter();
+        let ready: Vec<(Epoch, RecordBatch)> = ready.map(|(end, rows)| (epoch_of(end), rows)).collect();
+        let runs = ready.chunk_by(|one, next| one.0 == next.0);
+        runs.map(|run| (run[0].0, joined(run.iter().map(|(_, rows)| rows)))).collect()
     }
+}
+
+fn joined<'a>(rows: impl Iterator<Item = &'a RecordBatch> + Clone) -> RecordBatch {
+    let schema = rows.clone().next().expect("some rows").schema();
+    concat_batches(&schema, rows).expect("rows of one metric have one schema")
 }
 
 /// Puts `op` before the output columns, and strings into plain form.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use raympp_state::result::ResultDelta;
-use raympp_types::{MetricId, PartitionId};
+use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -16,11 +16,14 @@ use std::sync::Arc;
 pub(crate) enum Item {
     /// A piece of closed windows.
     Closed(Arc<ResultDelta>),
-    /// Rows of a changelog.
-    Changes(RecordBatch),
-    /// Late rows of the stream.
-    Late(RecordBatch),
-    /// One partition has nothing more to say.
+    /// Rows of a changelog, and the first epoch that holds all rows of the stream that they show.
+    Changes(Epoch, RecordBatch),
+    /// Late rows of the stream, and the first epoch that holds them.
+    Late(Epoch, RecordBatch),
+    /// Everything of a partition that belongs to this epoch or earlier ones has been put into the queue: windows that end up to the frontier at
+    /// its barrier, changes and late rows of these epochs.
+    Sealed(PartitionId, Epoch, EventTime),
+    /// One partition has put its last rows into the queue. Only word of the epoch that takes in the rest of the stream may follow.
     Complete,
 }
 
@@ -66,6 +69,8 @@ impl Wants {
 pub(crate) struct Consumer {
     pub(crate) id: u64,
     pub(crate) wants: Wants,
+    /// It is told what epochs are whole.
+    pub(crate) by_epochs: bool,
     pub(crate) queue: Queue<Item>,
 }
 
@@ -83,10 +88,10 @@ impl Consumers {
     }
 
     /// Adds one whose queue calls `room` when there is room for those who have asked for it.
-    pub(crate) fn add(&self, wants: Wants, capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Arc<Consumer> {
+    pub(crate) fn add(&self, wants: Wants, by_epochs: bool, capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Arc<Consumer> {
         let mut next_id = self.change.lock();
         *next_id += 1;
-        let consumer = Arc::new(Consumer { id: *next_id, wants, queue: Queue::new(capacity, room) });
+        let consumer = Arc::new(Consumer { id: *next_id, wants, by_epochs, queue: Queue::new(capacity, room) });
         let mut list = Vec::clone(&self.list.load());
         list.push(Arc::clone(&consumer));
         self.list.store(Arc::new(list));

@@ -53,6 +53,8 @@ pub(crate) enum Control {
         /// The floor.
         floor: EventTime,
     },
+    /// Actors of the stream take this barrier by themselves when they have seen the ends of all splits.
+    Seal(StreamId, Epoch),
     /// Actors of the stream take over this plan at once.
     Adopt(StreamId, Arc<SharedPlan>),
     /// Forget everything of the stream.
@@ -207,6 +209,10 @@ impl Core {
                     let tasks = self.tasks.iter_mut().filter(|task| (task.stream.id, task.split) == (stream, split));
                     tasks.for_each(|task| task.ask_floor(since_us, floor));
                 }
+                Control::Seal(stream, epoch) => {
+                    let actors = self.actors.iter_mut().filter(|actor| actor.stream.id == stream);
+                    actors.flat_map(|actor| actor.take_seal(epoch)).for_each(|ack| self.shared.tell_coordinator(ack));
+                }
                 Control::Adopt(stream, plan) => {
                     self.actors.iter_mut().filter(|actor| actor.stream.id == stream).for_each(|actor| actor.adopt(&plan));
                 }
@@ -246,9 +252,7 @@ impl Core {
 
     fn apply(&mut self, stream: &Arc<Stream>, delta: &Arc<Delta>, now: u64) {
         for actor in self.actors.iter_mut().filter(|actor| actor.stream.id == stream.id) {
-            if let Some(fact) = actor.apply(delta, now) {
-                self.shared.tell_coordinator(fact);
-            }
+            actor.apply(delta, now).into_iter().for_each(|fact| self.shared.tell_coordinator(fact));
         }
     }
 

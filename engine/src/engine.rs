@@ -11,17 +11,20 @@ pub use options::{EngineBuilder, EngineOptions};
 pub(crate) use prepare::OpenedInput;
 
 use crate::actor::ReplicaExport;
+use crate::checkpoint::{Checkpoints, Order, checkpoint_error};
 use crate::clock::Clock;
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
-use crate::sink_task::SinkTask;
+use crate::ingest::IngestTask;
+use crate::sink_task::{Request, SinkTask};
 use crate::stream::Stream;
 use crate::writer::WriterQueue;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
-use raympp_coordinator::{Action, Coordinator, Fact};
+use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure};
 use raympp_operators::sql::{Catalog, ObjectKind};
-use raympp_types::{MetricId, PlanVersion, SplitId, StreamId};
+use raympp_state::checkpoint::RocksStore;
+use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,11 +32,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// Epochs that may be started and not yet committed.
+const IN_FLIGHT_MAX: usize = 16;
+
 /// What all threads of an engine share.
 pub(crate) struct Shared {
     pub(crate) options: EngineOptions,
     pub(crate) cores: Vec<Arc<CoreHandle>>,
     pub(crate) facts: FactSender,
+    /// With a state directory.
+    pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) state: Mutex<State>,
     /// Held while statements are carried out and writers opened: one after the other.
     pub(crate) statements: Mutex<()>,
@@ -51,9 +59,12 @@ pub(crate) struct State {
     /// Streams that read another one's splits again, by the metric they do it for.
     pub(crate) again: BTreeMap<MetricId, Arc<Stream>>,
     pub(crate) metric_ids: BTreeMap<String, MetricId>,
-    pub(crate) sinks: BTreeMap<String, SinkTask>,
+    pub(crate) sinks: BTreeMap<String, (SinkId, SinkTask)>,
     pub(crate) next_stream: StreamId,
     pub(crate) next_metric: MetricId,
+    pub(crate) next_sink: SinkId,
+    /// Tasks of streams that start, until the coordinator's thread places them.
+    pub(crate) starting: BTreeMap<StreamId, Vec<IngestTask>>,
     /// Tasks of splits that wait for the barrier they join at.
     pub(crate) joining: BTreeMap<(StreamId, SplitId), Joining>,
     /// Writers' queues, by stream.
@@ -160,9 +171,10 @@ impl Shared {
     /// True once every stream that ends has closed everything and its sinks have published.
     fn is_done(&self) -> bool {
         let state = self.state.lock();
-        let unused = |stream: &Stream| !stream.finite.load(Ordering::Acquire) && stream.plan.load().connector.is_none();
-        state.all_streams().all(|stream| stream.is_complete() || unused(stream))
-            && state.sinks.values().all(|sink| sink.is_done() || !sink.stream().is_complete())
+        let unused = |stream: &Stream| !stream.finite.load(Ordering::Acquire) && stream.plan.connector.is_none();
+        let is_over = |stream: &Stream| stream.is_complete() && (self.checkpoints.is_none() || stream.settled.load(Ordering::Acquire));
+        state.all_streams().all(|stream| is_over(stream) || unused(stream))
+            && state.sinks.values().all(|(_, sink)| sink.is_done() || !sink.stream().is_complete())
     }
 
     pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
@@ -183,14 +195,23 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    fn start(options: EngineOptions) -> Engine {
+    fn start(options: EngineOptions) -> Result<Engine> {
         let (facts, facts_in) = unbounded();
         let (handles, inboxes): (Vec<_>, Vec<_>) = (0..options.threads).map(|_| core_queues()).unzip();
+        let cores: Vec<Arc<CoreHandle>> = handles.into_iter().map(Arc::new).collect();
+        let checkpoints = open_checkpoints(&options, &facts, &cores)?;
+        let from = checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.clone());
+        let state = State {
+            next_stream: from.as_ref().map_or(StreamId(0), |commit| commit.next_stream),
+            next_metric: from.as_ref().map_or(MetricId(0), |commit| commit.next_metric),
+            ..State::default()
+        };
         let shared = Arc::new(Shared {
             options,
-            cores: handles.into_iter().map(Arc::new).collect(),
+            cores,
             facts,
-            state: Mutex::default(),
+            checkpoints,
+            state: Mutex::new(state),
             statements: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -216,7 +237,7 @@ impl Engine {
             .name("raympp-coordinator".into())
             .spawn(move || drive_coordinator(&driver, &facts_in))
             .expect("the system grants a thread");
-        Engine { shared, threads, coordinator: Some(coordinator) }
+        Ok(Engine { shared, threads, coordinator: Some(coordinator) })
     }
 
     /// Waits until every stream that is being read has ended and closed everything, and every sink has published. A stream fed by
@@ -281,16 +302,17 @@ impl Engine {
         }
         let sinks = std::mem::take(&mut self.shared.state.lock().sinks);
         if self.shared.failure().is_none() {
-            sinks.values().for_each(SinkTask::stop_here);
+            sinks.values().for_each(|(_, sink)| sink.stop_here());
         }
         streams.iter().for_each(|stream| stream.let_go());
-        for (_, sink) in sinks {
+        for (_, sink) in sinks.into_values() {
             sink.join();
         }
         self.shared.tell_coordinator(Fact::Tick(u64::MAX));
         if let Some(coordinator) = self.coordinator.take() {
             let _ = coordinator.join();
         }
+        self.shared.checkpoints.iter().for_each(Checkpoints::stop);
         self.shared.failure().map_or(Ok(()), Err)
     }
 
@@ -314,20 +336,32 @@ impl Drop for Engine {
     }
 }
 
+/// The checkpoints of an engine that keeps some.
+fn open_checkpoints(options: &EngineOptions, facts: &FactSender, cores: &[Arc<CoreHandle>]) -> Result<Option<Checkpoints>> {
+    let Some(directory) = &options.state_dir else { return Ok(None) };
+    let store = RocksStore::open(directory).map_err(checkpoint_error)?;
+    Checkpoints::start(Box::new(store), options.keep_checkpoints, options.clock.clone(), facts.clone(), cores.to_vec()).map(Some)
+}
+
 /// The coordinator's thread: facts and time in, actions carried out.
 fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
-    let mut coordinator = Coordinator::new(shared.options.barrier_interval_us);
+    let interval_us = shared.options.barrier_interval_us;
+    let committed = shared.checkpoints.as_ref().map_or(Epoch(0), Checkpoints::committed);
+    let mut coordinator = Coordinator::new(CoordinatorOptions { interval_us, in_flight_max: IN_FLIGHT_MAX, committed });
     let clock = &shared.options.clock;
     let mut next = Some(Fact::Tick(clock.now_us()));
     while let Some(fact) = next.take() {
         if fact == Fact::Tick(u64::MAX) {
             return;
         }
+        if let Fact::StreamStarts { stream, .. } = &fact {
+            start::place_tasks(shared, *stream);
+        }
         let now = clock.now_us();
         for action in [coordinator.learn(Fact::Tick(now)), coordinator.learn(fact)].into_iter().flatten() {
             carry_out(shared, action);
         }
-        let wait_us = coordinator.due_us().map_or(shared.options.barrier_interval_us, |due| due.saturating_sub(now));
+        let wait_us = coordinator.due_us().map_or(interval_us, |due| due.saturating_sub(now));
         next = match facts.recv_timeout(Duration::from_micros(wait_us)) {
             Ok(fact) => Some(fact),
             Err(RecvTimeoutError::Timeout) => Some(Fact::Tick(clock.now_us())),
@@ -379,10 +413,46 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             }
             shared.state.lock().plan_waiters.retain(|(id, version, _)| *id != stream || *version > plan);
         }
-        Action::Commit { stream, epoch, frontier } => {
-            tracing::trace!(%stream, %epoch, %frontier, "epoch complete");
+        Action::Seal { stream, epoch } => {
+            tracing::trace!(%stream, %epoch, "seal");
+            shared.cores.iter().for_each(|core| core.tell(Control::Seal(stream, epoch)));
+            shared.checkpoints.iter().for_each(|checkpoints| checkpoints.tell(Order::Seal(stream, epoch)));
+        }
+        Action::Commit { epoch, streams } => {
+            tracing::trace!(%epoch, streams = streams.len(), "epoch complete");
+            match &shared.checkpoints {
+                Some(checkpoints) => checkpoints.tell(Order::Commit(epoch, streams)),
+                // Nothing outlives the process, so there is nothing to write.
+                None => shared.tell_coordinator(Fact::Committed(epoch)),
+            }
+        }
+        Action::Publish { epoch, streams } => {
+            let Some(checkpoints) = &shared.checkpoints else { return };
+            tracing::debug!(%epoch, "committed");
+            checkpoints.tell(Order::Forget);
+            ask_sinks(shared, Request::Commit(epoch));
+            for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
+                stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));
+            }
+            shared.note_progress();
+        }
+        Action::GiveUp { epoch, why } => {
+            match why {
+                Failure::Crowded => tracing::debug!(%epoch, "epoch superseded"),
+                why => tracing::error!(%epoch, ?why, "epoch given up"),
+            }
+            ask_sinks(shared, Request::GiveUp(epoch));
+        }
+        Action::Prepare { sink, epoch, frontier } => {
+            let state = shared.state.lock();
+            let asked = state.sinks.values().find(|(id, _)| *id == sink);
+            asked.into_iter().for_each(|(_, sink)| sink.ask(Request::Prepare(epoch, frontier)));
         }
     }
+}
+
+fn ask_sinks(shared: &Shared, request: Request) {
+    shared.state.lock().sinks.values().for_each(|(_, sink)| sink.ask(request));
 }
 
 fn stream_by_id(shared: &Shared, id: StreamId) -> Option<Arc<Stream>> {

@@ -27,6 +27,9 @@ pub enum Error {
         /// What happened and what to do.
         message: String,
     },
+    /// Checkpoints could not be read or written.
+    #[error("checkpoints: {0}")]
+    Checkpoint(Arc<raympp_state::checkpoint::StoreError>),
     /// Whoever read a sink's output has gone: the pipe is closed.
     #[error("sink {sink}: nobody reads the output any longer")]
     Closed {

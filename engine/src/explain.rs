@@ -24,7 +24,7 @@ pub(crate) fn planned(stream: &Stream, id: MetricId, definition: &Arc<MetricPlan
 fn text(stream: &Stream, plan: &SharedPlan, metric: &SharedMetric) -> String {
     let definition = &metric.plan;
     let mut text = format!("metric {}\n", definition.name);
-    let stream_plan = stream.plan.load();
+    let stream_plan = &stream.plan;
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<13}{value}");
     };

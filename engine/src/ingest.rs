@@ -90,7 +90,7 @@ impl IngestTask {
         flush: FlushOptions,
         counters: Arc<SplitCounters>,
     ) -> Result<IngestTask, Error> {
-        let bad_rows = stream.plan.load().bad_rows.clone();
+        let bad_rows = stream.plan.bad_rows.clone();
         let dead_letters = match &bad_rows {
             BadRows::DeadLetter(path) => Some(crate::dead_letter::DeadLetters::open(path, &stream.name(), chain.split())?),
             _ => None,

@@ -38,6 +38,7 @@
 
 mod actor;
 mod changelog;
+mod checkpoint;
 mod clock;
 mod consumer;
 mod core_loop;

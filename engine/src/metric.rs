@@ -26,6 +26,7 @@ pub struct Metric {
     pub(crate) stream: Arc<Stream>,
     pub(crate) shared: Arc<SharedMetric>,
     key_types: Arc<[DataType]>,
+    schema: Arc<Schema>,
 }
 
 /// One result row. Rows are equal if their columns and values are, whenever they were read.
@@ -81,7 +82,8 @@ impl Metric {
     pub(crate) fn open(stream: Arc<Stream>, id: MetricId) -> Option<Metric> {
         let shared = stream.metric(id)?;
         let key_types = shared.plan.keys.iter().map(|key| key.expr.data_type()).collect();
-        Some(Metric { stream, shared, key_types })
+        let schema = Arc::new(shared.plan.output_schema());
+        Some(Metric { stream, shared, key_types, schema })
     }
 
     /// Name.
@@ -91,7 +93,7 @@ impl Metric {
 
     /// Columns of its results.
     pub fn schema(&self) -> Schema {
-        self.shared.plan.output_schema()
+        Schema::clone(&self.schema)
     }
 
     /// The live window's row of a key: one value per key of GROUP BY, in its order. `None` if the key has no row in the live window, or
@@ -116,7 +118,7 @@ impl Metric {
     }
 
     fn row(&self, batch: &RecordBatch, as_of_us: u64) -> Row {
-        Row { schema: Arc::new(self.schema()), values: batch.columns().iter().map(|column| value_at(column, 0)).collect(), as_of_us }
+        Row { schema: Arc::clone(&self.schema), values: batch.columns().iter().map(|column| value_at(column, 0)).collect(), as_of_us }
     }
 
     fn key_bytes(&self, key: &[Value]) -> Result<Vec<u8>> {
@@ -164,10 +166,9 @@ impl Metric {
     /// The live window's rows of all keys that have one.
     pub fn live_rows(&self) -> Vec<Row> {
         let views = self.stream.views();
-        let schema = Arc::new(self.schema());
         let rows_of = |batch: RecordBatch, as_of_us: u64| -> Vec<Row> {
             let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
-            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&schema), values: values(row), as_of_us }).collect()
+            (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&self.schema), values: values(row), as_of_us }).collect()
         };
         let rows_in = |view: &Arc<ReplicaView>| -> Vec<Row> {
             let as_of_us = view.as_of_us();
@@ -212,7 +213,7 @@ impl Metric {
     }
 
     fn consume(&self, wants: Wants) -> Subscription {
-        let consumer = self.stream.consume(wants, SUBSCRIPTION_QUEUE);
+        let consumer = self.stream.consume(wants, false, SUBSCRIPTION_QUEUE);
         let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
         if complete > 0 {
             consumer.queue.finish();
@@ -259,7 +260,8 @@ impl Subscription {
     fn receive(&mut self, item: Item) -> Option<RecordBatch> {
         match item {
             Item::Closed(piece) => self.assembler.add(piece),
-            Item::Changes(batch) | Item::Late(batch) => return Some(batch),
+            Item::Changes(_, batch) | Item::Late(_, batch) => return Some(batch),
+            Item::Sealed(..) => {}
             Item::Complete => {
                 self.complete += 1;
                 if self.complete == self.stream.partitions.len() {

@@ -16,9 +16,23 @@ struct Inner<T> {
     /// Nobody takes items any more.
     abandoned: bool,
     unbounded: bool,
+    /// The taker has something else to look at.
+    poked: bool,
     /// Somebody sleeps until there is room.
     room_wanted: bool,
     waker: Option<Waker>,
+}
+
+/// Why a taker has stopped waiting.
+pub(crate) enum Woken<T> {
+    /// There was an item.
+    Item(T),
+    /// Something else is to be looked at.
+    Poked,
+    /// No further item will come.
+    Finished,
+    /// The time is over.
+    TimedOut,
 }
 
 /// See the module.
@@ -33,7 +47,15 @@ pub(crate) struct Queue<T> {
 impl<T> Queue<T> {
     /// A queue that calls `room` when there is room for those who have asked for it.
     pub(crate) fn new(capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Queue<T> {
-        let inner = Inner { items: VecDeque::new(), finished: false, abandoned: false, unbounded: false, room_wanted: false, waker: None };
+        let inner = Inner {
+            items: VecDeque::new(),
+            finished: false,
+            abandoned: false,
+            unbounded: false,
+            poked: false,
+            room_wanted: false,
+            waker: None,
+        };
         Queue { inner: Mutex::new(inner), ready: Condvar::new(), capacity, room }
     }
 
@@ -129,6 +151,34 @@ impl<T> Queue<T> {
                 return None;
             }
             self.ready.wait(&mut inner);
+        }
+    }
+
+    /// Wakes a taker that waits by [`Queue::wait`], or the next one: it has something else to look at.
+    pub(crate) fn poke(&self) {
+        self.inner.lock().poked = true;
+        self.ready.notify_one();
+    }
+
+    /// Waits for a poke, the next item if the taker `takes` any, or the end, but not longer than `timeout`. Without taking items the end is seen
+    /// while there are still some.
+    pub(crate) fn wait(&self, takes: bool, timeout: Duration) -> Woken<T> {
+        let mut inner = self.inner.lock();
+        let mut timed_out = false;
+        loop {
+            if std::mem::take(&mut inner.poked) {
+                return Woken::Poked;
+            }
+            if takes && !inner.items.is_empty() {
+                return self.pop_from(inner).map_or(Woken::TimedOut, Woken::Item);
+            }
+            if inner.finished {
+                return Woken::Finished;
+            }
+            if timed_out {
+                return Woken::TimedOut;
+            }
+            timed_out = self.ready.wait_for(&mut inner, timeout).timed_out();
         }
     }
 

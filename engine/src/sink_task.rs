@@ -1,92 +1,122 @@
-//! A sink's own thread: takes whole windows from the actors' queue and writes them. Disks may be slow; cores do not wait for them.
+//! A sink's own thread: takes results from the actors' queue and writes them. Disks may be slow; cores do not wait for them.
 //!
-//! A sorted sink also puts the windows in order, and a part of it holds whole windows: rows wait until every partition has handed over all of
-//! a window ([`Stream::closed_us`]). What the partitions say of that is read *before* looking how much the queue holds, so all that it
-//! stands for is in the queue then. A window that some partitions never handed over, since the job failed or the sink was dropped in between, is
-//! not published.
+//! There are two ways to commit. Without a state directory the task commits by itself, each `roll` of wall time ([`at_roll`]). With one the
+//! coordinator decides ([`by_epoch`]): rows wait here until an epoch takes them in, and become visible when that epoch is committed
+//! everywhere. The sink does not know the difference; see the contract of [`Sink`].
 
+mod at_roll;
+mod by_epoch;
+mod held;
 mod sorted;
 
-use crate::clock::machine_now_us as now_us;
-use crate::consumer::{Consumer, Item, WindowAssembler};
+use crate::consumer::Consumer;
 use crate::error::{Error, Result};
-use crate::sink::{Sink, SinkError, SinkErrorKind};
+use crate::sink::{Sink, SinkError, SinkErrorKind, SinkHandle};
 use crate::stream::Stream;
+use at_roll::{Feed, RollWriter};
+use by_epoch::EpochWriter;
+use crossbeam::channel::{Sender, unbounded};
+use held::Windows;
 use parking_lot::Mutex;
 use raympp_operators::plan::SinkPlan;
 use raympp_types::text::parse_interval;
-use sorted::SortedWindows;
+use raympp_types::{Epoch, EventTime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+
+/// Who commits what a sink has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commits {
+    /// The task does, each `roll`.
+    AtRoll,
+    /// The coordinator does. The newest epoch committed so far and its frontier, if there is one: what belongs to it is in the sink, and is
+    /// skipped if it comes again, since the job was restored from an earlier one.
+    ByEpoch(Option<(Epoch, EventTime)>),
+}
+
+/// What a sink's thread has to say.
+#[derive(Clone, Debug)]
+pub(crate) enum SinkEvent {
+    /// All rows that belong to the epoch or earlier ones are durable, as the handle says.
+    Prepared(Epoch, SinkHandle),
+    /// They could not be made durable. They come with the next epoch.
+    Failed(Epoch, SinkError),
+    /// Everything is published, or the sink has failed for good.
+    Ended(Result<()>),
+}
+
+/// What a sink's thread is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Make durable what belongs to the epoch, with this frontier at its barrier.
+    Prepare(Epoch, EventTime),
+    /// The epoch is committed.
+    Commit(Epoch),
+    /// The epoch will not be committed.
+    GiveUp(Epoch),
+    /// The sink is dropped.
+    Drop,
+}
 
 /// A running sink.
 pub(crate) struct SinkTask {
     feed: Arc<Feed>,
+    commits: Commits,
+    requests: Sender<Request>,
     done: Arc<AtomicBool>,
     /// The directory that it has to itself, if it writes into one.
     directory: Option<PathBuf>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Where a sink's rows come from.
-struct Feed {
-    stream: Arc<Stream>,
-    consumer: Arc<Consumer>,
-    /// Windows that end after this were not all handed over; `i64::MAX` as long as nobody has stopped the feed.
-    limit_us: AtomicI64,
-}
-
-impl Feed {
-    /// Windows that end up to here are whole in what has come and in what waits in the queue after this returns. `None` if that can't be told:
-    /// the job has failed, and the queue has taken in nothing since.
-    fn whole_us(&self) -> Option<i64> {
-        let closed_us = self.stream.closed_us();
-        match self.limit_us.load(Ordering::SeqCst) {
-            i64::MAX if self.stream.is_over() => None,
-            limit_us => Some(closed_us.min(limit_us)),
-        }
-    }
-
-    /// Says that what has been handed over up to now is all there will be.
-    fn stop_here(&self) {
-        self.limit_us.store(self.stream.closed_us(), Ordering::SeqCst);
-    }
-}
-
 impl SinkTask {
-    /// Starts the thread of a sink that writes to `output`. `finished` is told how it ended.
+    /// Starts the thread of a sink that writes to `output`, which has been recovered. `tell` is called from that thread.
     pub(crate) fn start(
         plan: &Arc<SinkPlan>,
         stream: Arc<Stream>,
         consumer: Arc<Consumer>,
         output: Box<dyn Sink>,
-        finished: impl Fn(Result<()>) + Send + 'static,
+        commits: Commits,
+        tell: impl Fn(SinkEvent) + Send + 'static,
     ) -> Result<SinkTask> {
         let done = Arc::new(AtomicBool::new(false));
-        let name = plan.name.clone();
         let roll_us = plan.options.get("roll").and_then(|text| parse_interval(text.as_bytes()).ok()?.fixed_us()).map(|us| us as u64);
         let roll_us = roll_us.unwrap_or_else(|| output.roll_us());
-        let windows = if consumer.wants.in_order() { Windows::Sorted(SortedWindows::default()) } else { Windows::AsTheyCome };
-        let feed = Arc::new(Feed { stream, consumer, limit_us: AtomicI64::new(i64::MAX) });
-        let (source, is_done) = (Arc::clone(&feed), Arc::clone(&done));
+        let windows = Windows::new(consumer.wants.in_order());
+        let feed = Arc::new(Feed::new(stream, consumer));
+        let (requests, asked) = unbounded();
+        let (source, is_done, name) = (Arc::clone(&feed), Arc::clone(&done), plan.name.clone());
         let run = move || {
-            let writer = Writer { feed: &source, output, assembler: WindowAssembler::default(), windows, complete: 0, whole_us: i64::MIN };
-            let result = writer.run(roll_us).map_err(|error| match error.kind {
-                SinkErrorKind::Closed => Error::Closed { sink: name },
-                _ => Error::Sink { sink: name, message: error.to_string() },
-            });
-            if result.is_err() {
-                source.consumer.queue.abandon();
-            }
-            is_done.store(true, Ordering::Release);
-            finished(result);
+            let end = |result: std::result::Result<(), SinkError>| {
+                // Once: with a coordinator the thread goes on to answer after everything is published.
+                if !is_done.swap(true, Ordering::AcqRel) {
+                    tell(SinkEvent::Ended(result.map_err(|error| job_error(&name, &error))));
+                }
+            };
+            let result = match commits {
+                Commits::AtRoll => RollWriter::new(&source, output, windows).run(roll_us),
+                Commits::ByEpoch(taken) => {
+                    let tell = |event| if let SinkEvent::Ended(_) = event { end(Ok(())) } else { tell(event) };
+                    let partitions = source.stream.partitions.len();
+                    EpochWriter::new(output, windows, partitions, taken, roll_us, &tell).run(&source.consumer.queue, &asked)
+                }
+            };
+            // Partitions may go on telling of epochs that take in nothing.
+            source.consumer.queue.abandon();
+            end(result);
         };
         let thread = std::thread::Builder::new().name(format!("raympp-sink-{}", plan.name)).spawn(run);
         let thread = thread.map_err(|error| Error::Sink { sink: plan.name.clone(), message: format!("no thread for it: {error}") })?;
-        Ok(SinkTask { feed, done, directory: crate::sink::directory(plan), thread: Mutex::new(Some(thread)) })
+        Ok(SinkTask { feed, commits, requests, done, directory: crate::sink::directory(plan), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Asks for something; the answer, if there is one, is an event.
+    pub(crate) fn ask(&self, request: Request) {
+        // A thread that has ended has said why.
+        let _ = self.requests.send(request);
+        self.feed.consumer.queue.poke();
     }
 
     /// The stream it reads from.
@@ -109,10 +139,13 @@ impl SinkTask {
         self.feed.stop_here();
     }
 
-    /// Publishes what it has and ends.
+    /// Publishes what it has, or with a coordinator what has been committed, and ends.
     pub(crate) fn end(self) {
         self.feed.stop_here();
         self.stream().consumers.remove(self.feed.consumer.id);
+        if self.commits != Commits::AtRoll {
+            self.ask(Request::Drop);
+        }
         self.feed.consumer.queue.finish();
         self.join();
     }
@@ -126,81 +159,9 @@ impl SinkTask {
     }
 }
 
-/// What becomes of the rows of closed windows.
-enum Windows {
-    /// They are written as partitions hand them over.
-    AsTheyCome,
-    /// They wait for the rest of their windows.
-    Sorted(SortedWindows),
-}
-
-/// The work of a sink's thread.
-struct Writer<'a> {
-    feed: &'a Feed,
-    output: Box<dyn Sink>,
-    assembler: WindowAssembler,
-    windows: Windows,
-    /// Partitions that have nothing more to say.
-    complete: usize,
-    /// Windows that end up to here are whole.
-    whole_us: i64,
-}
-
-impl Writer<'_> {
-    /// Writes until the stream is complete or the queue is finished; publishes each `roll_us` of wall time and at the end.
-    fn run(mut self, roll_us: u64) -> std::result::Result<(), SinkError> {
-        let partitions = self.feed.stream.partitions.len();
-        let mut published_us = now_us();
-        while self.complete < partitions {
-            let due_us = (published_us + roll_us).saturating_sub(now_us());
-            match self.feed.consumer.queue.pop_timeout(Duration::from_micros(due_us)) {
-                Ok(Some(item)) => self.take(item)?,
-                Ok(None) => break,
-                Err(()) => {}
-            }
-            if now_us() >= published_us + roll_us {
-                self.publish()?;
-                published_us = now_us();
-            }
-        }
-        self.whole_us = if self.complete == partitions { i64::MAX } else { self.feed.whole_us().unwrap_or(self.whole_us) };
-        self.write_whole()?;
-        self.output.finish()
-    }
-
-    fn take(&mut self, item: Item) -> std::result::Result<(), SinkError> {
-        match item {
-            Item::Closed(piece) => match &mut self.windows {
-                Windows::Sorted(windows) => windows.add(piece)?,
-                Windows::AsTheyCome => {
-                    self.assembler.add(piece);
-                    while let Some(whole) = self.assembler.next() {
-                        self.output.append(&whole)?;
-                    }
-                }
-            },
-            Item::Changes(batch) | Item::Late(batch) => self.output.append(&batch)?,
-            Item::Complete => self.complete += 1,
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self) -> std::result::Result<(), SinkError> {
-        if matches!(self.windows, Windows::Sorted(_))
-            && let Some(whole_us) = self.feed.whole_us()
-        {
-            for _ in 0..self.feed.consumer.queue.len() {
-                self.feed.consumer.queue.try_pop().map_or(Ok(()), |item| self.take(item))?;
-            }
-            self.whole_us = whole_us;
-            self.write_whole()?;
-        }
-        self.output.publish()
-    }
-
-    /// Writes the windows of a sorted sink that are whole.
-    fn write_whole(&mut self) -> std::result::Result<(), SinkError> {
-        let Windows::Sorted(windows) = &mut self.windows else { return Ok(()) };
-        windows.take(self.whole_us)?.iter().try_for_each(|rows| self.output.append(rows))
+fn job_error(sink: &str, error: &SinkError) -> Error {
+    match error.kind {
+        SinkErrorKind::Closed => Error::Closed { sink: sink.to_owned() },
+        _ => Error::Sink { sink: sink.to_owned(), message: error.to_string() },
     }
 }

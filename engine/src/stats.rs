@@ -113,7 +113,7 @@ pub struct MetricStats {
     pub keys: u64,
     /// (Page, slice) blocks it reads, or sessions.
     pub slices: u64,
-    /// Bytes of the slices, without keys; 0 for sessions.
+    /// Bytes of the slices or sessions, without keys.
     pub bytes: u64,
 }
 

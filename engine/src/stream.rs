@@ -1,5 +1,6 @@
 //! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
 
+use crate::checkpoint::{Handover, ResumePoint};
 use crate::clock::Clock;
 use crate::consumer::{Consumer, Consumers, Wants};
 use crate::core_loop::CoreHandle;
@@ -86,6 +87,8 @@ impl PartitionCounters {
 pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) cores: Vec<Arc<CoreHandle>>,
+    /// Where deltas go that are to outlive the process.
+    pub(crate) persister: Option<Handover>,
 }
 
 impl Host {
@@ -98,7 +101,7 @@ impl Host {
 /// A stream that rows flow through, or will.
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
-    pub(crate) plan: ArcSwap<StreamPlan>,
+    pub(crate) plan: Arc<StreamPlan>,
     pub(crate) key_groups: KeyGroups,
     pub(crate) host: Host,
     /// Where its rows come from, once it has started; nothing for a stream that writers feed.
@@ -124,6 +127,10 @@ pub(crate) struct Stream {
     pub(crate) finite: AtomicBool,
     pub(crate) results: AtomicU64,
     pub(crate) keeps_late_rows: AtomicBool,
+    /// The checkpoint that it goes on from.
+    pub(crate) resume: Option<ResumePoint>,
+    /// Its last windows are committed.
+    pub(crate) settled: AtomicBool,
     /// The connector's input, opened by the statement that made the stream and not yet being read.
     pub(crate) input: Mutex<Option<OpenedInput>>,
     /// Nothing comes any more: the engine is shut down, the job has failed or the stream is dropped.
@@ -138,7 +145,7 @@ impl Stream {
         let partitions = key_groups.partitions() as usize;
         Stream {
             id,
-            plan: ArcSwap::new(plan),
+            plan,
             key_groups,
             host,
             source: OnceLock::new(),
@@ -156,6 +163,8 @@ impl Stream {
             finite: AtomicBool::new(false),
             results: AtomicU64::new(0),
             keeps_late_rows: AtomicBool::new(false),
+            resume: None,
+            settled: AtomicBool::new(false),
             input: Mutex::default(),
             over: AtomicBool::new(false),
             flush_waiters: AtomicUsize::new(0),
@@ -180,13 +189,13 @@ impl Stream {
     /// it while rows flowed. So the metric's rows are what they would be had it been there from the start; it costs what reading costs, for as
     /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace.
     pub(crate) fn again(id: StreamId, first: &Stream, input: OpenedInput, metric: MetricId, plan: &Arc<MetricPlan>) -> Stream {
-        let stream = Stream::new(id, first.plan.load_full(), first.key_groups, first.host.clone());
+        let stream = Stream::new(id, Arc::clone(&first.plan), first.key_groups, first.host.clone());
         stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &[(metric, Arc::clone(plan))])));
         Stream { input: Mutex::new(Some(input)), again_for: Some(plan.name.clone()), ..stream }
     }
 
     pub(crate) fn name(&self) -> String {
-        self.plan.load().name.clone()
+        self.plan.name.clone()
     }
 
     /// Its name in counters.
@@ -204,7 +213,7 @@ impl Stream {
 
     /// Type of window bounds.
     pub(crate) fn time_type(&self) -> DataType {
-        let plan = self.plan.load();
+        let plan = &self.plan;
         plan.event_time.map_or(DataType::Timestamp, |column| plan.schema.fields[column].data_type)
     }
 
@@ -215,10 +224,10 @@ impl Stream {
         self.wake_flush_waiters();
     }
 
-    /// A new consumer with room for so many items. If nothing comes any more it learns that at once.
-    pub(crate) fn consume(&self, wants: Wants, capacity: usize) -> Arc<Consumer> {
+    /// A new consumer with room for so many items, told what epochs are whole if it wants that. If nothing comes any more it learns that at once.
+    pub(crate) fn consume(&self, wants: Wants, by_epochs: bool, capacity: usize) -> Arc<Consumer> {
         let host = self.host.clone();
-        let consumer = self.consumers.add(wants, capacity, Box::new(move || host.wake()));
+        let consumer = self.consumers.add(wants, by_epochs, capacity, Box::new(move || host.wake()));
         if self.over.load(Ordering::SeqCst) {
             consumer.queue.finish();
         }
@@ -262,8 +271,9 @@ impl Stream {
         self.over.load(Ordering::SeqCst)
     }
 
+    /// True while rows are not to be read: a consumer is full, or checkpoints are behind.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire) > 0
+        self.held.load(Ordering::Acquire) > 0 || self.host.persister.as_ref().is_some_and(Handover::is_behind)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -281,7 +291,7 @@ impl Stream {
 
     /// When its splits count as idle.
     pub(crate) fn idle_rule(&self) -> IdleRule {
-        let plan = self.plan.load();
+        let plan = &self.plan;
         IdleRule {
             idle_timeout_us: plan.idle_timeout_us.map(|us| us.max(0) as u64),
             disconnect_timeout_us: plan.disconnect_timeout_us.max(0) as u64,

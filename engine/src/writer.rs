@@ -113,7 +113,7 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn queue_for(stream: &Stream) -> Arc<WriterQueue> {
-        Arc::new(WriterQueue::new(&stream.plan.load().schema))
+        Arc::new(WriterQueue::new(&stream.plan.schema))
     }
 
     pub(crate) fn new(stream: Arc<Stream>, split: SplitId, queue: Arc<WriterQueue>, core: Arc<CoreHandle>) -> Writer {
@@ -171,8 +171,8 @@ impl Writer {
     }
 
     fn enqueue(&self, batch: &RecordBatch, wait: bool) -> Result<()> {
-        let batch = columns::conform(batch, &self.stream.plan.load().schema)
-            .map_err(|message| Error::Row { stream: self.stream.name(), message })?;
+        let batch =
+            columns::conform(batch, &self.stream.plan.schema).map_err(|message| Error::Row { stream: self.stream.name(), message })?;
         if batch.num_rows() == 0 {
             return Ok(());
         }

@@ -1,5 +1,11 @@
 //! What sinks promise: text that reads back as the same values, and parts that are there whole or not at all.
 
+#[path = "sink/crash.rs"]
+mod crash;
+#[path = "sink/disk.rs"]
+mod disk;
+#[path = "sink/recovery.rs"]
+mod recovery;
 #[path = "source/support.rs"]
 #[expect(dead_code, reason = "shared with the tests of sources")]
 mod support;
@@ -12,8 +18,9 @@ use arrow::datatypes::{Int32Type, IntervalMonthDayNano};
 use raympp_engine::sink::encode::{encode_csv, encode_jsonl};
 use raympp_engine::sink::file::{FileSink, FileSinkOptions};
 use raympp_engine::sink::table::format_table;
-use raympp_engine::sink::{Format, Sink, SinkErrorKind, TextSink, create};
+use raympp_engine::sink::{Cut, Format, Sink, SinkError, SinkErrorKind, TextSink, create};
 use raympp_operators::plan::{Emit, Options, SinkInput, SinkPlan};
+use raympp_types::{Epoch, Schema};
 use std::fs;
 use std::sync::Arc;
 use support::{Directory, file_source, read, schema};
@@ -100,14 +107,28 @@ fn what_is_written_reads_back() {
     let directory = Directory::new("sink-round-trip");
     for format in [Format::Csv, Format::JsonLines, Format::Parquet] {
         let options = FileSinkOptions { directory: directory.path(format.extension()), format, overwrite: false };
-        let mut sink = FileSink::create(options, &schema(COLUMNS)).expect("a new directory");
+        let mut sink = begun(options, &schema(COLUMNS)).expect("a new directory");
         sink.append(&batch).expect("room");
-        sink.publish().expect("room");
+        publish(&mut sink, 1, Cut::Roll).expect("room");
         let path = directory.text(&format!("{0}/part-000000.{0}", format.extension()));
         // Parquet has no type for an interval of months, days and microseconds; there it is text.
         let columns = if format == Format::Parquet { COLUMNS.replace("INTERVAL", "VARCHAR") } else { COLUMNS.to_owned() };
         assert_eq!(read(file_source(&columns, &path).as_ref()), expected, "{format:?}");
     }
+}
+
+/// A sink for a new run.
+fn begun(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
+    let mut sink = FileSink::new(options, schema)?;
+    sink.check(None)?;
+    sink.recover(None)?;
+    Ok(sink)
+}
+
+/// What a job without a coordinator does.
+fn publish(sink: &mut dyn Sink, epoch: u64, cut: Cut) -> Result<(), SinkError> {
+    sink.prepare(Epoch(epoch), cut)?;
+    sink.commit(Epoch(epoch))
 }
 
 fn options(directory: &Directory) -> FileSinkOptions {
@@ -142,87 +163,78 @@ fn named(files: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn parts_become_visible_whole_and_in_order() {
     let directory = Directory::new("sink-parts");
-    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
-    sink.publish().expect("nothing to do");
+    let mut sink = begun(options(&directory), &schema(TWO)).expect("a new directory");
+    publish(&mut sink, 1, Cut::Roll).expect("nothing to do");
     assert!(files(&directory).is_empty());
     sink.append(&rows(&[("a", 1)])).expect("room");
-    assert_eq!((sink.rows(), files(&directory)[0].0.as_str()), (1, ".part-000000.csv.tmp"));
-    sink.publish().expect("room");
+    assert_eq!(files(&directory)[0].0.as_str(), ".part-000000.csv.tmp");
+    publish(&mut sink, 2, Cut::Roll).expect("room");
     sink.append(&rows(&[("b", 2)])).expect("room");
+    publish(&mut sink, 3, Cut::IfFull).expect("room");
+    assert_eq!(files(&directory)[0], (".part-000001.csv.tmp".to_owned(), "k,window_end\nb,2\n".to_owned()), "durable and not visible");
     sink.append(&rows(&[("c", 3)])).expect("room");
-    sink.finish().expect("room");
+    publish(&mut sink, 4, Cut::End).expect("room");
     assert_eq!(files(&directory), named(&[("part-000000.csv", "k,window_end\na,1\n"), ("part-000001.csv", "k,window_end\nb,2\nc,3\n")]));
+}
+
+#[test]
+fn a_big_part_is_complete_before_its_time() {
+    let directory = Directory::new("sink-big");
+    let mut sink = begun(options(&directory), &schema(TWO)).expect("a new directory").part_bytes(20);
+    for (epoch, row) in [("a", 1), ("bbb", 2), ("c", 3)].into_iter().enumerate() {
+        sink.append(&rows(&[row])).expect("room");
+        publish(&mut sink, epoch as u64, Cut::IfFull).expect("room");
+    }
+    let expected = [(".part-000001.csv.tmp", "k,window_end\nc,3\n"), ("part-000000.csv", "k,window_end\na,1\nbbb,2\n")];
+    assert_eq!(files(&directory), named(&expected));
 }
 
 #[test]
 fn without_a_row_there_is_one_part_with_the_columns() {
     let directory = Directory::new("sink-empty");
-    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
+    let mut sink = begun(options(&directory), &schema(TWO)).expect("a new directory");
     sink.append(&rows(&[])).expect("nothing to do");
-    sink.finish().expect("room");
-    sink.finish().expect("nothing to do");
+    publish(&mut sink, 1, Cut::End).expect("room");
+    publish(&mut sink, 2, Cut::End).expect("nothing to do");
     assert_eq!(files(&directory), named(&[("part-000000.csv", "k,window_end\n")]));
 }
 
 #[test]
 fn results_of_an_earlier_run_are_not_mixed_with_new_ones() {
     let directory = Directory::new("sink-earlier");
-    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
+    let mut sink = begun(options(&directory), &schema(TWO)).expect("a new directory");
     sink.append(&rows(&[("old", 1)])).expect("room");
-    sink.publish().expect("room");
+    publish(&mut sink, 1, Cut::Roll).expect("room");
     sink.append(&rows(&[("half", 1)])).expect("room");
     drop(sink);
-    let Err(error) = FileSink::create(options(&directory), &schema(TWO)) else { panic!("parts are there") };
+    let Err(error) = begun(options(&directory), &schema(TWO)) else { panic!("parts are there") };
     assert_eq!(error.kind, SinkErrorKind::NotEmpty);
     assert!(error.to_string().contains("1 parts of an earlier run") && error.to_string().contains("overwrite = 'true'"), "{error}");
     fs::write(directory.path("out/notes.txt"), "mine").expect("disk");
-    let mut sink = FileSink::create(FileSinkOptions { overwrite: true, ..options(&directory) }, &schema(TWO)).expect("allowed");
+    let mut sink = begun(FileSinkOptions { overwrite: true, ..options(&directory) }, &schema(TWO)).expect("allowed");
     sink.append(&rows(&[("new", 2)])).expect("room");
-    sink.finish().expect("room");
+    publish(&mut sink, 1, Cut::End).expect("room");
     assert_eq!(files(&directory), named(&[("notes.txt", "mine"), ("part-000000.csv", "k,window_end\nnew,2\n")]));
-}
-
-#[test]
-fn a_crash_between_prepare_and_commit_loses_and_doubles_nothing() {
-    let directory = Directory::new("sink-crash");
-    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
-    let mut handles = Vec::new();
-    for part in ["first", "second", "undecided"] {
-        sink.append(&rows(&[(part, 1)])).expect("room");
-        handles.push(sink.prepare().expect("room").expect("a part with rows"));
-    }
-    assert_eq!(sink.prepare(), Ok(None));
-    sink.append(&rows(&[("unfinished", 1)])).expect("room");
-    sink.commit(&handles[0]).expect("room");
-    drop(sink);
-    // The first part was decided on and published, the second only decided on.
-    let mut sink = FileSink::recover(options(&directory), &schema(TWO), &handles[..2], 2).expect("recovers");
-    sink.append(&rows(&[("third", 2)])).expect("room");
-    sink.publish().expect("room");
-    sink.commit(&handles[1]).expect("a commit may be repeated");
-    assert_eq!(
-        files(&directory),
-        named(&[
-            ("part-000000.csv", "k,window_end\nfirst,1\n"),
-            ("part-000001.csv", "k,window_end\nsecond,1\n"),
-            ("part-000002.csv", "k,window_end\nthird,2\n"),
-        ])
-    );
 }
 
 #[test]
 fn trouble_is_named() {
     let directory = Directory::new("sink-trouble");
     directory.write("out", "a file");
-    let Err(error) = FileSink::create(options(&directory), &schema(TWO)) else { panic!("a file is in the way") };
+    let Err(error) = begun(options(&directory), &schema(TWO)) else { panic!("a file is in the way") };
     assert_eq!(error.kind, SinkErrorKind::NotADirectory);
     fs::remove_file(directory.path("out")).expect("disk");
-    let mut sink = FileSink::create(options(&directory), &schema(TWO)).expect("a new directory");
+    let mut sink = begun(options(&directory), &schema(TWO)).expect("a new directory");
     fs::remove_dir_all(directory.path("out")).expect("disk");
     let error = sink.append(&rows(&[("a", 1)])).expect_err("the directory is gone");
     assert!(error.kind == SinkErrorKind::Io && error.to_string().contains("part-000000.csv.tmp"), "{error}");
-    assert_eq!(sink.publish(), Err(error), "a failed sink stays failed");
-    let mut sink = FileSink::create(options(&directory), &schema("k VARCHAR")).expect("a new directory");
+    assert!(error.retryable, "somebody may put it back");
+    fs::create_dir(directory.path("out")).expect("disk");
+    sink.append(&rows(&[("a", 1)])).expect("it is back");
+    publish(&mut sink, 1, Cut::Roll).expect("room");
+    assert_eq!(files(&directory), named(&[("part-000000.csv", "k,window_end\na,1\n")]), "once");
+    fs::remove_dir_all(directory.path("out")).expect("disk");
+    let mut sink = begun(options(&directory), &schema("k VARCHAR")).expect("a new directory");
     assert_eq!(sink.append(&rows(&[("a", 1)])).map_err(|error| error.kind), Err(SinkErrorKind::Type));
 }
 
@@ -250,8 +262,11 @@ fn options_are_checked() {
 fn text_goes_to_a_stream() {
     let written = |format, batches: &[RecordBatch]| {
         let mut sink = TextSink::new(Vec::new(), format, &schema(TWO));
-        batches.iter().for_each(|batch| sink.append(batch).expect("memory"));
-        sink.finish().expect("memory");
+        for (epoch, batch) in batches.iter().enumerate() {
+            sink.append(batch).expect("memory");
+            publish(&mut sink, epoch as u64, Cut::IfFull).expect("memory");
+        }
+        publish(&mut sink, 9, Cut::End).expect("memory");
         String::from_utf8(sink.into_inner()).expect("text")
     };
     let batches = [rows(&[("a", 1)]), rows(&[("long\tname", 20)])];
@@ -263,4 +278,19 @@ fn text_goes_to_a_stream() {
         format_table(&batches).as_deref(),
         Ok("k           window_end\n----------  ----------\na                    1\nlong\\tname          20\n")
     );
+}
+
+#[test]
+fn a_stream_gets_what_is_committed_and_no_more() {
+    let mut sink = TextSink::new(Vec::new(), Format::Csv, &schema(TWO));
+    for (epoch, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        sink.append(&rows(&[(key, 1)])).expect("memory");
+        sink.prepare(Epoch(epoch), Cut::Roll).expect("memory");
+    }
+    sink.append(&rows(&[("d", 1)])).expect("memory");
+    // Epoch 1 was given up.
+    sink.commit(Epoch(2)).expect("memory");
+    sink.commit(Epoch(2)).expect("memory");
+    sink.end().expect("memory");
+    assert_eq!(String::from_utf8_lossy(&sink.into_inner()), "k,window_end\na,1\nb,1\n");
 }

@@ -126,6 +126,26 @@ impl MetricPlan {
     pub fn output_schema(&self) -> Schema {
         Schema::new(self.output.iter().map(|column| Field::new(column.name.clone(), column.expr.data_type())).collect())
     }
+
+    /// What its groups mean, as text: window, keys, which rows count. State of a metric is good for another one with an equal text that
+    /// keeps nothing else.
+    pub fn meaning(&self) -> String {
+        let typed = |key: &Key| format!("{} {}", key.expr, key.expr.data_type());
+        let keys: Vec<String> = self.keys.iter().map(typed).collect();
+        let filter = self.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
+        format!("{} by ({}){filter}", self.window, keys.join(", "))
+    }
+}
+
+impl StreamPlan {
+    /// What its rows are, as text: columns and event time.
+    pub fn meaning(&self) -> String {
+        let column = |(index, field): (usize, &Field)| {
+            let event_time = if self.event_time == Some(index) { " as event time" } else { "" };
+            format!("{} {}{event_time}", field.name, field.data_type)
+        };
+        self.schema.fields.iter().enumerate().map(column).collect::<Vec<String>>().join(", ")
+    }
 }
 
 impl MetricPlan {

@@ -90,6 +90,22 @@ impl Store {
         fallible(&self.accumulators)
     }
 
+    /// What its groups are, as text: keys, rows that count, placement. Groups of stores with equal texts count the same rows in the same slices,
+    /// whatever they keep of them. A checkpoint names stores by this, so it changes only if the meaning does.
+    pub fn description(&self, keys: &KeySpace) -> String {
+        let typed = |expr: &Expr| format!("{expr} {}", expr.data_type());
+        let keys: Vec<String> = keys.keys.iter().map(typed).collect();
+        let filter = self.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
+        let fallible: Vec<String> = self.fallible().into_iter().map(Accumulator::description).collect();
+        let fallible = if fallible.is_empty() { String::new() } else { format!(" if there are {}", fallible.join(", ")) };
+        let placed = match (self.kind, self.tiers.first()) {
+            (StoreKind::Sliced, Some(base)) => format!("slices of {} us from {}", base.width_us, base.offset_us),
+            (StoreKind::Sessions { gap_us }, _) => format!("sessions {gap_us} us apart"),
+            (StoreKind::Running | StoreKind::Sliced, _) => "for ever".to_owned(),
+        };
+        format!("by ({}){filter}{fallible}; {placed}", keys.join(", "))
+    }
+
     /// Bytes of one group in one slice, its number of rows included: while sums of exact numbers fit 64 bits, and without what heavy cells
     /// point to.
     pub fn bytes_per_group(&self) -> usize {

@@ -48,6 +48,15 @@ pub(crate) struct RunOptions {
     /// Rows folded into one delta at most; results do not depend on it
     #[arg(long)]
     pub(crate) flush_rows: Option<u64>,
+    /// Keep checkpoints in this directory, and go on from the newest one in it
+    #[arg(long)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Time from one checkpoint to the next, for example 100ms or 1s [default: 1s]
+    #[arg(long, value_parser = parse_duration, requires = "state_dir")]
+    pub(crate) checkpoint_interval: Option<Duration>,
+    /// Newest checkpoints that stay restorable [default: 10]
+    #[arg(long, requires = "state_dir")]
+    pub(crate) keep: Option<usize>,
     /// Keep a JSON file of all counters, renewed each second and at the end
     #[arg(long)]
     pub(crate) metrics_file: Option<PathBuf>,

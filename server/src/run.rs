@@ -63,6 +63,15 @@ fn build(options: &RunOptions) -> Result<Engine, Failure> {
     if let Some(rows) = options.flush_rows {
         builder = builder.flush_rows(rows);
     }
+    if let Some(directory) = &options.state_dir {
+        builder = builder.state_dir(directory);
+    }
+    if let Some(interval) = options.checkpoint_interval {
+        builder = builder.barrier_interval_us(interval.as_micros() as u64);
+    }
+    if let Some(checkpoints) = options.keep {
+        builder = builder.keep_checkpoints(checkpoints);
+    }
     builder.build().map_err(|error| Failure::Usage(format!("raympp: {error}")))
 }
 

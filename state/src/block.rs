@@ -291,6 +291,11 @@ impl Block {
         Block { rows: zeroed(capacity), columns: kinds.iter().map(|&kind| Column::new(kind)).collect() }
     }
 
+    /// How many accumulators it has cells of.
+    pub fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
     /// How many keys it has cells for.
     pub fn capacity(&self) -> usize {
         self.rows.len()

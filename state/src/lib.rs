@@ -3,7 +3,8 @@
 //! A replica is a state machine without I/O, threads or a clock: deltas in, results out. Readers in other threads share only its
 //! [`view`]. Modules in reading order: [`delta`] is what moves; [`dictionary`], [`fold`] and [`chain`] make deltas from rows; [`version`],
 //! `shared_cells`, [`block`] and [`slices`] are the readable memory; [`keys`] interns keys; [`sliced`] and [`sessions`] keep the windows;
-//! [`replica`] puts them under the exactly-once rule; [`view`] reads them; [`result`] is what leaves.
+//! [`replica`] puts them under the exactly-once rule; [`view`] reads them; [`result`] is what leaves; [`checkpoint`] keeps what a
+//! restart needs, [`epoch_list`] gathers it from deltas, and the [`persister`] puts it there.
 
 pub mod delta;
 pub mod dictionary;
@@ -15,8 +16,13 @@ mod heavy_cells;
 pub mod block;
 pub mod slices;
 pub mod keys;
+mod wire;
+mod page_runs;
 pub mod sliced;
 pub mod sessions;
 pub mod result;
 pub mod replica;
 pub mod view;
+pub mod checkpoint;
+pub mod epoch_list;
+pub mod persister;

@@ -12,19 +12,25 @@
 //! at a barrier under a floor that is at least the frontier there, and a replica that has seen the barrier on any chain waits for it.
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
+pub(crate) mod barriers;
 mod changes;
 mod close;
 mod export;
+mod restore;
 
+pub use barriers::PassedBarrier;
 pub use close::Want;
 pub use export::ExportedGroup;
+pub use restore::RestorePoint;
 
 use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
 use crate::keys::Keys;
 use crate::sessions::SessionStore;
 use crate::sliced::SlicedStore;
 use crate::view::{ReplicaView, StoreView};
+use crate::wire::Dictionaries;
 use arrow::array::RecordBatch;
+use barriers::Barriers;
 use changes::Tracked;
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
@@ -44,6 +50,15 @@ pub enum Applied {
     Fenced,
     /// It overlaps what the replica has without being covered by it: the split must be opened anew.
     Violation,
+}
+
+/// A delta that a replica has taken in.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The delta.
+    pub delta: Arc<Delta>,
+    /// Its rows were merged. If not, the replica had them, and has learnt the sender's dictionary only.
+    pub merged: bool,
 }
 
 /// What a replica counts; all but the last three are a function of the splits' contents.
@@ -87,6 +102,16 @@ enum StoreState {
     Sessions(SessionStore),
 }
 
+impl StoreState {
+    /// Base slices or sessions kept, and bytes of them.
+    fn size(&self) -> (usize, usize) {
+        match self {
+            StoreState::Sliced(store) => store.size(),
+            StoreState::Sessions(store) => store.size(),
+        }
+    }
+}
+
 /// Metrics that were added while rows flowed: until every split has passed the barrier that brought them, their first window is
 /// unknown. A split has passed it once it shows a barrier with that plan or a later one: a split that joined behind it may be the first.
 struct Joining {
@@ -103,8 +128,7 @@ struct Joining {
 struct Sender {
     /// The chain has been heard up to here; `None` before its first delta.
     heard: Option<Offset>,
-    /// Wire id → id, by key space.
-    dictionaries: HashMap<usize, Vec<u32>>,
+    dictionaries: Dictionaries,
 }
 
 /// One partition's state machine.
@@ -127,11 +151,14 @@ pub struct Replica {
     /// Metrics with rows in the window that is being closed, by store.
     unfinished: BTreeMap<usize, BTreeSet<MetricId>>,
     bad_by_store: BTreeMap<usize, u64>,
-    late_rows: Vec<RecordBatch>,
+    late_rows: Vec<(Epoch, RecordBatch)>,
+    barriers: Barriers,
     counters: Counters,
     view: Arc<ReplicaView>,
     /// Stores whose changes are collected for updates.
     tracked: BTreeMap<usize, Tracked>,
+    /// Deltas accepted since they were last taken, if anybody takes them.
+    accepted: Option<Vec<Accepted>>,
     scratch_ids: Vec<u32>,
 }
 
@@ -156,9 +183,11 @@ impl Replica {
             unfinished: BTreeMap::new(),
             bad_by_store: BTreeMap::new(),
             late_rows: Vec::new(),
+            barriers: Barriers::default(),
             counters: Counters::default(),
             view: Arc::new(ReplicaView::new(partition, time_type)),
             tracked: BTreeMap::new(),
+            accepted: None,
             scratch_ids: Vec::new(),
         };
         for &split in splits {
@@ -202,9 +231,41 @@ impl Replica {
         &self.bad_by_store
     }
 
-    /// Late rows since the last call, in order of (split's delta, offset).
-    pub fn take_late_rows(&mut self) -> Vec<RecordBatch> {
+    /// Late rows since the last call, in order of (split's delta, offset), each with the first epoch that they may belong to: no barrier of
+    /// their split stands between that one's and them.
+    pub fn take_late_rows(&mut self) -> Vec<(Epoch, RecordBatch)> {
         std::mem::take(&mut self.late_rows)
+    }
+
+    /// From now on keeps the deltas it accepts for [`Replica::take_accepted`].
+    pub fn keep_accepted(&mut self) {
+        self.accepted.get_or_insert_default();
+    }
+
+    /// The deltas it has accepted since the last call, in that order, if it keeps them.
+    pub fn take_accepted(&mut self) -> Vec<Accepted> {
+        self.accepted.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The next barrier that has come from every split, or that was sealed when every split had ended; in order, each once.
+    pub fn take_passed_barrier(&mut self) -> Option<PassedBarrier> {
+        self.barriers.take_passed(&self.splits)
+    }
+
+    /// No chain carries this barrier, since all splits of the stream have ended: the replica takes it when it has seen that.
+    pub fn seal(&mut self, epoch: Epoch) {
+        self.barriers.seal(epoch);
+    }
+
+    /// The first epoch whose barrier stands behind every row applied so far.
+    pub fn epoch(&self) -> Epoch {
+        self.splits.values().map(|split| split.barrier).max().unwrap_or_default().next()
+    }
+
+    /// The first epoch whose frontier takes in a window that ends at this time; to be asked when the window closes, of barriers that have not been
+    /// taken ([`Replica::take_passed_barrier`]).
+    pub fn epoch_of_window(&self, end: EventTime) -> Epoch {
+        self.barriers.epoch_of_window(end).unwrap_or_else(|| self.epoch())
     }
 
     /// Takes over a plan that a barrier brings, before the delta with the barrier's mark is applied. Older plans change nothing.
@@ -310,11 +371,12 @@ impl Replica {
     }
 
     /// Takes the next delta of a chain.
-    fn accept(&mut self, delta: &Delta) -> Applied {
+    fn accept(&mut self, delta: &Arc<Delta>) -> Applied {
         let stamp = &delta.stamp;
         let applied = self.splits[&stamp.split].applied;
         if stamp.from == applied {
             self.merge(delta);
+            self.note_accepted(delta, true);
             return Applied::Yes;
         }
         let verdict = self.refuse(stamp, applied);
@@ -322,8 +384,13 @@ impl Replica {
             let part = delta.part(self.partition);
             part.iter().flat_map(|part| &part.dictionaries).for_each(|change| self.change_dictionary(stamp.split, change));
             self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
+            self.note_accepted(delta, false);
         }
         verdict
+    }
+
+    fn note_accepted(&mut self, delta: &Arc<Delta>, merged: bool) {
+        self.accepted.iter_mut().for_each(|accepted| accepted.push(Accepted { delta: Arc::clone(delta), merged }));
     }
 
     fn hold(&mut self, delta: &Arc<Delta>) {
@@ -351,9 +418,7 @@ impl Replica {
     /// Lets go of the keys that a sender's wire ids named and of what was held for it.
     fn forget_sender(&mut self, split: SplitId) {
         let sender = self.senders.remove(&split).unwrap_or_default();
-        for (space, ids) in sender.dictionaries {
-            ids.into_iter().filter(|&id| id != NO_ID).for_each(|id| self.keys[space].release(id));
-        }
+        sender.dictionaries.release(&mut self.keys);
         self.held.retain(|&(held, _), _| held != split);
     }
 
@@ -385,7 +450,9 @@ impl Replica {
     fn pass(&mut self, split: SplitId, mark: &Mark) {
         match mark {
             Mark::Barrier { epoch, splits, plan } => {
-                self.splits.get_mut(&split).expect("known").barrier = *epoch;
+                let progress = self.splits.get_mut(&split).expect("known");
+                progress.barrier = *epoch;
+                self.barriers.pass(*epoch, split, progress.applied, progress.watermark.watermark(self.bound_us));
                 self.advance_frontier();
                 for &listed in splits.iter() {
                     self.add_split(listed, self.frontier);
@@ -460,32 +527,19 @@ impl Replica {
             for &(store, bad) in &uncounted.bad_by_store {
                 *self.bad_by_store.entry(store).or_default() += bad;
             }
-            self.late_rows.extend(uncounted.late_rows.iter().cloned());
+            let epoch = self.splits[&split].barrier.next();
+            self.late_rows.extend(uncounted.late_rows.iter().map(|rows| (epoch, rows.clone())));
         }
     }
 
     fn change_dictionary(&mut self, split: SplitId, change: &DictionaryChange) {
-        let keys = &mut self.keys[change.key_space];
-        let ids = self.senders.entry(split).or_default().dictionaries.entry(change.key_space).or_default();
-        for &wire in &change.retired {
-            let id = std::mem::replace(&mut ids[wire as usize], NO_ID);
-            keys.release(id);
-        }
-        for (&wire, key) in change.added.iter().zip(change.keys.iter()) {
-            if wire as usize >= ids.len() {
-                ids.resize(wire as usize + 1, NO_ID);
-            }
-            ids[wire as usize] = keys.hold_key(key);
-        }
+        self.senders.entry(split).or_default().dictionaries.change(change, &mut self.keys);
     }
 
     fn merge_entries(&mut self, split: SplitId, entries: &StoreDelta) {
         let Some(Some(state)) = self.stores.get_mut(entries.store) else { return };
         let store = self.plan.stores[entries.store].as_ref().expect("a store with state is in the plan");
-        let dictionary =
-            self.senders.get(&split).and_then(|sender| sender.dictionaries.get(&store.key_space)).map_or(&[][..], Vec::as_slice);
-        self.scratch_ids.clear();
-        self.scratch_ids.extend(entries.ids.iter().map(|&wire| dictionary[wire as usize]));
+        self.senders.entry(split).or_default().dictionaries.resolve(store.key_space, &entries.ids, &mut self.scratch_ids);
         let keys = &mut self.keys[store.key_space];
         match (state, &entries.placement) {
             (StoreState::Sliced(sliced), Placement::Slice(slice)) => sliced.apply(entries, *slice, &self.scratch_ids, keys),
@@ -503,18 +557,8 @@ impl Replica {
     pub fn size(&self) -> (usize, usize, usize) {
         let keys = self.keys.iter().map(|keys| keys.reader().len()).sum();
         let key_bytes: usize = self.keys.iter().map(Keys::bytes).sum();
-        let mut slices = 0;
-        let mut bytes = key_bytes;
-        for store in self.stores.iter().flatten() {
-            match store {
-                StoreState::Sliced(store) => {
-                    let (s, b) = store.size();
-                    slices += s;
-                    bytes += b;
-                }
-                StoreState::Sessions(store) => slices += store.len(),
-            }
-        }
+        let stores = self.stores.iter().flatten().map(StoreState::size);
+        let (slices, bytes) = stores.fold((0, key_bytes), |sum, store| (sum.0 + store.0, sum.1 + store.1));
         (keys, slices, bytes)
     }
 
@@ -522,10 +566,7 @@ impl Replica {
     pub fn store_size(&self, store: usize) -> Option<(usize, usize, usize)> {
         let space = self.plan.stores.get(store)?.as_ref()?.key_space;
         let keys = self.keys[space].reader().len();
-        let (slices, bytes) = match self.stores.get(store)?.as_ref()? {
-            StoreState::Sliced(store) => store.size(),
-            StoreState::Sessions(store) => (store.len(), 0),
-        };
+        let (slices, bytes) = self.stores.get(store)?.as_ref()?.size();
         Some((keys, slices, bytes))
     }
 
@@ -534,6 +575,3 @@ impl Replica {
         self.plan.version
     }
 }
-
-/// A wire id without a key.
-const NO_ID: u32 = u32::MAX;

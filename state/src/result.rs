@@ -25,6 +25,8 @@ pub struct ResultDelta {
     pub partition: PartitionId,
     /// End of the windows in here; for sessions the highest.
     pub window_end: EventTime,
+    /// End of each row's window in microseconds, ascending.
+    pub ends_us: Vec<i64>,
     /// Canonical key, window start and window end of each row in microseconds, if the caller asked for them.
     pub groups: Vec<NamedGroup>,
     /// Output columns of the metric. May have no rows: then only the frontier moves.

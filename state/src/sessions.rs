@@ -96,6 +96,8 @@ pub struct SessionStore {
     closed_to_us: i64,
     retention_us: i64,
     rows_below_frontier: u64,
+    /// Memory of the sessions kept.
+    bytes: usize,
 }
 
 impl SessionStore {
@@ -109,6 +111,7 @@ impl SessionStore {
             closed_to_us: i64::MIN,
             retention_us,
             rows_below_frontier: 0,
+            bytes: 0,
         }
     }
 
@@ -158,12 +161,14 @@ impl SessionStore {
         }
         for (i, joined) in list.drain(from..to).enumerate() {
             self.open.remove(&self.by_end(id, &joined));
+            self.bytes -= joined.memory_bytes();
             if i > 0 {
                 keys.release(id);
             }
             piece.absorb(&joined);
         }
         self.open.insert(self.by_end(id, &piece));
+        self.bytes += piece.memory_bytes();
         list.insert(from, Arc::new(piece));
         self.store_list(id, list);
     }
@@ -222,6 +227,7 @@ impl SessionStore {
             self.closed.pop_first();
             let mut list = self.shared.of(id).map_or_else(Vec::new, |list| Vec::clone(&list));
             let old = list.iter().position(|session| session.first_us == first_us).map(|at| list.remove(at));
+            self.bytes -= old.as_ref().map_or(0, |session| session.memory_bytes());
             if let (Some(let_go), Some(session), true) = (&mut let_go, old, list.is_empty()) {
                 let_go.push(LetGo { id, key: keys.key(id).into(), session });
             }
@@ -238,6 +244,7 @@ impl SessionStore {
         }
         self.open.clear();
         self.closed.clear();
+        self.bytes = 0;
         self.shared.pages.store(Arc::default());
     }
 
@@ -250,18 +257,18 @@ impl SessionStore {
         self.open.iter().chain(&self.closed).filter_map(find).collect()
     }
 
-    /// Number of sessions kept.
-    pub fn len(&self) -> usize {
-        self.open.len() + self.closed.len()
-    }
-
-    /// True without sessions.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Number of sessions kept, and bytes of them.
+    pub fn size(&self) -> (usize, usize) {
+        (self.open.len() + self.closed.len(), self.bytes)
     }
 }
 
 impl Session {
+    /// Memory held, in bytes; the same for as long as it lives, since a session is replaced and never changed.
+    fn memory_bytes(&self) -> usize {
+        size_of::<Session>() + self.columns.iter().map(|column| size_of::<AccumulatorColumn>() + column.memory_bytes()).sum::<usize>()
+    }
+
     fn absorb(&mut self, other: &Session) {
         self.first_us = self.first_us.min(other.first_us);
         self.last_us = self.last_us.max(other.last_us);

@@ -19,13 +19,14 @@ mod settle;
 pub(crate) use edge::{edge_in, keeps_running, running_from};
 pub use page::{Page, TierPage};
 pub use seal::SealStep;
-pub(crate) use seal::cover;
+pub(crate) use seal::{cover, store_horizon_us};
 #[cfg(test)]
 pub(crate) use settle::QUIET_SLICES;
 
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
+use crate::page_runs::PageRuns;
 use arc_swap::ArcSwap;
 use page::{PageProgress, block_in};
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind};
@@ -88,14 +89,7 @@ pub struct SlicedStore {
     spare: Vec<Arc<Block>>,
     /// Entries that would have met a sealed slice: must stay 0.
     rows_below_frontier: u64,
-    scratch: Scratch,
-}
-
-#[derive(Default)]
-struct Scratch {
-    ids: Vec<u32>,
-    picks: Vec<u32>,
-    starts: Vec<usize>,
+    runs: PageRuns,
 }
 
 impl SlicedStore {
@@ -114,7 +108,7 @@ impl SlicedStore {
             settles: settle::worth_settling(store),
             spare: Vec::new(),
             rows_below_frontier: 0,
-            scratch: Scratch::default(),
+            runs: PageRuns::default(),
         };
         sliced.sealed = sliced.boundary_of(frontier).unwrap_or(NEVER);
         sliced
@@ -153,19 +147,16 @@ impl SlicedStore {
             return;
         }
         self.make_pages(keys.ids());
-        let mut scratch = std::mem::take(&mut self.scratch);
         if self.progress.len() == 1 {
             self.apply_to_page(0, slice, ids, Picks::All, delta, keys);
-        } else {
-            scratch.split_by_page(ids, self.progress.len());
-            for page in 0..self.progress.len() {
-                let run = scratch.starts[page]..scratch.starts[page + 1];
-                if !run.is_empty() {
-                    self.apply_to_page(page, slice, &scratch.ids[run.clone()], Picks::Some(&scratch.picks[run]), delta, keys);
-                }
-            }
+            return;
         }
-        self.scratch = scratch;
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.split(ids, self.progress.len());
+        for (page, ids, picks) in runs.iter() {
+            self.apply_to_page(page, slice, ids, Picks::Some(picks), delta, keys);
+        }
+        self.runs = runs;
     }
 
     fn apply_to_page(&mut self, number: usize, slice: i64, ids: &[u32], picks: Picks<'_>, delta: &StoreDelta, keys: &mut Keys) {
@@ -241,28 +232,5 @@ fn take_spare(spare: &mut Vec<Arc<Block>>, kinds: &[CellKind], keys: usize) -> A
     match spare.pop() {
         Some(block) if block.capacity() >= keys => block,
         _ => Arc::new(Block::new(kinds, keys)),
-    }
-}
-
-impl Scratch {
-    /// Counting sort of entries by page, stable: `ids` become ids within the page, `picks` the entries' positions.
-    fn split_by_page(&mut self, ids: &[u32], pages: usize) {
-        self.starts.clear();
-        self.starts.resize(pages + 1, 0);
-        for &id in ids {
-            self.starts[id as usize / PAGE_KEYS + 1] += 1;
-        }
-        for page in 0..pages {
-            self.starts[page + 1] += self.starts[page];
-        }
-        self.ids.resize(ids.len(), 0);
-        self.picks.resize(ids.len(), 0);
-        let mut next = self.starts.clone();
-        for (entry, &id) in ids.iter().enumerate() {
-            let at = &mut next[id as usize / PAGE_KEYS];
-            self.ids[*at] = id % PAGE_KEYS as u32;
-            self.picks[*at] = entry as u32;
-            *at += 1;
-        }
     }
 }

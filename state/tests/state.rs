@@ -2,6 +2,8 @@
 //! splits arrive, what comes out is what the dialect says.
 #![allow(clippy::unwrap_used, clippy::mutable_key_type, missing_docs, reason = "tests")]
 
+#[path = "state/barriers.rs"]
+mod barriers;
 #[path = "state/exactly_once.rs"]
 mod exactly_once;
 #[path = "state/harness.rs"]

@@ -57,6 +57,14 @@ id!(
     MetricId(u32), "metric "
 );
 id!(
+    /// A sink of an engine, in order of creation; never used again after a drop.
+    SinkId(u32), "sink "
+);
+id!(
+    /// A store of a stream's plan in one layout of partitions, as checkpoints name it; never used again, also not after a restart.
+    StoreUid(u32), "store "
+);
+id!(
     /// Counts the changes of a stream's set of metrics; a barrier's mark carries the version in force after it.
     PlanVersion(u64), "plan "
 );

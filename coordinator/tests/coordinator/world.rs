@@ -1,135 +1,218 @@
-//! A stream as the coordinator sees it. Splits and partitions carry out actions when told to, and what they report travels in a queue
-//! per sender, so the coordinator may hear of it much later. Every action is checked against what has truly happened.
+//! A job as the coordinator sees it. Splits, partitions, sinks and the store carry out actions when told to, and what they report travels in a
+//! queue per sender, so the coordinator may hear of it much later. Every action is checked against what has truly happened.
 
-use raympp_coordinator::{Action, Coordinator, Fact, Silence};
-use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, SplitId, StreamId};
+#[path = "world/checks.rs"]
+mod checks;
+#[path = "world/settling.rs"]
+mod settling;
+#[path = "world/stream.rs"]
+mod stream;
+
+use raympp_coordinator::{Coordinator, CoordinatorOptions, Fact, Failure, StreamEpoch};
+use raympp_types::{Epoch, EventTime, SinkId, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use stream::{Snapshot, StreamWorld};
 
-pub(crate) const STREAM: StreamId = StreamId(4);
 pub(crate) const INTERVAL_US: u64 = 1_000;
+pub(crate) const IN_FLIGHT_MAX: usize = 3;
 
 /// One thing that happens. Indexes are taken modulo what there is.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// So many microseconds pass.
     Time(u64),
-    /// A split asks to join.
-    Join,
-    /// The set of metrics changes.
-    Plan,
-    /// A split reads rows up to this much more event time.
-    Rows(usize, i64),
-    /// A split marks the next barrier it was told of.
-    Mark(usize),
-    /// A split ends.
-    End(usize),
-    /// A split has been silent for long enough.
-    Silence(usize),
-    /// A partition acknowledges what it has seen.
-    Ack(usize),
-    /// The coordinator hears the next report of a split.
-    HearSplit(usize),
-    /// The coordinator hears the next report of a partition.
-    HearPartition(usize),
+    /// A stream starts with so many splits and partitions.
+    Start(u32, usize),
+    /// A stream is dropped.
+    Drop(usize),
+    /// A sink is added to a stream.
+    AddSink(usize),
+    /// A sink is dropped.
+    DropSink(usize),
+    /// A split asks to join a stream.
+    Join(usize),
+    /// The set of a stream's metrics changes.
+    Plan(usize),
+    /// A split of a stream reads rows up to this much more event time.
+    Rows(usize, usize, i64),
+    /// A split of a stream marks the next barrier it was told of.
+    Mark(usize, usize),
+    /// A split of a stream ends.
+    End(usize, usize),
+    /// A split of a stream has been silent for long enough.
+    Silence(usize, usize),
+    /// A partition of a stream acknowledges the next epoch, or has failed to write it.
+    Ack(usize, usize),
+    /// The next epoch that this partition of a stream should ack fails.
+    FailPartition(usize, usize),
+    /// A sink prepares the next epoch it was asked for, or fails to.
+    Prepare(usize),
+    /// The next epoch that this sink should prepare fails.
+    FailSink(usize),
+    /// The store writes the commit record.
+    Write(Write),
+    /// The coordinator hears the next report of a split of a stream.
+    HearSplit(usize, usize),
+    /// The coordinator hears the next report of a partition of a stream.
+    HearPartition(usize, usize),
+    /// The coordinator hears the next report of a sink.
+    HearSink(usize),
+    /// The coordinator hears the next report of the store.
+    HearStore,
+    /// The process dies and is started anew; the commit under way, if there is one, gets this far.
+    Restart(Write),
 }
 
-/// A split that is being read.
-struct Split {
-    watermark: EventTime,
-    /// Barriers it was told of and has not marked: number, plan.
-    told: VecDeque<(Epoch, PlanVersion)>,
-    silent_since: Option<u64>,
-    ended: bool,
+/// How a write of a commit record ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Done,
+    FailedInVain,
+    FailedAndYetDone,
+}
+
+/// A sink.
+struct Sink {
+    stream: StreamId,
+    /// The first epoch that has it.
+    since: Epoch,
+    asked: BTreeSet<Epoch>,
+    waiting: VecDeque<Epoch>,
+    heard: BTreeSet<Epoch>,
+    next_fails: bool,
     reports: VecDeque<Fact>,
+    /// The last epoch that it may show, and the frontier there.
+    published: Option<(Epoch, EventTime)>,
 }
 
-/// What the world knows of one barrier.
-struct Barrier {
-    splits: Arc<[SplitId]>,
-    plan: PlanVersion,
-    /// Lowest watermark at which a split marked it.
-    lowest: EventTime,
-    marked: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Flying,
+    Asked(Arc<[StreamEpoch]>),
+    Published,
+    GivenUp,
+}
+
+/// An epoch since the process started.
+struct EpochWorld {
+    stage: Stage,
+    /// Streams that it has to have.
+    expected: BTreeSet<StreamId>,
+}
+
+/// What is durable, and the one write under way.
+#[derive(Default)]
+struct Store {
+    committed: Epoch,
+    snapshots: BTreeMap<StreamId, Snapshot>,
+    writing: Option<(Epoch, Arc<[StreamEpoch]>)>,
+    reports: VecDeque<Fact>,
+    /// A failed write has been heard of, and not what came of it.
+    in_doubt: bool,
 }
 
 /// See the module.
 pub(crate) struct World {
     coordinator: Coordinator,
     now_us: u64,
-    splits: BTreeMap<SplitId, Split>,
-    /// By split that some barrier lists or that was there from the start: last barrier in its chain, and whether it has ended.
-    chains: BTreeMap<SplitId, (Epoch, bool)>,
-    wants_to_join: BTreeSet<SplitId>,
-    next_split: u32,
-    plan: PlanVersion,
-    in_force: PlanVersion,
-    barriers: BTreeMap<Epoch, Barrier>,
-    partitions: Vec<(Epoch, VecDeque<Fact>)>,
-    acks_heard: Vec<Epoch>,
-    idle_heard: BTreeMap<SplitId, u64>,
-    ends_heard: BTreeSet<SplitId>,
-    pub(crate) commits: Vec<Epoch>,
-    /// What the coordinator was asked for and gets with the next report.
-    looks: usize,
+    streams: BTreeMap<StreamId, StreamWorld>,
+    next_stream: StreamId,
+    sinks: BTreeMap<SinkId, Sink>,
+    next_sink: SinkId,
+    epochs: BTreeMap<Epoch, EpochWorld>,
+    store: Store,
+    /// The epoch that the process started from.
+    restored: Epoch,
+    /// What the coordinator was asked for and gets next.
+    looks: VecDeque<StreamId>,
 }
 
 impl World {
-    pub(crate) fn new(splits: u32, partitions: u32) -> World {
-        let mut world = World {
-            coordinator: Coordinator::new(INTERVAL_US),
+    pub(crate) fn new() -> World {
+        World {
+            coordinator: coordinator(Epoch(0)),
             now_us: 0,
-            splits: BTreeMap::new(),
-            chains: BTreeMap::new(),
-            wants_to_join: BTreeSet::new(),
-            next_split: splits,
-            plan: PlanVersion(1),
-            in_force: PlanVersion(1),
-            barriers: BTreeMap::new(),
-            partitions: (0..partitions).map(|_| (Epoch(0), VecDeque::new())).collect(),
-            acks_heard: vec![Epoch(0); partitions as usize],
-            idle_heard: BTreeMap::new(),
-            ends_heard: BTreeSet::new(),
-            commits: Vec::new(),
-            looks: 0,
-        };
-        let ids: Vec<SplitId> = (0..splits).map(SplitId).collect();
-        for &id in &ids {
-            world.add_split(id, EventTime::MIN);
-            world.chains.insert(id, (Epoch(0), false));
+            streams: BTreeMap::new(),
+            next_stream: StreamId(0),
+            sinks: BTreeMap::new(),
+            next_sink: SinkId(0),
+            epochs: BTreeMap::new(),
+            store: Store::default(),
+            restored: Epoch(0),
+            looks: VecDeque::new(),
         }
-        world.tell(Fact::StreamStarts { stream: STREAM, splits: ids, partitions, plan: PlanVersion(1) });
-        world
-    }
-
-    fn add_split(&mut self, id: SplitId, watermark: EventTime) {
-        let split = Split { watermark, told: VecDeque::new(), silent_since: None, ended: false, reports: VecDeque::new() };
-        self.splits.insert(id, split);
     }
 
     pub(crate) fn take(&mut self, step: &Step) {
         match *step {
             Step::Time(us) => self.pass(us),
-            Step::Join => self.join(),
-            Step::Plan => self.change_plan(),
-            Step::Rows(index, us) => self.read(index, us),
-            Step::Mark(index) => self.mark(index),
-            Step::End(index) => self.end(index),
-            Step::Silence(index) => self.fall_silent(index),
-            Step::Ack(index) => self.ack(index),
-            Step::HearSplit(index) => {
-                if let Some(id) = nth(self.splits.keys(), index)
-                    && let Some(fact) = self.splits.get_mut(&id).and_then(|split| split.reports.pop_front())
-                {
-                    self.tell(fact);
-                }
+            Step::Start(splits, partitions) => self.start(splits, partitions),
+            Step::Drop(index) => self.drop_stream(index),
+            Step::AddSink(index) => self.add_sink(index),
+            Step::DropSink(index) => self.drop_sink(index),
+            Step::Join(index) => {
+                let fact = self.stream(index).map(StreamWorld::join);
+                fact.into_iter().for_each(|fact| self.tell(fact));
             }
-            Step::HearPartition(index) => {
-                let index = index % self.partitions.len();
-                if let Some(fact) = self.partitions[index].1.pop_front() {
-                    self.tell(fact);
-                }
+            Step::Plan(index) => self.change_plan(index),
+            Step::Rows(index, split, us) => self.with_stream(index, |stream| stream.read(split, us)),
+            Step::Mark(index, split) => self.with_stream(index, |stream| stream.mark(split)),
+            Step::End(index, split) => self.with_stream(index, |stream| stream.end(split)),
+            Step::Silence(index, split) => {
+                // No two silences of a split begin at the same time, since each lasts a while.
+                self.now_us += 1;
+                let now_us = self.now_us;
+                self.with_stream(index, |stream| stream.fall_silent(split, now_us));
             }
+            Step::Ack(index, partition) => self.with_stream(index, |stream| stream.ack(partition)),
+            Step::FailPartition(index, partition) => self.with_stream(index, |stream| {
+                let partition = partition % stream.partitions.len();
+                stream.partitions[partition].next_fails = true;
+            }),
+            Step::Prepare(index) => self.prepare(index),
+            Step::FailSink(index) => self.with_sink(index, |sink| sink.next_fails = true),
+            Step::Write(write) => self.write(write),
+            Step::Restart(write) => self.restart(write),
+            Step::HearSplit(..) | Step::HearPartition(..) | Step::HearSink(_) | Step::HearStore => self.hear(step),
+        }
+    }
+
+    fn hear(&mut self, step: &Step) {
+        let fact = match *step {
+            Step::HearSplit(index, split) => self.stream(index).and_then(|stream| {
+                let id = nth(stream.splits.keys(), split)?;
+                stream.splits.get_mut(&id)?.reports.pop_front()
+            }),
+            Step::HearPartition(index, partition) => self.stream(index).and_then(|stream| {
+                let partition = partition % stream.partitions.len();
+                stream.partitions[partition].reports.pop_front()
+            }),
+            Step::HearSink(index) => {
+                let id = nth(self.sinks.keys(), index);
+                id.and_then(|id| self.sinks.get_mut(&id)?.reports.pop_front())
+            }
+            _ => self.store.reports.pop_front(),
+        };
+        fact.into_iter().for_each(|fact| self.tell(fact));
+    }
+
+    fn stream(&mut self, index: usize) -> Option<&mut StreamWorld> {
+        let id = nth(self.streams.keys(), index)?;
+        self.streams.get_mut(&id)
+    }
+
+    fn with_stream(&mut self, index: usize, act: impl FnOnce(&mut StreamWorld)) {
+        if let Some(stream) = self.stream(index) {
+            act(stream);
+        }
+    }
+
+    fn with_sink(&mut self, index: usize, act: impl FnOnce(&mut Sink)) {
+        if let Some(id) = nth(self.sinks.keys(), index)
+            && let Some(sink) = self.sinks.get_mut(&id)
+        {
+            act(sink);
         }
     }
 
@@ -138,234 +221,122 @@ impl World {
         self.tell(Fact::Tick(self.now_us));
     }
 
-    fn join(&mut self) {
-        let id = SplitId(self.next_split);
-        self.next_split += 1;
-        self.wants_to_join.insert(id);
-        self.tell(Fact::SplitJoins(STREAM, id));
+    fn start(&mut self, splits: u32, partitions: usize) {
+        let id = self.next_stream;
+        self.next_stream = id.next();
+        let stream = StreamWorld::new(id, splits, partitions);
+        let fact = stream.starts();
+        self.streams.insert(id, stream);
+        self.tell(fact);
     }
 
-    fn change_plan(&mut self) {
-        self.plan = self.plan.next();
-        self.tell(Fact::PlanChanges(STREAM, self.plan));
+    fn drop_stream(&mut self, index: usize) {
+        let Some(id) = nth(self.streams.keys(), index) else { return };
+        self.streams.remove(&id);
+        self.sinks.retain(|_, sink| sink.stream != id);
+        self.tell(Fact::StreamDropped(id));
     }
 
-    /// A split that has not ended.
-    fn live(&mut self, index: usize) -> Option<(SplitId, &mut Split)> {
-        let id = nth(self.splits.iter().filter(|(_, split)| !split.ended).map(|(id, _)| id), index)?;
-        Some((id, self.splits.get_mut(&id)?))
+    fn add_sink(&mut self, index: usize) {
+        let Some(stream) = nth(self.streams.keys(), index) else { return };
+        let id = self.next_sink;
+        self.next_sink = id.next();
+        self.register_sink(id, stream);
     }
 
-    fn read(&mut self, index: usize, us: i64) {
-        let Some((id, split)) = self.live(index) else { return };
-        if split.silent_since.take().is_some() {
-            split.reports.push_back(Fact::SplitActive(STREAM, id));
-        }
-        split.watermark = EventTime(split.watermark.0.max(0) + us);
+    fn register_sink(&mut self, id: SinkId, stream: StreamId) {
+        let sink = Sink {
+            stream,
+            since: self.newest().next(),
+            asked: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            heard: BTreeSet::new(),
+            next_fails: false,
+            reports: VecDeque::new(),
+            published: None,
+        };
+        self.sinks.insert(id, sink);
+        self.tell(Fact::SinkAdded(id, stream));
     }
 
-    fn mark(&mut self, index: usize) {
-        let Some((id, split)) = self.live(index) else { return };
-        let Some((epoch, _)) = split.told.pop_front() else { return };
-        let watermark = split.watermark;
-        split.reports.push_back(Fact::Placed(STREAM, epoch, id, watermark));
-        self.show(id, epoch);
-        let barrier = self.barriers.get_mut(&epoch).unwrap();
-        barrier.lowest = barrier.lowest.min(watermark);
+    fn drop_sink(&mut self, index: usize) {
+        let Some(id) = nth(self.sinks.keys(), index) else { return };
+        self.sinks.remove(&id);
+        self.tell(Fact::SinkDropped(id));
     }
 
-    /// A chain has the barrier: whoever sees it knows of the splits it lists.
-    fn show(&mut self, split: SplitId, epoch: Epoch) {
-        let barrier = self.barriers.get_mut(&epoch).unwrap();
-        barrier.marked = true;
-        for &listed in barrier.splits.iter() {
-            self.chains.entry(listed).or_insert((Epoch(0), false));
-        }
-        self.chains.insert(split, (epoch, false));
+    fn change_plan(&mut self, index: usize) {
+        let fact = self.stream(index).map(|stream| {
+            stream.plan = stream.plan.next();
+            Fact::PlanChanges(stream.id, stream.plan)
+        });
+        fact.into_iter().for_each(|fact| self.tell(fact));
     }
 
-    fn end(&mut self, index: usize) {
-        let Some((id, split)) = self.live(index) else { return };
-        split.ended = true;
-        split.told.clear();
-        split.reports.push_back(Fact::SplitEnded(STREAM, id));
-        self.chains.get_mut(&id).unwrap().1 = true;
+    fn prepare(&mut self, index: usize) {
+        let Some(id) = nth(self.sinks.keys(), index) else { return };
+        self.with_sink(index, |sink| {
+            let Some(epoch) = sink.waiting.pop_front() else { return };
+            let fails = std::mem::take(&mut sink.next_fails);
+            sink.reports.push_back(if fails { Fact::Failed(epoch, Failure::Sink) } else { Fact::Prepared(id, epoch) });
+        });
     }
 
-    fn fall_silent(&mut self, index: usize) {
-        // No two silences of a split begin at the same time, since each lasts a while.
-        self.now_us += 1;
-        let now_us = self.now_us;
-        let Some((id, split)) = self.live(index) else { return };
-        if split.silent_since.is_none() {
-            split.silent_since = Some(now_us);
-            let silence = Silence { since_us: now_us, at_us: now_us, watermark: split.watermark };
-            split.reports.push_back(Fact::SplitIdle(STREAM, id, silence));
-        }
-    }
-
-    fn ack(&mut self, index: usize) {
-        let index = index % self.partitions.len();
-        let held_back = self.chains.values().filter(|(_, ended)| !ended).map(|(epoch, _)| *epoch).min();
-        let passed = held_back.or_else(|| self.chains.values().map(|(epoch, _)| *epoch).max());
-        let (acked, reports) = &mut self.partitions[index];
-        if let Some(passed) = passed.filter(|passed| passed > acked) {
-            *acked = passed;
-            reports.push_back(Fact::Acked(STREAM, passed, PartitionId(index as u32)));
-        }
-    }
-
-    fn tell(&mut self, fact: Fact) {
-        match &fact {
-            Fact::SplitIdle(_, split, silence) => {
-                self.idle_heard.insert(*split, silence.since_us);
-            }
-            Fact::SplitActive(_, split) => {
-                self.idle_heard.remove(split);
-            }
-            Fact::SplitEnded(_, split) => {
-                self.idle_heard.remove(split);
-                self.ends_heard.insert(*split);
-            }
-            Fact::Acked(_, epoch, partition) => self.acks_heard[partition.0 as usize] = *epoch,
-            _ => {}
-        }
-        for action in self.coordinator.learn(fact) {
-            self.carry_out(action);
-        }
-        while self.looks > 0 {
-            self.looks -= 1;
-            let shown = self.splits.iter().map(|(&id, split)| (id, split.watermark)).collect();
-            self.tell(Fact::Watermarks(STREAM, shown));
-        }
-    }
-
-    fn carry_out(&mut self, action: Action) {
-        match action {
-            Action::Barrier { stream, epoch, splits, plan } => {
-                assert_eq!(stream, STREAM);
-                self.start(epoch, splits, plan);
-            }
-            Action::Open { split, epoch, splits, plan, floor, .. } => self.open(split, epoch, &splits, plan, floor),
-            Action::Refuse { split, .. } => {
-                assert!(self.wants_to_join.remove(&split), "{split} is answered once");
-                assert!(self.live_as_heard().is_empty(), "{split} is refused although the stream goes on");
-            }
-            Action::InForce { plan, carried, .. } => self.come_into_force(plan, carried),
-            Action::Look(_) => self.looks += 1,
-            Action::Floor { split, since_us, floor, .. } => self.raise(split, since_us, floor),
-            Action::Commit { epoch, frontier, .. } => self.commit(epoch, frontier),
-        }
-    }
-
-    /// A plan comes into force once, when a chain has its barrier, or when there are no chains.
-    fn come_into_force(&mut self, plan: PlanVersion, carried: bool) {
-        assert!(plan > self.in_force && plan <= self.plan, "{plan} after {}", self.in_force);
-        self.in_force = plan;
-        let marked = self.barriers.values().any(|barrier| barrier.marked && barrier.plan == plan);
-        assert!(marked || !carried, "no chain carries {plan}");
-        assert!(carried || marked || self.live_as_heard().is_empty(), "chains could carry {plan}");
-    }
-
-    /// Splits that are being read and have not ended, as far as the coordinator has heard.
-    fn live_as_heard(&self) -> BTreeSet<SplitId> {
-        self.splits.keys().filter(|id| !self.ends_heard.contains(id)).copied().collect()
-    }
-
-    /// One barrier at a time, in order, for all live splits and those that want to join, under the newest plan.
-    fn start(&mut self, epoch: Epoch, splits: Arc<[SplitId]>, plan: PlanVersion) {
-        if let Some((&last, barrier)) = self.barriers.last_key_value() {
-            assert!(epoch > last, "{epoch} after {last}");
-            let passed = |id: &SplitId| self.splits.get(id).is_some_and(|split| split.ended || split.told.is_empty());
-            assert!(barrier.splits.iter().all(passed), "{epoch} starts before {last} is placed");
-        }
-        let expected: BTreeSet<SplitId> = self.live_as_heard().into_iter().chain(self.wants_to_join.iter().copied()).collect();
-        assert_eq!(splits.iter().copied().collect::<BTreeSet<_>>(), expected, "the list of {epoch}");
-        assert_eq!(splits.len(), expected.len(), "each once");
-        assert_eq!(plan, self.plan, "the plan of {epoch}");
-        self.barriers.insert(epoch, Barrier { splits, plan, lowest: EventTime::MAX, marked: false });
-        for split in self.splits.values_mut().filter(|split| !split.ended) {
-            split.told.push_back((epoch, plan));
-        }
-    }
-
-    /// A split that joins is opened once, at a barrier that lists it, under the frontier there.
-    fn open(&mut self, split: SplitId, epoch: Epoch, splits: &Arc<[SplitId]>, plan: PlanVersion, floor: EventTime) {
-        assert!(self.wants_to_join.remove(&split), "{split} is opened once");
-        if self.live_as_heard().is_empty() && !self.barriers.contains_key(&epoch) {
-            // Without live splits nobody else is told of the barrier.
-            let joining: BTreeSet<SplitId> = self.wants_to_join.iter().copied().chain([split]).collect();
-            assert!(splits.iter().all(|id| joining.contains(id)));
-            self.barriers.insert(epoch, Barrier { splits: Arc::clone(splits), plan, lowest: EventTime::MAX, marked: false });
-        }
-        let barrier = &self.barriers[&epoch];
-        assert_eq!((&barrier.splits, barrier.plan), (splits, plan));
-        assert!(splits.contains(&split));
-        self.check_frontier(epoch, floor);
-        self.add_split(split, floor);
-        self.show(split, epoch);
-    }
-
-    /// F(n) is the lowest watermark at barrier n of the splits that have marked it, and never falls.
-    fn check_frontier(&self, epoch: Epoch, frontier: EventTime) {
-        let lowest = self.barriers.range(..=epoch).map(|(_, barrier)| barrier.lowest).filter(|&lowest| lowest < EventTime::MAX);
-        assert_eq!(frontier, lowest.max().unwrap_or(EventTime::MIN), "the frontier at {epoch}");
-    }
-
-    /// Floors are for idle splits only, and never above a split that is not idle.
-    fn raise(&mut self, id: SplitId, since_us: u64, floor: EventTime) {
-        assert_eq!(self.idle_heard.get(&id), Some(&since_us), "{id} is idle, as far as the coordinator can know");
-        for other in self.live_as_heard().iter().filter(|other| !self.idle_heard.contains_key(other)) {
-            assert!(floor <= self.splits[other].watermark, "the floor of {id} is beyond {other}, which is not idle");
-        }
-        let split = self.splits.get_mut(&id).unwrap();
-        if !split.ended && split.silent_since == Some(since_us) {
-            assert!(floor > split.watermark, "a floor rises");
-            split.watermark = floor;
-        }
-    }
-
-    /// Epochs are committed in order, when every split has passed the barrier and every partition has said so.
-    fn commit(&mut self, epoch: Epoch, frontier: EventTime) {
-        assert!(self.commits.last().is_none_or(|last| epoch > *last), "{epoch} after {:?}", self.commits.last());
-        let skipped = self.barriers.range(..epoch).filter(|(n, barrier)| barrier.marked && !self.commits.contains(n));
-        assert_eq!(skipped.count(), 0, "epochs before {epoch} that some chain has");
-        assert!(self.acks_heard.iter().all(|acked| *acked >= epoch), "{epoch} without all acks: {:?}", self.acks_heard);
-        let passed = |id: &SplitId| self.chains[id].1 || self.chains[id].0 >= epoch;
-        assert!(self.barriers[&epoch].splits.iter().all(passed), "{epoch} without all splits");
-        self.check_frontier(epoch, frontier);
-        self.commits.push(epoch);
-    }
-
-    /// Lets everything that is under way arrive.
-    pub(crate) fn settle(&mut self) {
-        for _ in 0..4 {
-            self.pass(INTERVAL_US);
-            for _ in 0..=self.barriers.len() + self.splits.len() {
-                for index in 0..self.splits.len() {
-                    self.mark(index);
-                    self.take(&Step::HearSplit(index));
-                }
-            }
-            while self.splits.values().any(|split| !split.reports.is_empty()) {
-                (0..self.splits.len()).for_each(|index| self.take(&Step::HearSplit(index)));
-            }
-            for index in 0..self.partitions.len() {
-                self.ack(index);
-                while !self.partitions[index].1.is_empty() {
-                    self.take(&Step::HearPartition(index));
-                }
+    fn write(&mut self, write: Write) {
+        let Some((epoch, streams)) = self.store.writing.take() else { return };
+        if write != Write::FailedInVain {
+            self.store.committed = epoch;
+            for part in streams.iter().filter(|part| self.streams.contains_key(&part.stream)) {
+                self.store.snapshots.insert(part.stream, self.streams[&part.stream].snapshot(epoch));
             }
         }
+        if write == Write::Done {
+            self.store.reports.push_back(Fact::Committed(epoch));
+        } else {
+            self.store.reports.push_back(Fact::Failed(epoch, Failure::Commit));
+            self.store.reports.push_back(Fact::Reopened(self.store.committed));
+        }
     }
 
-    /// What must hold once everything has arrived.
-    pub(crate) fn check_settled(&self) {
-        assert_eq!(self.wants_to_join, BTreeSet::new(), "splits that wait to join");
-        let marked: Vec<Epoch> = self.barriers.iter().filter(|(_, barrier)| barrier.marked).map(|(&epoch, _)| epoch).collect();
-        assert_eq!(self.commits, marked, "what some chain has is committed, and nothing else");
-        assert_eq!(self.in_force, self.plan, "the newest plan is in force");
+    /// All that is not durable is gone; sinks and streams are what the script says.
+    fn restart(&mut self, write: Write) {
+        self.write(write);
+        self.store.reports.clear();
+        self.store.in_doubt = false;
+        let committed = self.store.committed;
+        self.restored = committed;
+        self.epochs.clear();
+        self.looks.clear();
+        self.coordinator = coordinator(committed);
+        self.tell(Fact::Tick(self.now_us));
+        for (id, stream) in std::mem::take(&mut self.streams) {
+            let stream = stream.restored(committed, self.store.snapshots.get(&id));
+            let (fact, plan) = (stream.starts(), stream.plan);
+            let changes = plan > stream.in_force;
+            self.streams.insert(id, stream);
+            self.tell(fact);
+            if changes {
+                self.tell(Fact::PlanChanges(id, plan));
+            }
+        }
+        for (id, sink) in std::mem::take(&mut self.sinks) {
+            self.register_sink(id, sink.stream);
+        }
     }
+
+    /// The last epoch started, as far as the world knows.
+    fn newest(&self) -> Epoch {
+        self.epochs.last_key_value().map_or(self.restored, |(&epoch, _)| epoch)
+    }
+
+    /// Epochs that are started and neither committed nor given up, as far as the world knows.
+    fn in_flight(&self) -> usize {
+        self.epochs.values().filter(|epoch| matches!(epoch.stage, Stage::Flying | Stage::Asked(_))).count()
+    }
+}
+
+fn coordinator(committed: Epoch) -> Coordinator {
+    Coordinator::new(CoordinatorOptions { interval_us: INTERVAL_US, in_flight_max: IN_FLIGHT_MAX, committed })
 }
 
 /// The element at `index`, counted round and round.

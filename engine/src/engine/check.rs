@@ -64,7 +64,7 @@ fn trouble(script: &BoundScript, position: usize) -> Option<Error> {
             letters.or_else(|| input.map(|error| source_error(script, position, plan, error)))
         }
         Statement::CreateSink { plan } if !is_dropped_after(script, position, &plan.name) => {
-            let checked = sink::create(plan, &schema_of(plan, &script.catalog));
+            let checked = sink::create(plan, &schema_of(plan, &script.catalog)).and_then(|sink| sink.check(None));
             checked.err().map(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })
         }
         _ => None,

@@ -5,22 +5,24 @@ use super::options::EngineBuilder;
 use super::prepare::{OpenedInput, Prepared, prepare};
 use super::start::{open_writer, start_stream};
 use super::{Engine, Shared, State};
+use crate::checkpoint::{Checkpoints, Order, ResumePoint};
 use crate::consumer::Wants;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
 use crate::sink::{self, Sink};
-use crate::sink_task::SinkTask;
+use crate::sink_task::{Commits, SinkEvent, SinkTask};
 use crate::stream::{Host, Stream};
 use crate::writer::Writer;
 use arrow::array::RecordBatch;
 use crossbeam::channel::{Receiver, RecvError, bounded};
-use raympp_coordinator::Fact;
+use raympp_coordinator::{Fact, Failure};
 use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, StreamPlan};
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
-use raympp_types::{KeyGroups, MetricId, PlanVersion, StreamId};
+use raympp_state::checkpoint::SinkCommit;
+use raympp_types::{KeyGroups, MetricId, PlanVersion, SinkId, StreamId};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -145,9 +147,14 @@ impl Engine {
         let _one_at_a_time = self.shared.statements.lock();
         let missing = || Error::Unknown(self.shared.state.lock().catalog.no_such(ObjectKind::Stream, stream));
         let found = self.shared.stream(stream).ok_or_else(missing)?;
-        if let Some(connector) = &found.plan.load().connector {
+        if let Some(connector) = &found.plan.connector {
             return Err(Error::Refused(format!(
                 "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
+            )));
+        }
+        if self.shared.checkpoints.is_some() {
+            return Err(Error::Refused(format!(
+                "stream {stream}: writers can't be opened in an engine with a state directory yet: after a crash nobody would know where they stood"
             )));
         }
         if found.started.load(Ordering::Acquire) && found.is_complete() {
@@ -178,7 +185,7 @@ impl Shared {
     /// Carries out one statement; `waits` gets what has to happen before its script is done.
     fn apply(self: &Arc<Self>, position: usize, statement: &Statement, prepared: &mut Prepared, waits: &mut Vec<Wait>) -> Result<()> {
         match statement {
-            Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position)),
+            Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position))?,
             Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))),
             Statement::CreateSink { plan } => {
                 if let Some(output) = prepared.outputs.remove(&position) {
@@ -196,21 +203,40 @@ impl Shared {
         Metric::open(stream, id).ok_or_else(|| Error::Unknown(format!("metric {name} has just been dropped")))
     }
 
-    fn create_stream(&self, plan: &Arc<StreamPlan>, input: Option<OpenedInput>) {
+    fn create_stream(&self, plan: &Arc<StreamPlan>, input: Option<OpenedInput>) -> Result<()> {
+        let resume = self.resume_point(plan)?;
         let mut state = self.state.lock();
-        let id = state.next_stream;
-        state.next_stream = id.next();
-        let key_groups = KeyGroups::new(self.options.key_groups, self.options.partitions).expect("checked when the engine was built");
-        let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone() };
-        let stream = Stream::new(id, Arc::clone(plan), key_groups, host);
+        let id = resume.as_ref().map_or(state.next_stream, |resume| resume.stream.id);
+        state.next_stream = state.next_stream.max(id.next());
+        // Records belong to partitions, so a stream that goes on keeps those it had.
+        let resumed = resume.as_ref().map(|resume| (resume.stream.key_groups, resume.stream.partitions));
+        let (groups, partitions) = resumed.unwrap_or((self.options.key_groups, self.options.partitions));
+        let key_groups = KeyGroups::new(groups, partitions).ok_or_else(|| {
+            Error::Refused(format!(
+                "stream {}: the checkpoint says {groups} key groups in {partitions} partitions, which can't be",
+                plan.name
+            ))
+        })?;
+        let persister = self.checkpoints.as_ref().map(Checkpoints::handover);
+        let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone(), persister };
+        let mut stream = Stream::new(id, Arc::clone(plan), key_groups, host);
+        stream.resume = resume;
         *stream.input.lock() = input;
         state.streams.insert(plan.name.clone(), Arc::new(stream));
+        Ok(())
+    }
+
+    /// What the state directory has of a stream.
+    pub(super) fn resume_point(&self, plan: &StreamPlan) -> Result<Option<ResumePoint>> {
+        let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
+        from.map_or(Ok(None), |commit| ResumePoint::of(commit, plan))
     }
 
     fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Option<Wait> {
         let mut state = self.state.lock();
-        let id = state.next_metric;
-        state.next_metric = id.next();
+        let resume = state.streams[&plan.stream].resume.as_ref();
+        let id = resume.and_then(|resume| resume.metric_id(&plan.name)).unwrap_or(state.next_metric);
+        state.next_metric = state.next_metric.max(id.next());
         state.metric_ids.insert(plan.name.clone(), id);
         let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
@@ -237,7 +263,9 @@ impl Shared {
     /// Brings a plan into force by the next barrier, which is due at once.
     fn change_plan(&self, stream: &Arc<Stream>, plan: SharedPlan) -> Option<Wait> {
         let version = plan.version;
-        stream.set_plan(Arc::new(plan));
+        let plan = Arc::new(plan);
+        stream.set_plan(Arc::clone(&plan));
+        self.checkpoints.iter().for_each(|checkpoints| checkpoints.tell(Order::AddPlan(stream.id, Arc::clone(&plan))));
         if !stream.started.load(Ordering::Acquire) {
             return None;
         }
@@ -269,14 +297,49 @@ impl Shared {
             }
         };
         drop(state);
-        let consumer = stream.consume(wants, SINK_QUEUE);
+        let (id, commits) = self.add_sink_to_commits(plan, &stream);
+        let consumer = stream.consume(wants, true, SINK_QUEUE);
         let shared = Arc::clone(self);
-        let sink = SinkTask::start(plan, stream, consumer, output, move |result| match result {
-            Ok(()) => shared.note_progress(),
-            Err(error) => shared.fail(error),
-        })?;
-        self.state.lock().sinks.insert(plan.name.clone(), sink);
+        let name = plan.name.clone();
+        let tell = move |event| match event {
+            SinkEvent::Prepared(epoch, handle) => {
+                if let Some(checkpoints) = &shared.checkpoints {
+                    checkpoints.tell(Order::Prepared(id, epoch, handle.as_bytes().to_vec()));
+                }
+                shared.tell_coordinator(Fact::Prepared(id, epoch));
+            }
+            SinkEvent::Failed(epoch, error) => {
+                tracing::error!(sink = name, %epoch, %error, "the rows of an epoch could not be made durable; they come with the next one");
+                shared.tell_coordinator(Fact::Failed(epoch, Failure::Sink));
+            }
+            SinkEvent::Ended(Ok(())) => shared.note_progress(),
+            SinkEvent::Ended(Err(error)) => shared.fail(error),
+        };
+        let sink = SinkTask::start(plan, Arc::clone(&stream), consumer, output, commits, tell)?;
+        self.state.lock().sinks.insert(plan.name.clone(), (id, sink));
+        if commits != Commits::AtRoll {
+            self.tell_coordinator(Fact::SinkAdded(id, stream.id));
+        }
         Ok(())
+    }
+
+    /// Names a sink to those who commit, if anybody does.
+    fn add_sink_to_commits(&self, plan: &SinkPlan, stream: &Stream) -> (SinkId, Commits) {
+        let mut state = self.state.lock();
+        let id = state.next_sink;
+        state.next_sink = id.next();
+        drop(state);
+        let Some(checkpoints) = &self.checkpoints else { return (id, Commits::AtRoll) };
+        let handle = self.sink_commit(&plan.name).map(|commit| commit.handle.clone()).unwrap_or_default();
+        let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), handle };
+        checkpoints.tell(Order::AddSink(id, Box::new(commit)));
+        let taken = stream.resume.as_ref().map(|resume| (resume.epoch, resume.frontier()));
+        (id, Commits::ByEpoch(taken))
+    }
+
+    /// What the state directory has of a sink.
+    pub(super) fn sink_commit(&self, name: &str) -> Option<&SinkCommit> {
+        self.checkpoints.as_ref()?.from.as_ref()?.sinks.iter().find(|sink| sink.name == name)
     }
 
     fn drop_object(&self, kind: ObjectKind, name: &str) -> Option<Wait> {
@@ -291,8 +354,10 @@ impl Shared {
             ObjectKind::Metric => self.drop_metric(name),
             ObjectKind::Sink => {
                 let sink = self.state.lock().sinks.remove(name);
-                if let Some(sink) = sink {
+                if let Some((id, sink)) = sink {
                     sink.end();
+                    self.tell_coordinator(Fact::SinkDropped(id));
+                    self.checkpoints.iter().for_each(|checkpoints| checkpoints.tell(Order::DropSink(id)));
                 }
                 None
             }
@@ -301,8 +366,10 @@ impl Shared {
 
     /// Whoever still uses the stream is told that it is gone.
     fn end_stream(&self, state: &mut State, stream: &Stream) {
+        state.starting.remove(&stream.id);
         self.cores.iter().for_each(|core| core.tell(Control::Drop(stream.id)));
         self.tell_coordinator(Fact::StreamDropped(stream.id));
+        self.checkpoints.iter().for_each(|checkpoints| checkpoints.tell(Order::DropStream(stream.id)));
         state.plan_waiters.retain(|(id, ..)| *id != stream.id);
         state.writers.retain(|(id, writer)| {
             if *id == stream.id {
@@ -331,7 +398,7 @@ impl Shared {
     /// Starts every stream that has a connector and is not running.
     fn start_streams(self: &Arc<Self>) -> Result<()> {
         let streams: Vec<Arc<Stream>> = self.state.lock().all_streams().cloned().collect();
-        for stream in streams.iter().filter(|stream| stream.plan.load().connector.is_some()) {
+        for stream in streams.iter().filter(|stream| stream.plan.connector.is_some()) {
             start_stream(self, stream)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use crate::ingest::FlushOptions;
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// Options in force.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct EngineOptions {
     pub(crate) flush: FlushOptions,
     pub(crate) pin_threads: bool,
     pub(crate) barrier_interval_us: u64,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) keep_checkpoints: usize,
     pub(crate) clock: Clock,
 }
 
@@ -32,6 +35,8 @@ pub struct EngineBuilder {
     flush_delay_us: Option<u64>,
     pin_threads: bool,
     barrier_interval_us: Option<u64>,
+    state_dir: Option<PathBuf>,
+    keep_checkpoints: Option<usize>,
     clock: Clock,
 }
 
@@ -78,9 +83,22 @@ impl EngineBuilder {
         self
     }
 
-    /// Time from one barrier to the next, in microseconds. Default: 1,000,000.
+    /// Time from one barrier to the next, in microseconds: with a state directory, from one checkpoint to the next. Default: 1,000,000.
     pub fn barrier_interval_us(mut self, micros: u64) -> Self {
         self.barrier_interval_us = Some(micros);
+        self
+    }
+
+    /// Keeps checkpoints in this directory, made if it is not there, and goes on from the newest one in it. Default: nothing outlives the
+    /// engine.
+    pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(directory.into());
+        self
+    }
+
+    /// Newest checkpoints that stay restorable, at least one. Default: 10.
+    pub fn keep_checkpoints(mut self, checkpoints: usize) -> Self {
+        self.keep_checkpoints = Some(checkpoints);
         self
     }
 
@@ -93,9 +111,9 @@ impl EngineBuilder {
     /// Starts the engine's threads.
     ///
     /// # Errors
-    /// [`Error::Refused`] if an option is out of its range.
+    /// [`Error::Refused`] if an option is out of its range, [`Error::Checkpoint`] if the state directory can't be used.
     pub fn build(self) -> Result<Engine> {
-        self.options().map(Engine::start)
+        self.options().and_then(Engine::start)
     }
 
     /// The options in force, checked.
@@ -113,8 +131,21 @@ impl EngineBuilder {
         in_range("flush_rows", flush_rows, 1..=FLUSH_ROWS_MAX)?;
         let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(5_000), step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
-        let (pin_threads, clock) = (self.pin_threads, self.clock);
-        Ok(EngineOptions { threads, partitions, key_groups, replicas, flush, pin_threads, barrier_interval_us, clock })
+        let keep_checkpoints = self.keep_checkpoints.unwrap_or(10);
+        in_range("keep_checkpoints", keep_checkpoints as u64, 1..=1_000_000)?;
+        let (pin_threads, clock, state_dir) = (self.pin_threads, self.clock, self.state_dir);
+        Ok(EngineOptions {
+            threads,
+            partitions,
+            key_groups,
+            replicas,
+            flush,
+            pin_threads,
+            barrier_interval_us,
+            state_dir,
+            keep_checkpoints,
+            clock,
+        })
     }
 }
 

@@ -6,25 +6,40 @@
 
 use super::Shared;
 use super::check::source_error;
+use crate::checkpoint::{ResumePoint, ResumedSplit};
 use crate::dead_letter::DeadLetters;
 use crate::error::{Error, Result};
 use crate::place::Place;
-use crate::sink::{self, Sink, SinkError};
-use crate::source::{self, Source, SplitReader};
+use crate::sink::{self, Sink, SinkError, SinkHandle};
+use crate::source::{self, Fingerprint, Source, SplitDescription, SplitReader};
 use raympp_operators::plan::{BadRows, Emit, MetricPlan, SinkInput, SinkPlan, StreamPlan};
-use raympp_operators::sql::{BoundScript, Catalog, ObjectKind, Part, SqlErrorKind, Statement};
+use raympp_operators::sql::{BoundScript, Catalog, ObjectKind, Part, SqlErrorKind, Statement, describe};
 use raympp_types::{DataType, Field, Offset, Schema, SplitId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A connector's splits, opened at their beginning.
+/// A connector's splits, opened where they are to be read from.
 pub(crate) struct OpenedInput {
     /// The connector.
     pub(crate) source: Arc<dyn Source>,
-    /// Name and reader of each.
-    pub(crate) splits: Vec<(String, Box<dyn SplitReader>)>,
+    /// Those that a checkpoint knows, and those that are new.
+    pub(crate) splits: Vec<OpenedSplit>,
+}
+
+/// A split to be read.
+pub(crate) struct OpenedSplit {
+    /// Its id; a checkpoint's splits keep theirs.
+    pub(crate) id: SplitId,
+    /// What the source calls it.
+    pub(crate) name: String,
+    /// How the source knows it again.
+    pub(crate) fingerprint: Fingerprint,
+    /// Where the checkpoint has it.
+    pub(crate) resumed: Option<ResumedSplit>,
+    /// Reads on; nothing where the checkpoint has its end.
+    pub(crate) reader: Option<Box<dyn SplitReader>>,
 }
 
 /// What the statements of a script, by position, have to be given.
@@ -43,7 +58,8 @@ pub(super) fn prepare(shared: &Shared, script: &BoundScript, before: &Catalog) -
         }
     }
     for (&position, output) in &mut prepared.outputs {
-        output.begin().map_err(|error| sink_error(script, position, &error))?;
+        let handle = handle_of(shared, script, position)?;
+        output.recover(handle.as_ref()).map_err(|error| sink_error(script, position, &error))?;
     }
     Ok(prepared)
 }
@@ -58,7 +74,7 @@ fn check(shared: &Shared, script: &BoundScript, before: &Catalog) -> Result<Prep
     for (position, statement) in script.statements.iter().enumerate() {
         match statement {
             Statement::CreateStream { plan } => {
-                if let Some(input) = open_input(script, position, plan)? {
+                if let Some(input) = open_input(shared, script, position, plan)? {
                     prepared.inputs.insert(position, input);
                 }
             }
@@ -78,9 +94,11 @@ fn check(shared: &Shared, script: &BoundScript, before: &Catalog) -> Result<Prep
             Statement::CreateStream { plan } => drop(known.streams.insert(plan.name.clone(), Arc::clone(plan))),
             Statement::CreateMetric { plan, .. } => drop(known.metrics.insert(plan.name.clone(), Arc::clone(plan))),
             Statement::CreateSink { plan } if !is_dropped_after(script, position, &plan.name) => {
+                refuse_changes_of_checkpoints(shared, plan)?;
                 claim_place(&mut places, script, position, plan)?;
                 let output = sink::create(plan, &schema_of(plan, &known)).map_err(|error| sink_error(script, position, &error))?;
-                refuse_to_remove_inputs(script, plan, output.as_ref())?;
+                let handle = handle_of(shared, script, position)?;
+                refuse_to_remove_inputs(script, plan, output.as_ref(), handle.as_ref())?;
                 prepared.outputs.insert(position, output);
             }
             _ => {}
@@ -89,7 +107,7 @@ fn check(shared: &Shared, script: &BoundScript, before: &Catalog) -> Result<Prep
     Ok(prepared)
 }
 
-fn open_input(script: &BoundScript, position: usize, plan: &StreamPlan) -> Result<Option<OpenedInput>> {
+fn open_input(shared: &Shared, script: &BoundScript, position: usize, plan: &StreamPlan) -> Result<Option<OpenedInput>> {
     if let BadRows::DeadLetter(path) = &plan.bad_rows {
         DeadLetters::check(path, &plan.name)?;
     }
@@ -97,14 +115,29 @@ fn open_input(script: &BoundScript, position: usize, plan: &StreamPlan) -> Resul
         return Ok(None);
     }
     let source = source::create(plan).map_err(|error| source_error(script, position, plan, error))?;
-    open_splits(Arc::from(source), &plan.name).map(Some)
+    open_splits(Arc::from(source), &plan.name, shared.resume_point(plan)?.as_ref()).map(Some)
 }
 
-fn open_splits(source: Arc<dyn Source>, stream: &str) -> Result<OpenedInput> {
+fn open_splits(source: Arc<dyn Source>, stream: &str, resume: Option<&ResumePoint>) -> Result<OpenedInput> {
     let fail = |error| Error::Source { stream: stream.to_owned(), error: Arc::new(error) };
+    let descriptions = source.splits().map_err(fail)?;
+    resume.map_or(Ok(()), |resume| resume.check_splits(descriptions.iter().map(|split| split.name.as_str())))?;
+    let mut next = resume.map_or(SplitId(0), ResumePoint::next_split);
     let mut splits = Vec::new();
-    for (index, description) in source.splits().map_err(fail)?.into_iter().enumerate() {
-        splits.push((description.name, source.open(index, Offset(0)).map_err(fail)?));
+    for (index, SplitDescription { name, fingerprint, .. }) in descriptions.into_iter().enumerate() {
+        let resumed = resume.and_then(|resume| resume.splits.get(&name)).cloned();
+        let (id, reader) = match &resumed {
+            Some(ResumedSplit { id, ended: true, .. }) => (*id, None),
+            Some(ResumedSplit { id, offset, fingerprint, .. }) => {
+                (*id, Some(source.open_again(index, *offset, fingerprint).map_err(fail)?))
+            }
+            None => {
+                let id = next;
+                next = id.next();
+                (id, Some(source.open(index, Offset(0)).map_err(fail)?))
+            }
+        };
+        splits.push(OpenedSplit { id, name, fingerprint, resumed, reader });
     }
     Ok(OpenedInput { source, splits })
 }
@@ -117,7 +150,7 @@ fn open_again(shared: &Shared, script: &BoundScript, plan: &MetricPlan) -> Resul
     }
     let Some(stream) = shared.stream(&plan.stream).filter(|stream| stream.started.load(Ordering::Acquire)) else { return Ok(None) };
     match stream.source.get() {
-        Some(source) => open_splits(Arc::clone(source), &plan.stream).map(Some),
+        Some(source) => open_splits(Arc::clone(source), &plan.stream, None).map(Some),
         None => Err(Error::Refused(format!(
             "metric {}: backfill = true asks for rows that are gone: writers have fed stream {} before, and their rows are not kept; create \
              the metric before the first writer is opened, or leave backfill out to count from now on",
@@ -130,6 +163,16 @@ fn open_again(shared: &Shared, script: &BoundScript, plan: &MetricPlan) -> Resul
 pub(super) fn is_dropped_after(script: &BoundScript, position: usize, sink: &str) -> bool {
     let drops = |statement: &Statement| matches!(statement, Statement::Drop { kind: ObjectKind::Sink, name } if name == sink);
     script.statements[position..].iter().any(drops)
+}
+
+/// What a changelog has upserted and may have to delete is not in checkpoints, so it could not go on from one.
+fn refuse_changes_of_checkpoints(shared: &Shared, plan: &SinkPlan) -> Result<()> {
+    if shared.checkpoints.is_none() || plan.emit == Emit::OnWindowClose {
+        return Ok(());
+    }
+    let message = "EMIT ON UPDATE can't be used with a state directory yet: after a crash a row that is to be deleted might stay; leave out the \
+                   state directory, or take windows as they close";
+    Err(Error::Sink { sink: plan.name.clone(), message: message.into() })
 }
 
 /// Two sinks that write into one directory would take each other's parts for their own. `places` are those of the script's sinks so far.
@@ -150,7 +193,7 @@ fn refuse_used_places(shared: &Shared, script: &BoundScript) -> Result<()> {
     for statement in &script.statements {
         if let Statement::CreateSink { plan } = statement
             && let Some(place) = sink::directory(plan)
-            && let Some((other, _)) = state.sinks.iter().find(|(_, sink)| !sink.is_done() && sink.directory() == Some(place.as_path()))
+            && let Some((other, _)) = state.sinks.iter().find(|(_, (_, sink))| !sink.is_done() && sink.directory() == Some(place.as_path()))
         {
             let message = in_one_directory(&plan.name, other, &place) + ", or drop the running one first, in a script of its own";
             return Err(Error::Sink { sink: plan.name.clone(), message });
@@ -160,9 +203,9 @@ fn refuse_used_places(shared: &Shared, script: &BoundScript) -> Result<()> {
 }
 
 /// A sink that overwrites must not remove what the script, or a stream that is there, reads.
-fn refuse_to_remove_inputs(script: &BoundScript, plan: &SinkPlan, output: &dyn Sink) -> Result<()> {
+fn refuse_to_remove_inputs(script: &BoundScript, plan: &SinkPlan, output: &dyn Sink, from: Option<&SinkHandle>) -> Result<()> {
     let fail = |message: String| Err(Error::Sink { sink: plan.name.clone(), message });
-    let replaced = output.replaces().map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
+    let replaced = output.check(from).map_err(|error| Error::Sink { sink: plan.name.clone(), message: error.to_string() })?;
     for path in replaced {
         let Ok(place) = Place::of(&path) else { continue };
         let mut streams = created_streams(script).chain(script.catalog.streams.values());
@@ -171,6 +214,20 @@ fn refuse_to_remove_inputs(script: &BoundScript, plan: &SinkPlan, output: &dyn S
         }
     }
     Ok(())
+}
+
+/// Where a sink of the script goes on, if the state directory has it.
+fn handle_of(shared: &Shared, script: &BoundScript, position: usize) -> Result<Option<SinkHandle>> {
+    let Statement::CreateSink { plan } = &script.statements[position] else { return Ok(None) };
+    let Some(commit) = shared.sink_commit(&plan.name) else { return Ok(None) };
+    if commit.definition != describe::sink(plan) {
+        let message = format!(
+            "the state directory has another sink of this name:\n{}use that definition again, or give the new sink another name",
+            commit.definition
+        );
+        return Err(Error::Sink { sink: plan.name.clone(), message });
+    }
+    Ok((!commit.handle.is_empty()).then(|| SinkHandle::new(commit.handle.clone())))
 }
 
 fn in_one_directory(sink: &str, other: &str, place: &Path) -> String {

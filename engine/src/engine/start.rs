@@ -2,8 +2,10 @@
 //!
 //! Partition p's replica r lives on core (p + r) mod threads, split s is read on core s mod threads. Placement never shows in results.
 
+use super::prepare::OpenedSplit;
 use super::{Joining, Shared};
 use crate::actor::Actor;
+use crate::checkpoint::Order;
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::ingest::{IngestTask, Input};
@@ -13,74 +15,199 @@ use crossbeam::channel::bounded;
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions};
+use raympp_state::checkpoint::{Record, SplitState};
 use raympp_state::delta::Mark;
-use raympp_state::replica::Replica;
-use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use raympp_state::epoch_list::{EpochLists, Uncounted};
+use raympp_state::persister::{OpenPartition, OpenStream, SplitInfo, StreamInfo};
+use raympp_state::replica::{Counters, Replica, RestorePoint};
+use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, StoreUid, StreamId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Starts reading a stream from its connector, or makes it ready for writers.
+/// Starts reading a stream from its connector, or makes it ready for writers; from a checkpoint if the stream has one.
 pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result<()> {
     if stream.started.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    let mut tasks = Vec::new();
-    if let Some(input) = stream.input.lock().take() {
-        stream.finite.store(!input.source.endless(), Ordering::Release);
-        stream.source.get_or_init(|| input.source);
-        for (index, (name, reader)) in input.splits.into_iter().enumerate() {
-            let split = SplitId(index as u32);
-            let counters = stream.add_split(split, name);
-            let task = IngestTask::new(
-                Arc::clone(stream),
-                Input::Reader(reader),
-                open_chain(stream, split, RunningWatermark::default()),
-                shared.options.flush,
-                counters,
-            )?;
-            tasks.push(task);
+    let splits = match stream.input.lock().take() {
+        Some(input) => {
+            stream.finite.store(!input.source.endless(), Ordering::Release);
+            stream.source.get_or_init(|| input.source);
+            input.splits
+        }
+        None => Vec::new(),
+    };
+    let plan = stream.shared.load_full();
+    let start = Start::of(stream, &splits);
+    place_actors(shared, stream, &plan, &start)?;
+    let live: Vec<SplitId> = splits.iter().filter(|split| split.reader.is_some()).map(|split| split.id).collect();
+    let ended = live.is_empty() && !start.splits.is_empty();
+    stream.settled.store(ended, Ordering::Release);
+    tracing::info!(stream = %stream.title(), splits = live.len(), metrics = plan.metrics.len(), epoch = start.epoch.0, "stream starts");
+    let tasks = splits.into_iter().map(|split| task_of(shared, stream, split)).collect::<Result<Vec<_>>>()?;
+    shared.state.lock().starting.insert(stream.id, tasks.into_iter().flatten().collect());
+    let (partitions, frontier) = (stream.key_groups.partitions(), start.frontier);
+    shared.tell_coordinator(Fact::StreamStarts { stream: stream.id, live, ended, partitions, plan: plan.version, frontier });
+    Ok(())
+}
+
+/// Sends the tasks of a stream that starts to their cores. The coordinator's thread does it, right before the coordinator learns of the stream: so
+/// every barrier comes to a core behind the tasks that are to mark it, and every fact of a task to the coordinator behind the stream's start.
+pub(super) fn place_tasks(shared: &Shared, stream: StreamId) {
+    let mut state = shared.state.lock();
+    for task in state.starting.remove(&stream).into_iter().flatten() {
+        shared.cores[task.split.0 as usize % shared.cores.len()].tell(Control::Task(Box::new(task)));
+    }
+}
+
+/// The task of a split, unless it has been read to its end.
+fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit) -> Result<Option<IngestTask>> {
+    let counters = stream.add_split(split.id, split.name);
+    let joins = || stream.resume.as_ref().map_or(EventTime::MIN, |resume| resume.frontier());
+    let (offset, watermark) = match &split.resumed {
+        Some(resumed) => (resumed.offset, resumed.watermark),
+        None => (Offset(0), RunningWatermark { max_event_time: EventTime::MIN, floor: joins() }),
+    };
+    counters.rows.store(offset.0, Ordering::Relaxed);
+    let Some(reader) = split.reader else {
+        counters.ended.store(true, Ordering::Relaxed);
+        return Ok(None);
+    };
+    let chain = open_chain(stream, split.id, offset, watermark);
+    IngestTask::new(Arc::clone(stream), Input::Reader(reader), chain, shared.options.flush, counters).map(Some)
+}
+
+/// What the partitions of a stream begin with.
+struct Start {
+    epoch: Epoch,
+    frontier: EventTime,
+    splits: Vec<SplitState>,
+    infos: BTreeMap<SplitId, SplitInfo>,
+}
+
+impl Start {
+    fn of(stream: &Stream, splits: &[OpenedSplit]) -> Start {
+        let unread = |split: &OpenedSplit| {
+            let watermark = RunningWatermark::default();
+            SplitState { split: split.id, offset: Offset(0), watermark, ended: false, marks: Vec::new() }
+        };
+        let info = |split: &OpenedSplit| {
+            // A fingerprint is numbers and text, which JSON takes.
+            let fingerprint = serde_json::to_string(&split.fingerprint).unwrap_or_default();
+            (split.id, SplitInfo { name: split.name.clone(), fingerprint })
+        };
+        let mut infos: BTreeMap<SplitId, SplitInfo> = splits.iter().map(info).collect();
+        match &stream.resume {
+            None => Start { epoch: Epoch(0), frontier: EventTime::MIN, splits: splits.iter().map(unread).collect(), infos },
+            Some(resume) => {
+                // What has been read to its end may be gone by now.
+                for split in &resume.stream.splits {
+                    let known = || SplitInfo { name: split.name.clone(), fingerprint: split.fingerprint.clone() };
+                    infos.entry(split.id).or_insert_with(known);
+                }
+                let joining = splits.iter().filter(|split| split.resumed.is_none()).map(|split| split.id);
+                Start { epoch: resume.epoch, frontier: resume.frontier(), splits: resume.states(joining), infos }
+            }
         }
     }
-    let splits: Vec<SplitId> = tasks.iter().map(|task| task.split).collect();
-    place_actors(shared, stream, &splits);
-    let shared_plan = stream.shared.load();
-    tracing::info!(stream = %stream.title(), splits = splits.len(), metrics = shared_plan.metrics.len(), "stream starts");
-    shared.tell_coordinator(Fact::StreamStarts {
-        stream: stream.id,
-        splits,
-        partitions: stream.key_groups.partitions(),
-        plan: shared_plan.version,
-    });
-    for (index, task) in tasks.into_iter().enumerate() {
-        shared.cores[index % shared.cores.len()].tell(Control::Task(Box::new(task)));
+}
+
+fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPlan>, start: &Start) -> Result<()> {
+    let bound_us = stream.plan.bound_us;
+    let ids: Vec<SplitId> = start.splits.iter().map(|split| split.split).collect();
+    let stores = stream.resume.as_ref().map(|resume| resume.stores(plan)).transpose()?.unwrap_or_default();
+    let first_after = stream.resume.as_ref().map(|resume| resume.first_after(plan)).unwrap_or_default();
+    let mut opened = Vec::new();
+    for partition in (0..stream.key_groups.partitions()).map(PartitionId) {
+        let held = load(shared, stream, plan, partition, &stores)?;
+        for copy in 0..shared.options.replicas {
+            let mut replica = match &held {
+                None => Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids),
+                Some(_) => Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &[]),
+            };
+            if let Some(held) = &held {
+                held.records.iter().for_each(|(store, slice, record)| replica.load(*store, *slice, record));
+                replica.resume(RestorePoint {
+                    epoch: start.epoch,
+                    splits: start.splits.clone(),
+                    frontier: start.frontier,
+                    first_after: first_after.clone(),
+                    counters: Counters { late: held.uncounted.late, bad: held.uncounted.bad, ..Counters::default() },
+                    bad_by_store: held.uncounted.bad_by_store.clone(),
+                });
+            }
+            // Nothing has been sent to it, so nothing is missing.
+            replica.view().publish_as_of(shared.options.clock.now_us());
+            let actor = Actor::new(Arc::clone(stream), partition, copy == 0, replica);
+            let core = (partition.0 as usize + copy) % shared.cores.len();
+            shared.cores[core].tell(Control::Actor(Box::new(actor)));
+        }
+        let lists = match &held {
+            None => EpochLists::new(partition, plan, bound_us, &ids),
+            Some(_) => EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits),
+        };
+        opened.push(OpenPartition { partition, lists, uncounted: held.map(|held| held.uncounted).unwrap_or_default() });
+    }
+    if let Some(checkpoints) = &shared.checkpoints {
+        let info = StreamInfo {
+            id: stream.id,
+            name: stream.title(),
+            definition: stream.plan.meaning(),
+            bound_us,
+            key_groups: stream.key_groups.groups(),
+            partitions: stream.key_groups.partitions(),
+        };
+        checkpoints.tell(Order::OpenStream(Box::new(OpenStream {
+            info,
+            plan: Arc::clone(plan),
+            stores,
+            first_after: first_after.into_iter().collect(),
+            splits: start.infos.clone(),
+            partitions: opened,
+            committed: stream.resume.as_ref().map(|resume| resume.stream.clone()),
+        })));
     }
     Ok(())
 }
 
-fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, splits: &[SplitId]) {
-    let plan = stream.shared.load_full();
-    let bound_us = stream.plan.load().bound_us;
-    for partition in 0..stream.key_groups.partitions() {
-        for copy in 0..shared.options.replicas {
-            let replica = Replica::new(PartitionId(partition), Arc::clone(&plan), bound_us, stream.time_type(), splits);
-            // Nothing has been sent to it, so nothing is missing.
-            replica.view().publish_as_of(shared.options.clock.now_us());
-            let actor = Actor::new(Arc::clone(stream), PartitionId(partition), copy == 0, replica);
-            let core = (partition as usize + copy) % shared.cores.len();
-            shared.cores[core].tell(Control::Actor(Box::new(actor)));
-        }
-    }
+/// What a checkpoint has of a partition.
+struct Held {
+    records: Vec<(usize, i64, Record)>,
+    uncounted: Uncounted,
 }
 
-fn open_chain(stream: &Stream, split: SplitId, watermark: RunningWatermark) -> Chain {
-    let plan = stream.plan.load();
+fn load(
+    shared: &Shared,
+    stream: &Stream,
+    plan: &SharedPlan,
+    partition: PartitionId,
+    stores: &BTreeMap<usize, StoreUid>,
+) -> Result<Option<Held>> {
+    let (Some(checkpoints), Some(resume)) = (&shared.checkpoints, &stream.resume) else { return Ok(None) };
+    let of_store = |(&position, &uid): (&usize, &StoreUid)| {
+        let store = plan.stores[position].as_ref().expect("a store of the plan");
+        (uid, Arc::from(store.accumulators.as_slice()))
+    };
+    let loaded = checkpoints.load(resume.stream.id, partition, stores.iter().map(of_store).collect())?;
+    let positions: Vec<usize> = stores.keys().copied().collect();
+    let position_of = |uid: StoreUid| stores.iter().find(|(_, other)| **other == uid).map(|(position, _)| *position);
+    let bad_by_store = loaded.counts.bad_by_store.iter().filter_map(|&(uid, bad)| Some((position_of(uid)?, bad))).collect();
+    let records = positions.into_iter().zip(loaded.stores);
+    let records = records.flat_map(|(position, slices)| slices.into_iter().map(move |(slice, record)| (position, slice, record)));
+    let uncounted = Uncounted { late: loaded.counts.late, bad: loaded.counts.bad, bad_by_store };
+    Ok(Some(Held { records: records.collect(), uncounted }))
+}
+
+fn open_chain(stream: &Stream, split: SplitId, at: Offset, watermark: RunningWatermark) -> Chain {
+    let plan = &stream.plan;
     let options = ChainOptions {
         event_time: plan.event_time,
         bound_us: plan.bound_us,
         max_jump_us: plan.max_jump_us,
         keep_late_rows: stream.keeps_late_rows.load(Ordering::Acquire),
     };
-    Chain::open(split, SplitTerm(1), Offset(0), watermark, options, &stream.shared.load(), stream.key_groups)
+    Chain::open(split, SplitTerm(1), at, watermark, options, &stream.shared.load(), stream.key_groups)
 }
 
 /// Opens a writer: its split joins the stream at the next barrier, which is due at once and waited for. From then on every partition
@@ -120,7 +247,7 @@ pub(super) fn open_joining(
     let Some(Joining { queue, core, answer }) = shared.state.lock().joining.remove(&(stream.id, split)) else { return Ok(()) };
     let counters = stream.splits.lock().get(&split).cloned().expect("noted when the writer was opened");
     let shared_plan: Arc<SharedPlan> = stream.plan_of(plan);
-    let mut chain = open_chain(stream, split, RunningWatermark::default());
+    let mut chain = open_chain(stream, split, Offset(0), RunningWatermark::default());
     chain.adopt(&shared_plan);
     let input = Input::Writer(queue as Arc<WriterQueue>);
     let mut task = IngestTask::new(Arc::clone(stream), input, chain, shared.options.flush, counters)?;

@@ -13,6 +13,14 @@ pub enum SinkErrorKind {
     NotEmpty,
     /// The path is not a directory.
     NotADirectory,
+    /// A file that a checkpoint counts on is missing, too short or unreadable.
+    Missing,
+    /// A file is in the way that the sink has not written.
+    InTheWay,
+    /// A checkpoint's record of the sink can't be read.
+    Handle,
+    /// The sink is not what it was at the checkpoint.
+    Changed,
     /// The operating system refused.
     Io,
     /// Whoever read the output has gone.

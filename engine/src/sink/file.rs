@@ -1,30 +1,49 @@
-//! A directory of parts: `part-000000.csv`, `part-000001.csv`, …, each written whole and never changed.
+//! A directory of parts: `part-000000.csv`, `part-000001.csv`, …, each published whole and never changed.
 //!
-//! A part is written to `.part-000000.csv.tmp`. *Prepare* ends it and makes it durable under that name; *commit* renames it, which is
-//! atomic, and makes the directory durable. Both can be repeated: a commit that finds the part in place is done. So a sink may crash at any
-//! point and go on with [`FileSink::recover`]: parts that were decided on are published, other temporary files removed. Parts
-//! are numbered without gaps in the order of their preparation.
+//! A part in progress is *staged* in a file whose name starts with a dot ([`staging`]). *Prepare* makes its new rows durable and says in the
+//! handle how many bytes that makes, and which parts are complete; *commit* publishes complete parts by renaming them, which is atomic, and makes
+//! the directory durable. A parquet part is converted from what is staged just before that ([`convert`]). Parts are numbered without gaps.
+//!
+//! Recovery cuts the part in progress to the length in the handle, publishes the complete parts that are not, and removes all other
+//! files that start with a dot. It first looks whether everything is there, and publishes nothing if not. Everything it does can be done again, so
+//! it may crash like everything else.
+//!
+//! Why that is enough: a file is only ever appended to, and cut only behind what the newest committed handle names, so until the next
+//! commit that handle's prefix of every part stays as it is; and a part is renamed only when a committed handle calls it complete. After a failed
+//! write or sync all that was added since the last successful one is cut off and written again, since the system may have dropped it and say
+//! nothing the second time.
 //!
 //! A new sink refuses a directory that holds parts of the same format, unless told to overwrite, which removes them: mixing the results of
-//! two runs is never what one wants. Temporary files that an earlier run left are removed. That a sink can be made is found out first
-//! ([`FileSink::check`]), and leaves no trace; only [`Sink::begin`] makes and removes anything.
+//! two runs is never what one wants. Cost: a write and a sync per epoch that has rows, a rename and a sync of the directory per part.
 
-mod part;
+mod columns;
+mod convert;
+mod disk;
+mod publish;
+mod staging;
+mod state;
+
+pub use disk::{Operation, Probe};
 
 use super::encode::cells_of;
 use super::error::{SinkError, SinkErrorKind, bad_value};
-use super::{Format, Sink};
+use super::{Cut, Format, Sink, SinkHandle};
 use crate::place::{Place, probe};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use part::PartWriter;
+use disk::Disk;
+use publish::Directory;
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_operators::plan::Options;
-use raympp_types::Schema;
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use raympp_types::{Epoch, Schema};
+use staging::Staging;
+use state::State;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A part of so many staged bytes is complete.
+const PART_BYTES: u64 = 64 << 20;
 
 /// Where and how a file sink writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,130 +77,127 @@ impl FileSinkOptions {
     }
 }
 
-/// A part that is durable and not yet visible.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartHandle {
-    /// Its number.
-    pub number: u64,
-    /// Its rows.
-    pub rows: u64,
-    /// Its bytes.
-    pub bytes: u64,
-}
-
-/// Writes parts into a directory.
+/// Writes parts into a directory. See the module.
 pub struct FileSink {
-    options: FileSinkOptions,
+    directory: Directory,
+    overwrite: bool,
     schema: SchemaRef,
-    /// The part in progress.
-    part: Option<PartWriter>,
-    next: u64,
-    failed: Option<SinkError>,
+    /// The part in progress, if its file is open.
+    staging: Option<Staging>,
+    /// What is durable: as of the last epoch that was prepared, without the parts published since.
+    state: State,
+    /// As of the epochs that have been prepared and not committed.
+    prepared: BTreeMap<Epoch, State>,
+    /// As of the last epoch that was committed.
+    committed: State,
+    part_bytes: u64,
 }
 
 impl FileSink {
-    /// A sink for a new run, checked and begun.
-    pub fn create(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
-        let mut sink = FileSink::check(options, schema)?;
-        sink.begin()?;
-        Ok(sink)
-    }
-
-    /// A sink for a new run that has to be begun. Fails if it could not write; nothing is made or removed.
-    pub fn check(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
-        let sink = FileSink::at(options, schema, 0)?;
-        sink.removable()?;
-        Ok(sink)
-    }
-
-    /// A sink that goes on after a crash: publishes the parts that were decided on, removes other unpublished ones and continues behind
-    /// `next`, the number of parts decided on so far.
-    pub fn recover(options: FileSinkOptions, schema: &Schema, decided: &[PartHandle], next: u64) -> Result<FileSink, SinkError> {
-        let sink = FileSink::at(options, schema, next)?;
-        sink.make_directory()?;
-        decided.iter().try_for_each(|handle| sink.commit(handle))?;
-        let (_, temporary) = sink.files()?;
-        sink.remove(temporary.iter())?;
-        Ok(sink)
-    }
-
-    fn at(mut options: FileSinkOptions, schema: &Schema, next: u64) -> Result<FileSink, SinkError> {
-        let directory = &options.directory;
-        let Place { path, existing } = Place::of(directory).map_err(|error| SinkError::io("find the directory", directory, &error))?;
+    /// A sink that has to be recovered. Fails if it could not write; nothing is made or removed.
+    pub fn new(options: FileSinkOptions, schema: &Schema) -> Result<FileSink, SinkError> {
+        let FileSinkOptions { directory, format, overwrite } = options;
+        let Place { path, existing } = Place::of(&directory).map_err(|error| SinkError::io("find the directory", &directory, &error))?;
         if !existing.is_dir() {
             let problem = "a file sink writes into a directory, and this is a file";
             return Err(SinkError::new(SinkErrorKind::NotADirectory, problem).path(&existing));
         }
         probe(&existing).map_err(|error| SinkError::io("write into the directory", &existing, &error))?;
-        if !directory.exists() {
-            options.directory = path;
-        }
-        let schema = part::file_schema(&arrow_schema(schema), options.format);
-        Ok(FileSink { options, schema, part: None, next, failed: None })
+        let path = if directory.exists() { directory } else { path };
+        let schema = columns::file_schema(&arrow_schema(schema), format);
+        let directory = Directory { path, format, disk: Disk::default() };
+        let (state, committed) = (State::default(), State::default());
+        Ok(FileSink { directory, overwrite, schema, staging: None, state, prepared: BTreeMap::new(), committed, part_bytes: PART_BYTES })
     }
 
-    fn make_directory(&self) -> Result<(), SinkError> {
-        let directory = &self.options.directory;
-        fs::create_dir_all(directory).map_err(|error| SinkError::io("make the directory", directory, &error))
+    /// Somebody watches what it does to the disk; for tests.
+    pub fn watched_by(mut self, probe: Arc<dyn Probe>) -> FileSink {
+        self.directory.disk = Disk::watched(probe);
+        self
+    }
+
+    /// A part of so many staged bytes is complete; 64 MiB if nothing is said.
+    pub fn part_bytes(mut self, bytes: u64) -> FileSink {
+        self.part_bytes = bytes;
+        self
     }
 
     /// What an earlier run left; an error if it is not to be removed.
     fn removable(&self) -> Result<Vec<PathBuf>, SinkError> {
-        let (parts, temporary) = self.files()?;
-        if let Some(part) = parts.first()
-            && !self.options.overwrite
-        {
+        let (parts, temporary) = self.directory.files()?;
+        if !parts.is_empty() && !self.overwrite {
             return Err(SinkError::new(SinkErrorKind::NotEmpty, format!("the directory holds {} parts of an earlier run", parts.len()))
-                .path(part.parent().unwrap_or(part))
+                .path(&self.directory.path)
                 .hint("remove them, choose another path, or add overwrite = 'true'"));
         }
-        Ok([parts, temporary].concat())
+        Ok(parts.into_iter().map(|(_, path)| path).chain(temporary).collect())
     }
 
-    /// Ends the part in progress and makes it durable, not yet visible; `None` if it has no rows.
-    pub fn prepare(&mut self) -> Result<Option<PartHandle>, SinkError> {
-        self.guard(|sink| sink.part.take().map(PartWriter::finish).transpose())
+    fn decode(&self, handle: &SinkHandle) -> Result<State, SinkError> {
+        let state = State::decode(handle, self.directory.format, &columns::signature(&self.schema));
+        state.map_err(|error| error.path(&self.directory.path))
     }
 
-    /// Makes a prepared part visible, durably. May be repeated.
-    pub fn commit(&self, handle: &PartHandle) -> Result<(), SinkError> {
-        let (temporary, published) = (self.temporary_path(handle.number), self.published_path(handle.number));
-        match fs::rename(&temporary, &published) {
-            Ok(()) => {}
-            Err(_) if !temporary.exists() && published.exists() => {}
-            Err(error) => return Err(SinkError::io("publish the part", &published, &error).retryable()),
+    fn begin(&mut self) -> Result<(), SinkError> {
+        self.directory.disk.make_directory(&self.directory.path)?;
+        self.removable()?.iter().try_for_each(|path| self.directory.disk.remove(path))
+    }
+
+    /// Brings the directory to what a handle says.
+    fn resume(&mut self, handle: &SinkHandle) -> Result<(), SinkError> {
+        let mut state = self.decode(handle)?;
+        self.directory.check(&state)?;
+        self.directory.disk.make_directory(&self.directory.path)?;
+        for part in std::mem::take(&mut state.complete) {
+            self.directory.publish(part, &self.schema)?;
         }
-        let directory = &self.options.directory;
-        let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| SinkError::io("make the directory durable", directory, &error).retryable())?;
-        tracing::info!(part = %published.display(), "published");
+        if let Some(part) = state.open {
+            if self.directory.is_published(part)? {
+                // The sink was given up, but that has never become known.
+                self.directory.publish(part, &self.schema)?;
+                state.open = None;
+            } else {
+                let path = self.directory.staged(part.number);
+                self.staging = Some(Staging::resume(&self.directory.disk, part, &path, self.directory.format, &self.schema)?);
+            }
+        }
+        self.directory.remove_temporary(state.open)?;
+        (self.state, self.committed) = (state.clone(), state);
         Ok(())
-    }
-
-    /// Rows in the part in progress.
-    pub fn rows(&self) -> u64 {
-        self.part.as_ref().map_or(0, PartWriter::rows)
-    }
-
-    /// Number of the next part to be started.
-    pub fn next_part(&self) -> u64 {
-        self.next
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => self.start_part()?,
-        };
-        part.write(batch)?;
-        self.part = Some(part);
-        Ok(())
+        if self.staging.is_none() {
+            self.staging = Some(self.open_staging()?);
+        }
+        let Some(staging) = &mut self.staging else { return Ok(()) };
+        staging.write(&self.directory.disk, batch)
     }
 
-    fn start_part(&mut self) -> Result<PartWriter, SinkError> {
-        let part = PartWriter::create(self.next, &self.temporary_path(self.next), self.options.format, &self.schema)?;
-        self.next += 1;
-        Ok(part)
+    /// The part in progress as it is durable, or a new one.
+    fn open_staging(&self) -> Result<Staging, SinkError> {
+        let Directory { format, disk, .. } = &self.directory;
+        match self.state.open {
+            Some(part) => Staging::resume(disk, part, &self.directory.staged(part.number), *format, &self.schema),
+            None => Staging::create(disk, self.state.next, &self.directory.staged(self.state.next), *format, &self.schema),
+        }
+    }
+
+    fn prepare_state(&mut self, cut: Cut) -> Result<(State, SinkHandle), SinkError> {
+        let mut state = self.state.clone();
+        if self.staging.is_none() && cut == Cut::End && state.next == 0 {
+            self.staging = Some(self.open_staging()?);
+        }
+        if let Some(staging) = &mut self.staging {
+            let part = staging.sync(&self.directory.disk, &self.directory.path)?;
+            (state.open, state.next) = (Some(part), part.number + 1);
+        }
+        let is_complete = |part: &state::Part| cut != Cut::IfFull || part.bytes >= self.part_bytes;
+        if let Some(part) = state.open.take_if(|part| is_complete(part)) {
+            state.complete.push(part);
+        }
+        let handle = state.encode(self.directory.format, &columns::signature(&self.schema))?;
+        Ok((state, handle))
     }
 
     /// Brings the columns of a batch to the types of the files.
@@ -190,12 +206,12 @@ impl FileSink {
             return Ok(batch.clone());
         }
         cells_of(batch)?;
-        let problem = |reason: String| SinkError::new(SinkErrorKind::Type, reason).path(&self.options.directory);
+        let problem = |reason: String| SinkError::new(SinkErrorKind::Type, reason).path(&self.directory.path);
         if batch.num_columns() != self.schema.fields().len() {
             return Err(problem(format!("rows of {} columns where {} are expected", batch.num_columns(), self.schema.fields().len())));
         }
         let convert = |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| {
-            part::file_column(column, field.data_type()).ok_or_else(|| {
+            columns::file_column(column, field.data_type()).ok_or_else(|| {
                 problem(format!("column {} is {} where {} is expected", field.name(), column.data_type(), field.data_type()))
             })
         };
@@ -203,71 +219,25 @@ impl FileSink {
         RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| problem(error.to_string()))
     }
 
-    /// After a failure a part may be damaged, so the sink fails for good.
+    /// After a failure the part in progress goes on from what is durable for certain.
     fn guard<T>(&mut self, step: impl FnOnce(&mut FileSink) -> Result<T, SinkError>) -> Result<T, SinkError> {
-        if let Some(failed) = &self.failed {
-            return Err(failed.clone());
-        }
-        let result = step(self);
-        if let Err(error) = &result {
-            self.failed = Some(error.clone());
-        }
-        result
+        step(self).inspect_err(|_| self.staging = None)
     }
-
-    fn published_path(&self, number: u64) -> PathBuf {
-        self.options.directory.join(format!("part-{number:06}.{}", self.options.format.extension()))
-    }
-
-    fn temporary_path(&self, number: u64) -> PathBuf {
-        self.options.directory.join(format!(".part-{number:06}.{}.tmp", self.options.format.extension()))
-    }
-
-    /// Published and temporary parts of this format in the directory.
-    fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), SinkError> {
-        let directory = &self.options.directory;
-        let failed = |error: std::io::Error| SinkError::io("list the directory", directory, &error);
-        let extension = self.options.format.extension();
-        let (mut parts, mut temporary) = (Vec::new(), Vec::new());
-        let entries = match fs::read_dir(directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((parts, temporary)),
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if is_part(name, "part-", &format!(".{extension}")) {
-                parts.push(path);
-            } else if is_part(name, ".part-", &format!(".{extension}.tmp")) {
-                temporary.push(path);
-            }
-        }
-        parts.sort();
-        Ok((parts, temporary))
-    }
-
-    fn remove<'a>(&self, files: impl Iterator<Item = &'a PathBuf>) -> Result<(), SinkError> {
-        let remove = |path: &Path| fs::remove_file(path).map_err(|error| SinkError::io("remove the file", path, &error));
-        files.map(PathBuf::as_path).try_for_each(remove)
-    }
-}
-
-fn is_part(name: &str, prefix: &str, suffix: &str) -> bool {
-    let number = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
-    number.is_some_and(|number| number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Sink for FileSink {
-    fn begin(&mut self) -> Result<(), SinkError> {
-        self.guard(|sink| {
-            sink.make_directory()?;
-            sink.remove(sink.removable()?.iter())
-        })
+    fn check(&self, from: Option<&SinkHandle>) -> Result<Vec<PathBuf>, SinkError> {
+        match from {
+            None => self.removable(),
+            Some(handle) => self.directory.check(&self.decode(handle)?).map(|()| Vec::new()),
+        }
     }
 
-    fn replaces(&self) -> Result<Vec<PathBuf>, SinkError> {
-        self.removable()
+    fn recover(&mut self, from: Option<&SinkHandle>) -> Result<(), SinkError> {
+        match from {
+            None => self.begin(),
+            Some(handle) => self.resume(handle),
+        }
     }
 
     fn append(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
@@ -280,26 +250,44 @@ impl Sink for FileSink {
         })
     }
 
-    /// Ends the part in progress, if it has rows, and publishes it.
-    fn publish(&mut self) -> Result<(), SinkError> {
-        match self.prepare()? {
-            Some(handle) => self.commit(&handle),
-            None => Ok(()),
+    fn prepare(&mut self, epoch: Epoch, cut: Cut) -> Result<SinkHandle, SinkError> {
+        let (state, handle) = self.guard(|sink| sink.prepare_state(cut))?;
+        if state.open.is_none() {
+            self.staging = None;
         }
+        self.prepared.insert(epoch, state.clone());
+        self.state = state;
+        Ok(handle)
+    }
+
+    fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        let Some(state) = self.prepared.get(&epoch) else { return Ok(()) };
+        let complete_below = state.complete_below();
+        while let Some(&part) = self.state.complete.first().filter(|part| part.number < complete_below) {
+            self.directory.publish(part, &self.schema)?;
+            self.state.complete.remove(0);
+        }
+        if let Some(state) = self.prepared.remove(&epoch) {
+            self.committed = State { complete: Vec::new(), ..state };
+        }
+        self.prepared.retain(|later, _| *later > epoch);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        self.staging = None;
+        self.prepared.clear();
+        let mut state = self.committed.clone();
+        if let Some(part) = state.open.take() {
+            self.directory.publish(part, &self.schema)?;
+        }
+        self.directory.remove_temporary(None)?;
+        (self.state, self.committed) = (state.clone(), state);
+        Ok(())
     }
 
     /// A part should be worth a file.
     fn roll_us(&self) -> u64 {
         60_000_000
-    }
-
-    /// Publishes; a sink that has never had a row publishes one empty part, so that readers find the columns.
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.publish()?;
-        if self.next > 0 {
-            return Ok(());
-        }
-        let handle = self.guard(|sink| sink.start_part()?.finish())?;
-        self.commit(&handle)
     }
 }

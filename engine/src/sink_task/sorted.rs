@@ -34,13 +34,13 @@ struct Piece {
 }
 
 impl SortedWindows {
-    /// Takes in a piece, made with keys.
-    pub(super) fn add(&mut self, delta: Arc<ResultDelta>) -> Result<(), SinkError> {
-        let count = delta.batch.num_rows();
-        debug_assert_eq!(delta.groups.len(), count, "rows of a sorted sink come with their groups");
-        if count > 0 {
+    /// Takes in a piece, made with keys, without its windows that end at or before `skip_us`.
+    pub(super) fn add(&mut self, delta: Arc<ResultDelta>, skip_us: i64) -> Result<(), SinkError> {
+        debug_assert_eq!(delta.groups.len(), delta.batch.num_rows(), "rows of a sorted sink come with their groups");
+        let left: Vec<u32> = (0..).zip(&delta.groups).filter(|(_, group)| group.2 > skip_us).map(|(row, _)| row).collect();
+        if !left.is_empty() {
             let rows = plain_rows(&delta.batch).map_err(|error| unsortable(&error))?;
-            self.pieces.push(Piece { delta, rows, left: (0..count as u32).collect() });
+            self.pieces.push(Piece { delta, rows, left });
         }
         Ok(())
     }
@@ -98,7 +98,9 @@ mod tests {
         let batch = RecordBatch::try_from_iter_with_nullable([("v", values, true), ("s", Arc::new(texts) as ArrayRef, true)]).unwrap();
         let groups = rows.iter().map(|row| (row.0.as_bytes().into(), row.1, row.2)).collect();
         let window_end = EventTime(rows.iter().map(|row| row.2).max().unwrap_or(0));
-        Arc::new(ResultDelta { metric: MetricId(0), partition: PartitionId(0), window_end, groups, batch, overflowed: 0, last: false })
+        let ends_us = rows.iter().map(|row| row.2).collect();
+        let (metric, partition) = (MetricId(0), PartitionId(0));
+        Arc::new(ResultDelta { metric, partition, window_end, ends_us, groups, batch, overflowed: 0, last: false })
     }
 
     fn values(batches: &[RecordBatch]) -> Vec<i64> {
@@ -109,12 +111,12 @@ mod tests {
     #[test]
     fn rows_come_by_window_then_key_and_only_of_windows_that_are_over() {
         let mut windows = SortedWindows::default();
-        windows.add(piece(&[("b", 0, 10, 1), ("a", 0, 10, 2), ("a", 10, 20, 3)])).unwrap();
-        windows.add(piece(&[("c", 5, 10, 4), ("aa", 0, 10, 5), ("b", 20, 30, 6)])).unwrap();
-        windows.add(piece(&[])).unwrap();
+        windows.add(piece(&[("b", 0, 10, 1), ("a", 0, 10, 2), ("a", 10, 20, 3)]), i64::MIN).unwrap();
+        windows.add(piece(&[("c", 5, 10, 4), ("aa", 0, 10, 5), ("b", 20, 30, 6)]), i64::MIN).unwrap();
+        windows.add(piece(&[]), i64::MIN).unwrap();
         assert_eq!(values(&windows.take(9).unwrap()), [0; 0]);
         assert_eq!(values(&windows.take(10).unwrap()), [2, 5, 1, 4]);
-        windows.add(piece(&[("a", 20, 30, 7), ("b", 10, 20, 8)])).unwrap();
+        windows.add(piece(&[("a", 20, 30, 7), ("b", 10, 20, 8)]), i64::MIN).unwrap();
         assert_eq!(values(&windows.take(25).unwrap()), [3, 8]);
         assert_eq!(values(&windows.take(i64::MAX).unwrap()), [7, 6]);
         assert!(windows.take(i64::MAX).unwrap().is_empty() && windows.pieces.is_empty());
@@ -124,7 +126,7 @@ mod tests {
     fn many_rows_come_in_several_batches() {
         let mut windows = SortedWindows::default();
         let rows: Vec<(&str, i64, i64, i64)> = (0..20_000).rev().map(|n| ("", n, n + 1, n)).collect();
-        rows.chunks(999).for_each(|rows| windows.add(piece(rows)).unwrap());
+        rows.chunks(999).for_each(|rows| windows.add(piece(rows), i64::MIN).unwrap());
         let taken = windows.take(20_000).unwrap();
         assert_eq!((taken.len(), values(&taken)), (3, (0..20_000).collect()));
         let text = arrow::util::display::array_value_to_string(taken[0].column(1), 7).unwrap();

@@ -233,6 +233,14 @@ impl Accumulator {
     }
 }
 
+impl Accumulator {
+    /// As shown, and with the types of what it reads: accumulators with equal texts keep the same of the same rows.
+    pub fn description(&self) -> String {
+        let types: Vec<String> = self.inputs().iter().map(|input| input.data_type().to_string()).collect();
+        if types.is_empty() { self.to_string() } else { format!("{self} of {}", types.join(", ")) }
+    }
+}
+
 impl fmt::Display for Accumulator {
     /// As EXPLAIN shows it: `sum(amount) where status = 'SUCCESS'`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -165,7 +165,9 @@ impl Expr {
         {
             return Vector::rows(gather(self.per_code(dictionary, active, errors), dictionary));
         }
-        self.eval_rows(batch, active, errors)
+        let value = self.eval_rows(batch, active, errors);
+        // One value for all rows, though no constant: a CASE whose condition never holds, say. Kernels look for rows that fail row by row.
+        if value.scalar { Vector::rows(value.into_array(batch.rows)) } else { value }
     }
 
     fn eval_rows(&self, batch: &Batch<'_>, active: Active<'_>, errors: &mut Errors) -> Vector {

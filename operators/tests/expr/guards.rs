@@ -101,6 +101,9 @@ fn constants_fail_where_they_are_needed() {
     check(case(None, vec![(binary(Gt, x(), number(4)).unwrap(), failing())], Some(number(7))), "7, !, 7, !");
     check(in_list(x(), vec![number(20), failing()], false), "!, !, !, true");
     check(binary(Add, x(), failing()), "!, !, !, !");
+    // No row takes the other branch, so the value is one for all rows, and fails for all.
+    let never = case(None, vec![(binary(Gt, x(), number(99)).unwrap(), x())], Some(number(0))).unwrap();
+    check(binary(Divide, number(1), never), "!, !, !, !");
     // A constant guard decides as the tree is built.
     let taken = |truth: bool| case(None, vec![(Expr::literal(Value::Boolean(truth)), failing())], Some(number(2))).unwrap();
     assert_eq!(taken(false).as_literal(), Some(&Value::Integer(2)));

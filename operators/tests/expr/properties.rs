@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::concat;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use raympp_operators::expr::BinaryOp::{self, *};
 use raympp_operators::expr::arrow_types::{array_of, value_at};
 use raympp_operators::expr::{Expr, binary, call, case, cast, coalesce, in_list, is_null, negate, not};
@@ -90,7 +91,7 @@ fn with_dictionary(columns: &[ArrayRef]) -> Vec<ArrayRef> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, rng_seed: RngSeed::Fixed(11), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_batch_gives_what_its_rows_give(expr in expression(), rows in prop::collection::vec(row(), 1..12), active in any::<u16>()) {

@@ -1,4 +1,5 @@
 //! The program run to its end, and a directory of a test's own.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -123,7 +123,8 @@ impl Replica {
             let bounds_us = Some((Bound::Each(&groups.start_us), Bound::Each(&groups.end_us)));
             let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
             let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| Self::named(groups, &rows));
-            self.push_result(store, metric, end, rows, named, results);
+            let ends_us = kept(&rows, groups.ids.len()).map(|i| groups.end_us[i]).collect();
+            self.push_result(store, metric, end, rows, (ends_us, named), results);
         }
     }
 
@@ -143,14 +144,23 @@ impl Replica {
         metric: &SharedMetric,
         end: EventTime,
         rows: Rows,
-        groups: Option<Vec<NamedGroup>>,
+        (ends_us, groups): (Vec<i64>, Option<Vec<NamedGroup>>),
         results: &mut Vec<ResultDelta>,
     ) {
         self.counters.overflowed += rows.overflowed;
         self.unfinished.entry(store).or_default().insert(metric.id);
         let groups = groups.unwrap_or_default();
         let (partition, overflowed) = (self.partition, rows.overflowed);
-        results.push(ResultDelta { metric: metric.id, partition, window_end: end, batch: rows.batch, groups, overflowed, last: false });
+        results.push(ResultDelta {
+            metric: metric.id,
+            partition,
+            window_end: end,
+            batch: rows.batch,
+            ends_us,
+            groups,
+            overflowed,
+            last: false,
+        });
     }
 
     fn finish_window(&mut self, store: usize, end: EventTime, results: &mut Vec<ResultDelta>) {
@@ -159,7 +169,8 @@ impl Replica {
             if let Some(metric) = plan.metrics.iter().find(|metric| metric.id == id) {
                 let batch = no_rows(metric);
                 let partition = self.partition;
-                results.push(ResultDelta { metric: id, partition, window_end: end, batch, groups: Vec::new(), overflowed: 0, last: true });
+                let (ends_us, groups) = (Vec::new(), Vec::new());
+                results.push(ResultDelta { metric: id, partition, window_end: end, batch, ends_us, groups, overflowed: 0, last: true });
             }
         }
     }
@@ -189,7 +200,8 @@ impl Replica {
                     };
                     kept(&rows, counted.len()).map(|i| named(&counted[i])).collect()
                 });
-                self.push_result(store, metric, end, rows, named, results);
+                let ends_us = kept(&rows, counted.len()).map(|i| counted[i].1.last_us + gap_us).collect();
+                self.push_result(store, metric, end, rows, (ends_us, named), results);
             }
         }
         if closed.whole {

@@ -6,7 +6,7 @@ use super::{ClosedGroups, NEVER, Page, SlicedStore};
 use crate::block::{Block, PAGE_KEYS};
 use crate::keys::Keys;
 use raympp_operators::accumulator::AccumulatorColumn;
-use raympp_operators::sharing::{Shape, Tier};
+use raympp_operators::sharing::{Shape, Store, Tier};
 use raympp_operators::window::{Window, slice_of, slice_start};
 use raympp_types::EventTime;
 use std::sync::Arc;
@@ -283,6 +283,12 @@ fn last_window(tier: &Tier, shape: &Shape, slice: i64) -> i64 {
         }
         window => slice + window.size_us() / tier.width_us,
     }
+}
+
+/// How long after its end a base slice is still needed by any tier of a store.
+pub(crate) fn store_horizon_us(store: &Store) -> i64 {
+    let base_us = store.tiers.first().map_or(0, |base| base.width_us);
+    store.tiers.iter().map(|tier| horizon_us(tier) + tier.width_us - base_us).max().unwrap_or(0)
 }
 
 /// How long after its end a slice is still needed: by the last window that holds it, then by retention, and to be subtracted.

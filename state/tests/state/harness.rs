@@ -1,11 +1,14 @@
 //! Drives chains and replicas without threads: a seed decides who does what next.
 
+mod restarts;
+
 use arrow::array::RecordBatch;
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
 use raympp_state::delta::{Delta, Mark};
-use raympp_state::replica::{Applied, Replica, SplitProgress, Want};
+use raympp_state::epoch_list::{EpochList, EpochLists};
+use raympp_state::replica::{Applied, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
@@ -77,7 +80,12 @@ pub(crate) struct Copy {
     pub(crate) replica: Replica,
     inbox: Vec<VecDeque<Arc<Delta>>>,
     pub(crate) results: Vec<ResultDelta>,
-    late_rows: Vec<RecordBatch>,
+    late_rows: Vec<(Epoch, RecordBatch)>,
+    /// What a checkpoint would be made of, if the test takes any.
+    lists: Option<EpochLists>,
+    /// Complete lists, by epoch.
+    saved: Vec<EpochList>,
+    passed: Vec<PassedBarrier>,
 }
 
 pub(crate) struct Harness {
@@ -90,10 +98,14 @@ pub(crate) struct Harness {
     changes: Changes,
     change: Option<Change>,
     epoch: Epoch,
+    /// Barriers that some chain has, each with the frontier and the offsets there.
+    barriers: Vec<PassedBarrier>,
     feeders: Vec<Feeder>,
     /// By partition, then by replica.
     pub(crate) copies: Vec<Vec<Copy>>,
     pub(crate) rejected: Vec<Rejected>,
+    /// How often everything has been lost but the epoch lists.
+    restarts: u64,
 }
 
 pub(crate) fn chain_options(script: &StreamScript) -> ChainOptions {
@@ -117,6 +129,9 @@ impl Harness {
             inbox: vec![VecDeque::new(); splits.len()],
             results: Vec::new(),
             late_rows: Vec::new(),
+            lists: None,
+            saved: Vec::new(),
+            passed: Vec::new(),
         };
         let copies = (0..run.partitions).map(|partition| (0..run.replicas).map(|_| copy(partition)).collect()).collect();
         let feeders = splits.iter().map(|rows| Feeder::new(script, rows, &plan, key_groups)).collect();
@@ -130,9 +145,11 @@ impl Harness {
             changes,
             change: None,
             epoch: Epoch(0),
+            barriers: Vec::new(),
             feeders,
             copies,
             rejected: Vec::new(),
+            restarts: 0,
         }
     }
 
@@ -279,9 +296,21 @@ impl Harness {
             self.metrics[number].since = Some((change.epoch, offsets));
         }
         let floor = change.placed.values().map(|&(_, watermark)| watermark).min().expect("a split");
+        self.note_barrier(&change, floor);
         // A stream that is complete takes no further split, and nobody brings the barrier.
         if let Some(rows) = change.joining.clone().filter(|_| floor < EventTime::MAX) {
             self.join(rows, floor, &change);
+        }
+    }
+
+    /// Notes F(n) and V(n), if a chain has the barrier.
+    fn note_barrier(&mut self, change: &Change, lowest: EventTime) {
+        if lowest < EventTime::MAX {
+            let before = self.barriers.last().map_or(EventTime::MIN, |last| last.frontier);
+            let joining = change.joining.iter().map(|rows| (rows.split, Offset(0)));
+            let vector: BTreeMap<SplitId, Offset> = change.placed.iter().map(|(&split, &(at, _))| (split, at)).chain(joining).collect();
+            let passed = PassedBarrier { epoch: change.epoch, frontier: before.max(lowest), vector: vector.into_iter().collect() };
+            self.barriers.push(passed);
         }
     }
 
@@ -328,6 +357,7 @@ impl Harness {
         }
         self.check_late_rows(&reference);
         self.check_copies_equal();
+        self.check_barriers();
         self.check_views_of(self.copies.iter().flatten());
     }
 
@@ -335,7 +365,7 @@ impl Harness {
         let mut expected: Vec<String> = (0..self.feeders.len()).flat_map(|split| reference.late_rows(split)).collect();
         expected.sort_unstable();
         for replica in 0..self.run.replicas {
-            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows);
+            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows).map(|(_, rows)| rows);
             assert_eq!(difference(&expected, &rows_sorted(late)), None, "late rows");
         }
     }
@@ -346,7 +376,7 @@ impl Harness {
         assert_eq!(sum(&|copy| copy.replica.counters().violations), 0);
         assert_eq!(sum(&|copy| copy.replica.counters().late), reference.late, "late rows");
         assert_eq!(sum(&|copy| copy.replica.counters().bad), reference.bad, "bad rows");
-        if self.metrics.iter().any(|metric| metric.dropped || metric.since.is_some()) {
+        if self.restarts > 0 || self.metrics.iter().any(|metric| metric.dropped || metric.since.is_some()) {
             return;
         }
         let (mut windows, mut overflowed) = (0, 0);
@@ -361,6 +391,11 @@ impl Harness {
         }
         assert_eq!(sum(&|copy| copy.replica.counters().windows_closed), windows, "windows closed");
         assert_eq!(sum(&|copy| copy.replica.counters().overflowed), overflowed, "results that did not fit");
+    }
+
+    /// Every replica of every partition has passed the same barriers.
+    fn check_barriers(&self) {
+        self.copies.iter().flatten().for_each(|copy| assert_eq!(copy.passed, self.barriers, "barriers passed"));
     }
 
     /// Replicas of a partition that have applied the same are the same.
@@ -520,7 +555,12 @@ impl Copy {
             }
         }
         assert_eq!(self.replica.apply(&delta), Applied::Yes);
+        self.passed.extend(std::iter::from_fn(|| self.replica.take_passed_barrier()));
         self.late_rows.extend(self.replica.take_late_rows());
+        if let Some(lists) = &mut self.lists {
+            self.replica.take_accepted().iter().for_each(|accepted| lists.take(&accepted.delta, accepted.merged));
+            self.saved.extend(std::iter::from_fn(|| lists.take_complete()));
+        }
     }
 
     /// Windows leave in order of their ends, and nothing follows a window's last piece. Each row has its key and window.

@@ -137,6 +137,30 @@ fn merged_slices_go_with_the_slices() {
 }
 
 #[test]
+fn sessions_take_bytes_until_retention_lets_go_of_them() {
+    let script = script(
+        "CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, SUM(v) AS total, COUNT(DISTINCT v) AS different \
+         FROM SESSION(s, et, INTERVAL '2 seconds') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let store = plan.metrics[0].store;
+    // Each minute three pieces become one session with three different values, and the minute before is let go of.
+    let mut sizes = Vec::new();
+    for minute in 0..4 {
+        let rows: Vec<Row> = [0.0, 3.0, 1.5].into_iter().map(|at| (Some("a"), Some(at as i64), minute as f64 * 60.0 + at)).collect();
+        for row in rows.chunks(1) {
+            replica.apply(&delta(&mut chain, &batch(row), Vec::new()));
+            close(&mut replica);
+        }
+        let (_, sessions, bytes) = replica.store_size(store).expect("the metric's store");
+        sizes.push((sessions, bytes));
+    }
+    assert_eq!(sizes[1..], vec![sizes[0]; 3]);
+    assert!(sizes[0].0 == 1 && sizes[0].1 > 0, "{sizes:?}");
+}
+
+#[test]
 fn blocks_and_pages_grow_with_their_keys() {
     let script = script(
         "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, FIRST_VALUE(k) AS first, \
@@ -242,7 +266,7 @@ fn every_offset_is_a_row_late_or_bad() {
     assert_eq!(of(0) + counters.late + counters.bad, offsets);
     assert_eq!(of(1) + counters.late + counters.bad + bad, offsets);
     assert_eq!((rejected, chain.late_rows(), chain.offset()), (bad, counters.late, Offset(offsets)));
-    let late: usize = replica.take_late_rows().iter().map(RecordBatch::num_rows).sum();
+    let late: usize = replica.take_late_rows().iter().map(|(_, rows)| rows.num_rows()).sum();
     assert_eq!(late as u64, counters.late);
     assert_eq!(replica.frontier(), EventTime::MAX);
 }

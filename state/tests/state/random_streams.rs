@@ -54,8 +54,18 @@ pub(crate) fn streams() -> u64 {
     std::env::var("RAYMPP_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60)
 }
 
-/// Runs random streams of the seeds from this one on; with `changes` metrics and splits come and go.
-fn check(first_seed: u64, shape: ScriptShape, changes: bool) {
+/// What happens besides rows.
+#[derive(Clone, Copy)]
+enum Events {
+    None,
+    /// Metrics and splits come and go.
+    Changes,
+    /// Everything is lost but checkpoints.
+    Restarts,
+}
+
+/// Runs random streams of the seeds from this one on.
+fn check(first_seed: u64, shape: ScriptShape, events: Events) {
     for seed in first_seed..first_seed + streams() {
         let mut random = Random::new(seed);
         let bound_us = random.pick(&[0, 500_000, 2_000_000]);
@@ -65,46 +75,54 @@ fn check(first_seed: u64, shape: ScriptShape, changes: bool) {
         let _story = Story(format!("seed {seed}\n{sql}{rows:?}\n{run:?}"));
         let script = bind(&sql);
         let splits = splits(&mut random, rows);
-        let mut harness = match changes {
-            false => Harness::new(&script, &splits, run),
-            true => {
+        let mut harness = match events {
+            Events::None | Events::Restarts => Harness::new(&script, &splits, run),
+            Events::Changes => {
                 let (first, joining) = splits.split_at(1 + random.index(splits.len()));
                 let changes =
                     Changes { first_metrics: 1 + random.index(script.metrics.len()), drops: random.index(3), joining: joining.to_vec() };
                 Harness::with_changes(&script, first, run, changes)
             }
         };
-        harness.run_to_end(&mut random);
+        match events {
+            Events::None | Events::Changes => harness.run_to_end(&mut random),
+            Events::Restarts => harness.run_with_restarts(&mut random, 3),
+        }
         harness.check_results();
     }
 }
 
 #[test]
 fn tumbles_and_hops_of_numbers_agree_with_the_reference() {
-    check(0, PLAIN, false);
+    check(0, PLAIN, Events::None);
 }
 
 #[test]
 fn all_windows_of_numbers_agree_with_the_reference() {
-    check(1_000_000, ScriptShape { metrics: 4, all_windows: true, ..PLAIN }, false);
+    check(1_000_000, ScriptShape { metrics: 4, all_windows: true, ..PLAIN }, Events::None);
 }
 
 #[test]
 fn all_aggregates_agree_with_the_reference() {
-    check(2_000_000, ScriptShape { metrics: 2, heavy_aggregates: true, ..PLAIN }, false);
+    check(2_000_000, ScriptShape { metrics: 2, heavy_aggregates: true, ..PLAIN }, Events::None);
 }
 
 #[test]
 fn rows_that_cannot_be_evaluated_agree_with_the_reference() {
-    check(3_000_000, ScriptShape { metrics: 3, fallible: true, ..PLAIN }, false);
+    check(3_000_000, ScriptShape { metrics: 3, fallible: true, ..PLAIN }, Events::None);
 }
 
 #[test]
 fn everything_together_agrees_with_the_reference() {
-    check(4_000_000, ALL, false);
+    check(4_000_000, ALL, Events::None);
 }
 
 #[test]
 fn metrics_and_splits_that_come_and_go_agree_with_the_reference() {
-    check(5_000_000, ALL, true);
+    check(5_000_000, ALL, Events::Changes);
+}
+
+#[test]
+fn restarts_from_epoch_lists_change_nothing() {
+    check(6_000_000, ALL, Events::Restarts);
 }

@@ -1,0 +1,40 @@
+//! Checkpoints: what is kept on disk, and how.
+//!
+//! The persister hands over, epoch by epoch, what each partition's rows between two barriers did: *records*, the merged entries of one
+//! (store, slice) over an interval of epochs, sorted by key. A checkpoint n is, per (store, slice), a *cover*: records whose intervals
+//! lie side by side from 0 to n. It counts once a commit record names it.
+//!
+//! # Invariant
+//! Whatever crashes at whatever instant, a store holds all that was written before its newest commit, and of what was written later a
+//! prefix in order of writing, each batch whole or not at all. What it hands out is what was put in, down to the bit, or an error that
+//! names what is damaged: every archive carries a checksum over its contents and its place.
+//!
+//! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in; [`error`] and [`store`] are the contract;
+//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; `archive` and `format` are bytes; `place`
+//! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two: [`memory`] and `rocks`.
+
+pub mod record;
+pub mod merge;
+pub mod batch;
+pub mod commit;
+pub mod error;
+pub mod store;
+pub mod ledger;
+mod archive;
+mod format;
+pub mod place;
+mod tables;
+pub mod memory;
+#[cfg(not(loom))]
+pub mod rocks;
+
+pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
+pub use commit::{Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+pub use error::{StoreError, StoreErrorKind};
+pub use ledger::{Ledger, Merge};
+pub use memory::MemoryStore;
+pub use merge::SessionMerge;
+pub use record::{Pieces, Record, RecordId, SliceId};
+#[cfg(not(loom))]
+pub use rocks::RocksStore;
+pub use store::CheckpointStore;

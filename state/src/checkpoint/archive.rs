@@ -1,0 +1,123 @@
+//! The envelope of everything that is kept: a header of 16 bytes, then an rkyv archive.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0–3 | `RAYM` |
+//! | 4–7 | CRC-32 of the place, then of all bytes from 8 on |
+//! | 8–9 | format version |
+//! | 10 | kind |
+//! | 11 | 0 |
+//! | 12–15 | length of the archive |
+//!
+//! Numbers are little-endian. The checksum stands in the same place in every version and is looked at before anything that it covers, so a damaged
+//! byte is never taken for a later version. It covers the key under which the archive lies, so one archive can't be taken for
+//! another. After it, `bytecheck` proves the archive well-formed before a field is read. Cost: two copies of the bytes and one pass for the checksum.
+
+use super::error::{StoreError, StoreErrorKind};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{Error, Strategy};
+use rkyv::ser::{Serializer, allocator::ArenaHandle, sharing::Share};
+use rkyv::util::AlignedVec;
+use rkyv::validation::{Validator, archive::ArchiveValidator, shared::SharedValidator};
+use rkyv::{Archive, Deserialize, Serialize, de::Pool};
+
+const MAGIC: [u8; 4] = *b"RAYM";
+/// The format that is written.
+pub(super) const VERSION: u16 = 1;
+const HEADER_BYTES: usize = 16;
+/// Archives address themselves with 31 bits; whoever makes one keeps well below.
+pub(super) const ARCHIVE_BYTES_MAX: usize = 1 << 30;
+
+/// What an archive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Commit = 1,
+    State = 2,
+    Index = 3,
+    Part = 4,
+}
+
+/// Bytes with their header, aligned as rkyv wants them.
+pub(super) type Sealed = AlignedVec<16>;
+
+/// The bytes to keep under `place`.
+pub(super) fn seal<T>(kind: Kind, place: &[u8], value: &T, what: impl ToString) -> Result<Sealed, StoreError>
+where
+    T: for<'a> Serialize<Strategy<Serializer<Sealed, ArenaHandle<'a>, Share>, Error>>,
+{
+    let mut bytes = Sealed::new();
+    bytes.extend_from_slice(&[0; HEADER_BYTES]);
+    let mut bytes = rkyv::api::high::to_bytes_in::<_, Error>(value, bytes).map_err(|error| too_large(&what, error))?;
+    let length = u32::try_from(bytes.len() - HEADER_BYTES).map_err(|error| too_large(&what, error))?;
+    bytes[..4].copy_from_slice(&MAGIC);
+    bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[10] = kind as u8;
+    bytes[12..16].copy_from_slice(&length.to_le_bytes());
+    let checksum = checksum(place, &bytes);
+    bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// What [`seal`] was given for the same place.
+pub(super) fn open<T>(kind: Kind, place: &[u8], bytes: &[u8], what: impl ToString) -> Result<T, StoreError>
+where
+    T: Archive,
+    T::Archived:
+        for<'a> CheckBytes<Strategy<Validator<ArchiveValidator<'a>, SharedValidator>, Error>> + Deserialize<T, Strategy<Pool, Error>>,
+{
+    check_header(kind, place, bytes).map_err(|fault| fault.into_error(&what))?;
+    let mut archive = Sealed::with_capacity(bytes.len() - HEADER_BYTES);
+    archive.extend_from_slice(&bytes[HEADER_BYTES..]);
+    rkyv::from_bytes::<T, Error>(&archive).map_err(|error| StoreError::damaged(what, format!("its archive is not well-formed ({error})")))
+}
+
+enum Fault {
+    Damaged(&'static str),
+    Version(u16),
+}
+
+impl Fault {
+    fn into_error(self, what: &impl ToString) -> StoreError {
+        match self {
+            Fault::Damaged(happened) => StoreError::damaged(what.to_string(), happened),
+            Fault::Version(version) => StoreError::new(
+                StoreErrorKind::Version,
+                what.to_string(),
+                format!("it has format version {version}, and this program knows up to {VERSION}"),
+                "run the version of raympp that wrote it, or a later one",
+            ),
+        }
+    }
+}
+
+fn check_header(kind: Kind, place: &[u8], bytes: &[u8]) -> Result<(), Fault> {
+    let header: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(Fault::Damaged("it ends within its header"))?;
+    let [m0, m1, m2, m3, c0, c1, c2, c3, v0, v1, found, zero, l0, l1, l2, l3] = *header;
+    if [m0, m1, m2, m3] != MAGIC {
+        return Err(Fault::Damaged("it does not begin as it must"));
+    }
+    if u32::from_le_bytes([c0, c1, c2, c3]) != checksum(place, bytes) {
+        return Err(Fault::Damaged("its checksum does not match"));
+    }
+    match u16::from_le_bytes([v0, v1]) {
+        VERSION => {}
+        version => return Err(Fault::Version(version)),
+    }
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    if found != kind as u8 || zero != 0 || length != bytes.len() - HEADER_BYTES {
+        return Err(Fault::Damaged("its header does not fit it"));
+    }
+    Ok(())
+}
+
+fn checksum(place: &[u8], bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(place);
+    hasher.update(&bytes[8..]);
+    hasher.finalize()
+}
+
+pub(super) fn too_large(what: &impl ToString, error: impl ToString) -> StoreError {
+    let advice = "let fewer rows come together in one group, for example by a shorter window";
+    StoreError::new(StoreErrorKind::TooLarge, what.to_string(), format!("it does not fit an archive ({})", error.to_string()), advice)
+}

@@ -1,0 +1,157 @@
+//! Records: an entry in the index, and parts of about a mebibyte.
+//!
+//! Parts bound what has to be in memory to write or read a record of any size, and what is lost to one damaged byte. Each is complete in itself: keys,
+//! rows and columns of a run of entries. How a record is cut depends on its content alone.
+
+use super::cells::ColumnV1;
+use crate::checkpoint::archive::ARCHIVE_BYTES_MAX;
+use crate::checkpoint::record::{Pieces, Record};
+use crate::delta::KeyList;
+use raympp_operators::accumulator::{Accumulator, AccumulatorColumn};
+use rkyv::{Archive, Deserialize, Serialize};
+use std::ops::Range;
+
+/// Where a part ends, unless a single entry is larger.
+const PART_BYTES: usize = 1 << 20;
+
+/// What the index says of a record.
+#[derive(Archive, Serialize, Deserialize)]
+pub(in crate::checkpoint) struct IndexV1 {
+    /// Number of its parts.
+    pub(in crate::checkpoint) parts: u32,
+    /// Number of its entries.
+    pub(in crate::checkpoint) entries: u64,
+    /// Bytes of its parts.
+    pub(in crate::checkpoint) bytes: u64,
+    /// Its entries are pieces of sessions.
+    pub(in crate::checkpoint) sessions: bool,
+}
+
+/// A run of entries.
+#[derive(Archive, Serialize, Deserialize)]
+pub(in crate::checkpoint) struct PartV1 {
+    key_ends: Vec<u32>,
+    key_bytes: Vec<u8>,
+    rows: Vec<u64>,
+    /// Empty for a sliced store.
+    first_us: Vec<i64>,
+    last_us: Vec<i64>,
+    columns: Vec<ColumnV1>,
+}
+
+/// The parts of a record, in order; an error for one that is too large.
+pub(in crate::checkpoint) fn parts_of(record: &Record) -> impl Iterator<Item = Result<PartV1, &'static str>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let entries = start..start + Cut::new(record).from(start)?;
+        start = entries.end;
+        Some(PartV1::of(record, entries))
+    })
+}
+
+/// Finds where a part ends.
+struct Cut<'a> {
+    record: &'a Record,
+    /// What an entry takes beside its key and heavy cells, where sums take a word.
+    fixed_bytes: usize,
+    scratch: Vec<u8>,
+}
+
+impl Cut<'_> {
+    fn new(record: &Record) -> Cut<'_> {
+        let light = record.columns.iter().flatten().filter(|column| !matches!(column, AccumulatorColumn::Heavy(_))).count();
+        let pieces = if record.pieces == Pieces::Sliced { 0 } else { 16 };
+        Cut { record, fixed_bytes: 12 + pieces + 8 * light, scratch: Vec::new() }
+    }
+
+    /// Number of entries of the part that starts here; `None` at the end.
+    fn from(mut self, start: usize) -> Option<usize> {
+        let (mut bytes, end) = (0, self.record.len());
+        let fits = |entry: &usize| {
+            bytes += self.bytes_of(*entry);
+            *entry == start || bytes <= PART_BYTES
+        };
+        let entries = (start..end).take_while(fits).count();
+        (entries > 0).then_some(entries)
+    }
+
+    fn bytes_of(&mut self, entry: usize) -> usize {
+        self.scratch.clear();
+        for column in self.record.columns.iter().flatten().filter(|column| matches!(column, AccumulatorColumn::Heavy(_))) {
+            column.encode_cell(entry, &mut self.scratch);
+        }
+        self.fixed_bytes + self.record.keys.get(entry).len() + self.scratch.len()
+    }
+}
+
+impl PartV1 {
+    /// These entries of a record; an error if they are too many bytes.
+    fn of(record: &Record, entries: Range<usize>) -> Result<PartV1, &'static str> {
+        let (mut key_ends, mut key_bytes) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries.clone() {
+            key_bytes.extend_from_slice(record.keys.get(entry));
+            key_ends.push(u32::try_from(key_bytes.len()).map_err(|_| "its keys have 4 GiB")?);
+        }
+        let (first_us, last_us) = match &record.pieces {
+            Pieces::Sliced => (Vec::new(), Vec::new()),
+            Pieces::Sessions { first_us, last_us } => (first_us[entries.clone()].to_vec(), last_us[entries.clone()].to_vec()),
+        };
+        let column = |column: &Option<AccumulatorColumn>| ColumnV1::of(column.as_ref(), entries.clone());
+        let columns = record.columns.iter().map(column).collect::<Result<_, _>>()?;
+        let part = PartV1 { key_ends, key_bytes, rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
+        if part.bytes() <= ARCHIVE_BYTES_MAX { Ok(part) } else { Err("one entry has a gibibyte") }
+    }
+
+    fn bytes(&self) -> usize {
+        let entries = 4 * self.key_ends.len() + 8 * (self.rows.len() + self.first_us.len() + self.last_us.len());
+        self.key_bytes.len() + entries + self.columns.iter().map(ColumnV1::bytes).sum::<usize>()
+    }
+
+    /// Appends the entries to a record.
+    pub(in crate::checkpoint) fn append_to(self, record: &mut Record, accumulators: &[Accumulator]) -> Result<(), &'static str> {
+        let entries = self.rows.len();
+        if self.columns.len() != accumulators.len() {
+            return Err("it has not one column per accumulator of the store");
+        }
+        append_keys(&mut record.keys, &self.key_ends, &self.key_bytes)?;
+        let before = record.rows.len();
+        for ((column, accumulator), into) in self.columns.into_iter().zip(accumulators).zip(&mut record.columns) {
+            append_column(into, before, column.into_column(accumulator, entries)?, entries);
+        }
+        match &mut record.pieces {
+            Pieces::Sliced if self.first_us.is_empty() && self.last_us.is_empty() => {}
+            Pieces::Sliced => return Err("it has sessions' times in a record without"),
+            Pieces::Sessions { first_us, last_us } => {
+                first_us.extend(self.first_us);
+                last_us.extend(self.last_us);
+            }
+        }
+        record.rows.extend(self.rows);
+        Ok(())
+    }
+}
+
+fn append_keys(keys: &mut KeyList, ends: &[u32], bytes: &[u8]) -> Result<(), &'static str> {
+    let mut start = 0;
+    for &end in ends {
+        keys.push(bytes.get(start..end as usize).ok_or("a key lies outside its part")?);
+        start = end as usize;
+    }
+    if start == bytes.len() { Ok(()) } else { Err("bytes follow the last key") }
+}
+
+/// Appends a part's column to the record's, which stays absent as long as all are.
+fn append_column(into: &mut Option<AccumulatorColumn>, before: usize, more: Option<AccumulatorColumn>, entries: usize) {
+    match (&mut *into, more) {
+        (None, None) => {}
+        (None, Some(more)) if before == 0 => *into = Some(more),
+        (None, Some(more)) => {
+            let mut column = more.gather(&[]);
+            (0..before).for_each(|_| column.push_identity());
+            column.append(&more);
+            *into = Some(column);
+        }
+        (Some(column), Some(more)) => column.append(&more),
+        (Some(column), None) => (0..entries).for_each(|_| column.push_identity()),
+    }
+}

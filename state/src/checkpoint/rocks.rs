@@ -1,0 +1,179 @@
+//! A store on disk: RocksDB under the four tables, in a directory that says what it is.
+//!
+//! # How the promises are kept
+//! - *Atomic, in order*: every call is one write batch, and all column families share one write-ahead log. After a crash the log is read up to the
+//!   first record that is torn, so a prefix of the batches is there.
+//! - *Durable*: the log is synced at commits only, and a sync covers all log files before it. A memtable that is flushed in between takes no
+//!   harm: with several column families RocksDB syncs the closed logs first, so no table runs ahead of the log.
+//! - *Nothing lost unnoticed*: a flipped bit in the log would look like its torn end, and commits behind it would be gone without a word. So a
+//!   small file beside the database says which commit was the newest; one that should be there and is not is told as damaged
+//!   (`rocks/marker.rs`).
+//! - *Exact*: archives carry their own checksums; RocksDB's are on as well and name the file.
+//!
+//! # After an error
+//! A failed write or flush (a full disk above all) leaves RocksDB refusing writes. It is closed and opened anew, which reads the log again and makes
+//! durable what was in it: what a caller finds then is what counts.
+//!
+//! Settings and why: `rocks/settings.rs`.
+
+mod directory;
+mod failure;
+mod marker;
+mod settings;
+
+use super::error::StoreError;
+use super::place::Table;
+use super::tables::{Backend, Tables, Visit};
+use directory::Directory;
+use failure::Doing;
+use raympp_types::Epoch;
+use rocksdb::{ColumnFamily, DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use std::path::Path;
+
+/// A store on disk.
+pub type RocksStore = Tables<Rocks>;
+
+impl RocksStore {
+    /// Opens the store of a directory, or makes one in a new or empty directory. One value has it open at a time, in one process.
+    pub fn open(directory: &Path) -> Result<RocksStore, StoreError> {
+        Ok(RocksStore { backend: Rocks::open(Directory::new(directory), Access::Write)? })
+    }
+
+    /// Opens the store of a directory for reading, beside one that writes to it; what is written from now on is not seen. Calls that write are refused.
+    pub fn open_read_only(directory: &Path) -> Result<RocksStore, StoreError> {
+        Ok(RocksStore { backend: Rocks::open(Directory::new(directory), Access::Read)? })
+    }
+}
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// An open database and its directory.
+pub struct Rocks {
+    directory: Directory,
+    access: Access,
+    /// Or why there is none.
+    db: Result<DB, StoreError>,
+    /// The newest commit that the marker knows of.
+    newest: Option<Epoch>,
+}
+
+impl Rocks {
+    fn open(directory: Directory, access: Access) -> Result<Rocks, StoreError> {
+        let mut rocks = Rocks { directory, access, db: Err(not_yet_open()), newest: None };
+        rocks.reopen()?;
+        Ok(rocks)
+    }
+
+    fn open_database(&mut self) -> Result<DB, StoreError> {
+        let make = self.directory.check(self.access)?;
+        let (options, families, path) = (settings::options(make)?, settings::families(), self.directory.database());
+        let opened = match self.access {
+            Access::Write => DB::open_cf_descriptors(&options, &path, families),
+            Access::Read => DB::open_cf_descriptors_read_only(&options, &path, families, false),
+        };
+        let db = opened.map_err(|error| failure::of(error, Doing::Opening, &path.display()))?;
+        // Only who holds the database's lock may trust the file beside it.
+        self.newest = marker::read(&self.directory)?;
+        Ok(db)
+    }
+
+    fn db(&self) -> Result<&DB, StoreError> {
+        self.db.as_ref().map_err(StoreError::clone)
+    }
+
+    fn family<'a>(&self, db: &'a DB, table: Table) -> Result<&'a ColumnFamily, StoreError> {
+        db.cf_handle(table.name())
+            .ok_or_else(|| StoreError::damaged(self.directory.database().display(), format!("it has no {}", table.name())))
+    }
+
+    fn failed(&self, error: rocksdb::Error, doing: Doing, what: &dyn ToString) -> StoreError {
+        failure::of(error, doing, &format!("{} in {}", what.to_string(), self.directory.path().display()))
+    }
+}
+
+fn not_yet_open() -> StoreError {
+    StoreError::missing("an open store")
+}
+
+impl Backend for Rocks {
+    type Batch = WriteBatch;
+
+    fn get(&self, table: Table, key: &[u8], what: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
+        let db = self.db()?;
+        let value = db.get_cf_opt(self.family(db, table)?, key, &reading());
+        value.map_err(|error| self.failed(error, Doing::Reading, what))
+    }
+
+    fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError> {
+        let db = self.db()?;
+        let start = IteratorMode::From(from, rocksdb::Direction::Forward);
+        for item in db.iterator_cf_opt(self.family(db, table)?, reading(), start) {
+            let (key, value) = item.map_err(|error| self.failed(error, Doing::Reading, &table.name()))?;
+            visit(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, batch: &mut WriteBatch, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        batch.put_cf(self.family(self.db()?, table)?, key, value);
+        Ok(())
+    }
+
+    fn delete(&self, batch: &mut WriteBatch, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        batch.delete_cf(self.family(self.db()?, table)?, key);
+        Ok(())
+    }
+
+    fn apply(&mut self, batch: WriteBatch, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(durable);
+        self.db()?.write_opt(batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))
+    }
+
+    fn newest(&self) -> Option<Epoch> {
+        self.newest
+    }
+
+    /// Before the commits are gone, so that at no instant one is missed that was meant to go.
+    fn before_rewind(&mut self, epoch: Epoch) -> Result<(), StoreError> {
+        if self.access == Access::Read {
+            return Err(failure::read_only(&self.directory.path().display()));
+        }
+        if self.newest.is_some_and(|newest| newest > epoch) {
+            marker::write(&self.directory, epoch, marker::Durable::Yes)?;
+            self.newest = Some(epoch);
+        }
+        Ok(())
+    }
+
+    /// The commit is durable whatever becomes of the marker, which only helps to notice its loss: a failure to write it is none of the commit's.
+    fn after_commit(&mut self, epoch: Epoch) {
+        if marker::write(&self.directory, epoch, marker::Durable::No).is_ok() {
+            self.newest = Some(epoch);
+        }
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        self.directory.size()
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        // The lock must be let go of before it is taken again.
+        self.db = Err(not_yet_open());
+        self.db = self.open_database();
+        self.db.as_ref().map(|_| ()).map_err(StoreError::clone)
+    }
+}
+
+/// Records are read once, front to back: keeping them would only push out what is read often.
+fn reading() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_verify_checksums(true);
+    options.fill_cache(false);
+    options
+}

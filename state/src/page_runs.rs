@@ -1,0 +1,40 @@
+//! Entries sorted by the page of their ids, so that each page is written in one go.
+
+use crate::block::PAGE_KEYS;
+
+/// Memory for the sort, kept from one delta to the next.
+#[derive(Default)]
+pub(crate) struct PageRuns {
+    ids: Vec<u32>,
+    picks: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+impl PageRuns {
+    /// Sorts by page, stable and in one pass of counting; `ids` lie on the first `pages` pages.
+    pub(crate) fn split(&mut self, ids: &[u32], pages: usize) {
+        self.starts.clear();
+        self.starts.resize(pages + 1, 0);
+        for &id in ids {
+            self.starts[id as usize / PAGE_KEYS + 1] += 1;
+        }
+        for page in 0..pages {
+            self.starts[page + 1] += self.starts[page];
+        }
+        self.ids.resize(ids.len(), 0);
+        self.picks.resize(ids.len(), 0);
+        let mut next = self.starts.clone();
+        for (entry, &id) in ids.iter().enumerate() {
+            let at = &mut next[id as usize / PAGE_KEYS];
+            self.ids[*at] = id % PAGE_KEYS as u32;
+            self.picks[*at] = entry as u32;
+            *at += 1;
+        }
+    }
+
+    /// The pages that have entries: number, ids within the page, positions of the entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[u32], &[u32])> {
+        let runs = self.starts.windows(2).enumerate().filter(|(_, bounds)| bounds[0] < bounds[1]);
+        runs.map(|(page, bounds)| (page, &self.ids[bounds[0]..bounds[1]], &self.picks[bounds[0]..bounds[1]]))
+    }
+}

@@ -1,0 +1,370 @@
+//! The persister: turns what partitions accept into checkpoints. Orders in, outcomes out; what it does to a disk goes through its
+//! [`CheckpointStore`].
+//!
+//! It keeps every partition's epoch lists, writes a list as one batch when its barrier has come from every split, and writes the commit record when
+//! it is told that all of an epoch is there. It reads deltas and its own store, never live memory.
+//!
+//! Invariants: records of a slice lie side by side, each beginning where the one before ended, so a checkpoint is a cover of (0, n]. A list that
+//! could not be written is put back into the next one's: should the store hold it all the same, it is a record that no cover takes, since
+//! the next one begins where it began and reaches further. A record is forgotten when no kept checkpoint needs it.
+
+mod retain;
+mod streams;
+
+use crate::checkpoint::ledger::Ledger;
+use crate::checkpoint::{CheckpointStore, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit};
+use crate::delta::Mark;
+use crate::epoch_list::{EpochList, EpochLists, Uncounted};
+use crate::replica::Accepted;
+use raympp_operators::accumulator::Accumulator;
+use raympp_operators::sharing::SharedPlan;
+use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
+use retain::Kept;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use streams::{PartitionLists, StreamLists};
+
+/// What became of an order.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A partition's list is written; V(n) as the partition has it.
+    Acked(StreamId, Epoch, PartitionId, Arc<[(SplitId, Offset)]>),
+    /// A partition's list could not be written; the next one will hold it.
+    Failed(Epoch, StoreError),
+    /// The commit record is durable.
+    Committed(Epoch),
+    /// The commit record could not be written. What the store holds, opened anew: the newest epoch committed.
+    CommitFailed(Epoch, StoreError, Result<Epoch, StoreError>),
+}
+
+/// What a stream is called and how it is laid out.
+#[derive(Clone, Debug)]
+pub struct StreamInfo {
+    /// Its id, which records name.
+    pub id: StreamId,
+    /// Its name.
+    pub name: String,
+    /// What its rows are, in canonical text.
+    pub definition: String,
+    /// Bound of out-of-orderness, in microseconds.
+    pub bound_us: i64,
+    /// Number of key groups.
+    pub key_groups: u32,
+    /// Number of partitions.
+    pub partitions: u32,
+}
+
+/// A split's name, and how its source knows its input again, in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct SplitInfo {
+    /// Its name.
+    pub name: String,
+    /// How to know it again.
+    pub fingerprint: String,
+}
+
+/// A partition as it begins.
+pub struct OpenPartition {
+    /// Which.
+    pub partition: PartitionId,
+    /// Its lists.
+    pub lists: EpochLists,
+    /// What it had counted in the checkpoint that it goes on from.
+    pub uncounted: Uncounted,
+}
+
+/// A stream as it begins.
+pub struct OpenStream {
+    /// What it is.
+    pub info: StreamInfo,
+    /// Its first plan.
+    pub plan: Arc<SharedPlan>,
+    /// Names of stores, by position in the plan, that a checkpoint has given already.
+    pub stores: BTreeMap<usize, StoreUid>,
+    /// Metrics that count only windows that start after this time.
+    pub first_after: BTreeMap<MetricId, EventTime>,
+    /// Its splits.
+    pub splits: BTreeMap<SplitId, SplitInfo>,
+    /// Its partitions.
+    pub partitions: Vec<OpenPartition>,
+    /// As the checkpoint has it that it goes on from.
+    pub committed: Option<StreamCommit>,
+}
+
+/// A sink and what it has prepared, by epoch.
+struct PreparedSink {
+    commit: SinkCommit,
+    handles: BTreeMap<Epoch, Vec<u8>>,
+}
+
+/// See the module.
+pub struct Persister {
+    store: Box<dyn CheckpointStore>,
+    ledger: Ledger,
+    /// Newest checkpoints that stay restorable.
+    keep: usize,
+    next_store: StoreUid,
+    next_metric: MetricId,
+    next_stream: StreamId,
+    streams: BTreeMap<StreamId, StreamLists>,
+    sinks: BTreeMap<SinkId, PreparedSink>,
+    /// Checkpoints kept, ascending.
+    kept: Vec<Kept>,
+    /// Streams of the newest checkpoint that this run has not opened yet.
+    unopened: BTreeMap<StreamId, StreamCommit>,
+}
+
+impl Persister {
+    /// Goes on in a store behind a commit, if it has one; what lies beyond is forgotten. `keep` checkpoints stay restorable (at least one).
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn open(mut store: Box<dyn CheckpointStore>, from: Option<&Commit>, keep: usize) -> Result<Persister, StoreError> {
+        store.rewind(from.map_or(Epoch(0), |commit| commit.epoch))?;
+        let ledger = Ledger::of(store.records()?);
+        let kept = store.commits()?.into_iter().map(|epoch| Ok(Kept::of(&store.read_commit(epoch)?))).collect::<Result<_, StoreError>>()?;
+        let unopened = from.iter().flat_map(|commit| &commit.streams).map(|stream| (stream.id, stream.clone())).collect();
+        Ok(Persister {
+            store,
+            ledger,
+            keep: keep.max(1),
+            next_store: from.map_or(StoreUid(0), |commit| commit.next_store),
+            next_metric: from.map_or(MetricId(0), |commit| commit.next_metric),
+            next_stream: from.map_or(StreamId(0), |commit| commit.next_stream),
+            streams: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            kept,
+            unopened,
+        })
+    }
+
+    /// A stream begins, or goes on from the checkpoint.
+    pub fn open_stream(&mut self, open: OpenStream) {
+        let OpenStream { info, plan, stores, first_after, splits, partitions, committed } = open;
+        self.next_stream = self.next_stream.max(info.id.next());
+        self.unopened.remove(&info.id);
+        let id = info.id;
+        let mut stream = StreamLists::new(info, plan.version, first_after);
+        stream.splits = splits;
+        stream.committed = committed;
+        for OpenPartition { partition, lists, uncounted } in partitions {
+            let written = lists.written();
+            stream.partitions.insert(partition, PartitionLists { lists, uncounted, written });
+        }
+        self.streams.insert(id, stream);
+        self.take_plan(id, &plan, &stores);
+    }
+
+    /// A plan that a barrier of the stream will bring.
+    pub fn add_plan(&mut self, stream: StreamId, plan: &Arc<SharedPlan>) {
+        self.take_plan(stream, plan, &BTreeMap::new());
+    }
+
+    fn take_plan(&mut self, stream: StreamId, plan: &Arc<SharedPlan>, known: &BTreeMap<usize, StoreUid>) {
+        let next_store = &mut self.next_store;
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.add_plan(plan, |position| {
+                let new = || {
+                    let uid = *next_store;
+                    *next_store = uid.next();
+                    uid
+                };
+                known.get(&position).copied().unwrap_or_else(new)
+            });
+        }
+        let highest = plan.metrics.iter().map(|metric| metric.id.next()).max();
+        self.next_metric = self.next_metric.max(highest.unwrap_or_default());
+    }
+
+    /// A stream is gone, and its records are nobody's.
+    pub fn drop_stream(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
+    }
+
+    /// A sink takes part. `commit` has what it has prepared so far, if anything.
+    pub fn add_sink(&mut self, sink: SinkId, commit: SinkCommit) {
+        self.sinks.insert(sink, PreparedSink { commit, handles: BTreeMap::new() });
+    }
+
+    /// A sink is gone.
+    pub fn drop_sink(&mut self, sink: SinkId) {
+        self.sinks.remove(&sink);
+    }
+
+    /// What a sink has prepared for an epoch.
+    pub fn prepared(&mut self, sink: SinkId, epoch: Epoch, handle: Vec<u8>) {
+        self.sinks.get_mut(&sink).into_iter().for_each(|sink| drop(sink.handles.insert(epoch, handle.clone())));
+    }
+
+    /// A partition's replica has accepted deltas.
+    pub fn accepted(&mut self, stream: StreamId, partition: PartitionId, accepted: &[Accepted]) -> Vec<Outcome> {
+        if let Some(StreamLists { plans, partitions, .. }) = self.streams.get_mut(&stream)
+            && let Some(PartitionLists { lists, .. }) = partitions.get_mut(&partition)
+        {
+            for Accepted { delta, merged } in accepted {
+                for mark in &delta.stamp.marks {
+                    if let Mark::Barrier { plan, .. } = mark
+                        && *plan > lists.plan_version()
+                        && let Some(plan) = plans.get(plan)
+                    {
+                        lists.adopt(plan);
+                    }
+                }
+                lists.take(delta, *merged);
+            }
+        }
+        self.write_complete(stream, partition)
+    }
+
+    /// No chain of the stream carries this barrier.
+    pub fn seal(&mut self, stream: StreamId, epoch: Epoch) -> Vec<Outcome> {
+        let Some(lists) = self.streams.get_mut(&stream) else { return Vec::new() };
+        lists.partitions.values_mut().for_each(|partition| partition.lists.seal(epoch));
+        let partitions: Vec<PartitionId> = lists.partitions.keys().copied().collect();
+        partitions.into_iter().flat_map(|partition| self.write_complete(stream, partition)).collect()
+    }
+
+    fn write_complete(&mut self, stream: StreamId, partition: PartitionId) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        while let Some(list) = self.lists_of(stream, partition).and_then(|lists| lists.lists.take_complete()) {
+            outcomes.push(self.write(stream, partition, list));
+        }
+        outcomes
+    }
+
+    fn lists_of(&mut self, stream: StreamId, partition: PartitionId) -> Option<&mut PartitionLists> {
+        self.streams.get_mut(&stream)?.partitions.get_mut(&partition)
+    }
+
+    /// Writes a list as one batch, with older records of its slices that are due to be rewritten.
+    fn write(&mut self, id: StreamId, partition: PartitionId, mut list: EpochList) -> Outcome {
+        let epoch = list.epoch;
+        match self.try_write(id, partition, &mut list) {
+            Ok(()) => {
+                let vector = list.splits.iter().map(|split| (split.split, split.offset)).collect();
+                Outcome::Acked(id, epoch, partition, vector)
+            }
+            Err(error) => {
+                self.lists_of(id, partition).into_iter().for_each(|lists| lists.lists.put_back(epoch, &list.records, &list.uncounted));
+                Outcome::Failed(epoch, error)
+            }
+        }
+    }
+
+    fn try_write(&mut self, id: StreamId, partition: PartitionId, list: &mut EpochList) -> Result<(), StoreError> {
+        let stream = self.streams.get(&id).expect("it has lists");
+        let lists = &stream.partitions[&partition];
+        let mut uncounted = lists.uncounted.clone();
+        uncounted.add(&list.uncounted);
+        let counts = stream.counts(&uncounted);
+        let mut batch = PartitionBatch {
+            stream: id,
+            partition,
+            epoch: list.epoch,
+            state: PartitionState { splits: list.splits.clone(), counts: counts.clone() },
+            records: stream.records_of(partition, lists.written, list),
+            gone: Vec::new(),
+        };
+        let merges = self.merges(&batch)?;
+        let own = batch.records.len();
+        batch.records.extend(merges);
+        let written = self.store.write(&batch);
+        match &written {
+            Ok(written) => batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes)),
+            Err(_) => self.reopen_after_failure(),
+        }
+        if written.is_err() {
+            batch.records.truncate(own);
+            list.records = self.streams[&id].records_back(batch.records);
+        }
+        written?;
+        let stream = self.streams.get_mut(&id).expect("it has lists");
+        stream.note_written(list, &counts);
+        let lists = stream.partitions.get_mut(&partition).expect("it has lists");
+        (lists.uncounted, lists.written) = (uncounted, list.epoch);
+        Ok(())
+    }
+
+    /// The store is to be opened anew after an error; should that fail, the next call tells.
+    fn reopen_after_failure(&mut self) {
+        if let Err(error) = self.store.reopen() {
+            drop(error);
+        }
+    }
+
+    /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.
+    pub fn commit(&mut self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Outcome {
+        let commit = self.commit_record(epoch, streams, wall_us);
+        match self.store.commit(&commit) {
+            Ok(_) => {
+                self.note_committed(commit);
+                Outcome::Committed(epoch)
+            }
+            Err(error) => {
+                let newest = self.store.reopen().and_then(|()| Ok(self.store.commits()?.last().copied().unwrap_or_default()));
+                if matches!(newest, Ok(newest) if newest == epoch) {
+                    self.note_committed(commit);
+                }
+                Outcome::CommitFailed(epoch, error, newest)
+            }
+        }
+    }
+
+    fn commit_record(&self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Commit {
+        let of_stream = |(id, stream): (&StreamId, &StreamLists)| {
+            let now = streams.contains(id).then(|| stream.commit(epoch)).flatten();
+            now.or_else(|| stream.committed.clone())
+        };
+        let mut all: Vec<StreamCommit> = self.streams.iter().filter_map(of_stream).chain(self.unopened.values().cloned()).collect();
+        all.sort_by_key(|stream| stream.id);
+        let of_sink = |sink: &PreparedSink| {
+            let newest = sink.handles.range(..=epoch).next_back().map(|(_, handle)| handle.clone());
+            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ..sink.commit.clone() }
+        };
+        let mut sinks: Vec<SinkCommit> = self.sinks.values().map(of_sink).collect();
+        sinks.sort_by(|one, other| one.name.cmp(&other.name));
+        let (next_stream, next_metric, next_store) = (self.next_stream, self.next_metric, self.next_store);
+        Commit { epoch, wall_us, next_stream, next_metric, next_store, streams: all, sinks }
+    }
+
+    fn note_committed(&mut self, commit: Commit) {
+        let epoch = commit.epoch;
+        self.kept.push(Kept::of(&commit));
+        for stream in commit.streams {
+            if let Some(lists) = self.streams.get_mut(&stream.id) {
+                lists.note_committed(epoch, stream);
+            }
+        }
+        for sink in self.sinks.values_mut() {
+            let newer = sink.handles.split_off(&epoch.next());
+            if let Some((_, handle)) = std::mem::replace(&mut sink.handles, newer).pop_last() {
+                sink.commit.handle = handle;
+            }
+        }
+    }
+
+    /// What a partition's store held at a kept epoch: slices and their records; several records of one slice add up.
+    ///
+    /// # Errors
+    /// What the store says, or that the epoch is not kept.
+    pub fn records_at(
+        &self,
+        (stream, partition, store): (StreamId, PartitionId, StoreUid),
+        epoch: Epoch,
+        accumulators: &[Accumulator],
+    ) -> Result<Vec<(i64, Record)>, StoreError> {
+        let mut records = Vec::new();
+        for slice in self.ledger.slices(stream, partition, store) {
+            let cover = self.ledger.cover(slice, epoch).ok_or_else(|| StoreError::missing(format!("checkpoint {}", epoch.0)))?;
+            for id in cover {
+                records.push((slice.slice, self.store.read(&id, accumulators)?));
+            }
+        }
+        Ok(records)
+    }
+
+    /// The store, for those who read it.
+    pub fn store(&self) -> &dyn CheckpointStore {
+        self.store.as_ref()
+    }
+}

@@ -1,0 +1,63 @@
+//! A new replica that goes on from a checkpoint: records are merged like deltas, then the splits are as they were at the barrier.
+//!
+//! What the records do not say is derived: ids, running values, merged slices and what has closed. Windows that end up to the frontier at the
+//! barrier close once more, and nobody is told: their results were published.
+
+use super::barriers::Barriers;
+use super::{Counters, Replica, SplitProgress, StoreState, Want};
+use crate::checkpoint::{Pieces, Record, SplitState};
+use crate::delta::{Placement, StoreDelta};
+use raympp_types::{Epoch, EventTime, MetricId};
+use std::collections::{BTreeMap, HashMap};
+
+/// The barrier that a replica goes on from.
+#[derive(Clone, Debug)]
+pub struct RestorePoint {
+    /// Its number.
+    pub epoch: Epoch,
+    /// The splits there.
+    pub splits: Vec<SplitState>,
+    /// F(n).
+    pub frontier: EventTime,
+    /// Metrics that count only windows that start after this time.
+    pub first_after: HashMap<MetricId, EventTime>,
+    /// Late and bad rows of the splits whose counts the partition owns.
+    pub counters: Counters,
+    /// Rows that could not be evaluated, by store.
+    pub bad_by_store: BTreeMap<usize, u64>,
+}
+
+impl Replica {
+    /// Merges a record of a store into a replica that has read nothing; then comes [`Replica::resume`].
+    pub fn load(&mut self, store: usize, slice: i64, record: &Record) {
+        let Some(Some(state)) = self.stores.get_mut(store) else { return };
+        let keys = &mut self.keys[self.plan.stores[store].as_ref().expect("a store with state is in the plan").key_space];
+        let ids: Vec<u32> = record.keys.iter().map(|key| keys.hold_key(key)).collect();
+        let entries =
+            |placement| StoreDelta { store, placement, ids: Vec::new(), rows: record.rows.clone(), columns: record.columns.clone() };
+        match (state, &record.pieces) {
+            (StoreState::Sliced(sliced), Pieces::Sliced) => sliced.apply(&entries(Placement::Slice(slice)), slice, &ids, keys),
+            (StoreState::Sessions(sessions), Pieces::Sessions { first_us, last_us }) => {
+                let placement = Placement::Sessions { first_us: Vec::new(), last_us: Vec::new() };
+                sessions.apply(&entries(placement), first_us, last_us, &ids, keys);
+            }
+            _ => unreachable!("records of a store are placed as its plan says"),
+        }
+        ids.into_iter().for_each(|id| keys.release(id));
+    }
+
+    /// Goes on from a barrier, all of whose records have been loaded.
+    pub fn resume(&mut self, point: RestorePoint) {
+        self.seen = point.splits.iter().map(|split| split.watermark.max_event_time).max().unwrap_or(EventTime::MIN);
+        let progress = |split: &SplitState| SplitProgress { barrier: point.epoch, ..SplitProgress::at(split) };
+        self.splits = point.splits.iter().map(|split| (split.split, progress(split))).collect();
+        self.frontier = point.frontier;
+        self.first_after.extend(point.first_after);
+        self.barriers = Barriers::after(point.epoch, point.frontier);
+        while self.close_step(|_| Want::Nothing, &mut Vec::new()) {}
+        self.counters = point.counters;
+        self.bad_by_store = point.bad_by_store;
+        self.publish_plan();
+        self.view.publish_progress(self.frontier, self.seen);
+    }
+}

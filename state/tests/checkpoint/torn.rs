@@ -1,0 +1,89 @@
+//! The log of a store on disk after the machine lost power: torn anywhere behind the newest commit, or damaged before it.
+
+use crate::directory::Directory;
+use crate::sample::{batch, commit, id, keys, record};
+use raympp_state::checkpoint::{CheckpointStore, RocksStore, StoreErrorKind};
+use raympp_testkit::random::Random;
+use raympp_types::Epoch;
+use std::fs;
+use std::path::PathBuf;
+
+/// The log files of a store, by age.
+fn logs(directory: &Directory) -> Vec<PathBuf> {
+    directory.files().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "log")).collect()
+}
+
+fn write(store: &mut RocksStore, epoch: u64) {
+    let records = (0..3).map(|slice| (id(slice, epoch), record(epoch, &keys(50), &[]))).collect();
+    store.write(&batch(epoch, records)).unwrap();
+}
+
+/// Two committed epochs and three that are only written, in one log; and how long it was at the newest commit.
+fn written() -> (Directory, u64) {
+    let directory = Directory::new("torn");
+    let mut store = RocksStore::open(directory.path()).unwrap();
+    for epoch in 1..3 {
+        write(&mut store, epoch);
+        store.commit(&commit(epoch)).unwrap();
+    }
+    let committed = fs::metadata(&logs(&directory)[0]).unwrap().len();
+    (3..6).for_each(|epoch| write(&mut store, epoch));
+    let copy = directory.copy();
+    drop(store);
+    assert_eq!(logs(&copy).len(), 1);
+    (copy, committed)
+}
+
+#[test]
+fn a_torn_end_leaves_what_was_committed_and_a_prefix_of_the_rest() {
+    let (written, committed) = written();
+    let length = fs::metadata(&logs(&written)[0]).unwrap().len();
+    let mut random = Random::new(5);
+    let mut seen = [0; 4];
+    for round in 0..60 {
+        let torn = written.copy();
+        // The first log is whole.
+        let keep = if round == 0 { length } else { committed + random.below(length - committed + 1) };
+        let log = &logs(&torn)[0];
+        fs::OpenOptions::new().write(true).open(log).unwrap().set_len(keep).unwrap();
+        if round % 2 == 0 {
+            // Some file systems leave zeros where bytes were to come.
+            fs::OpenOptions::new().write(true).open(log).unwrap().set_len(length).unwrap();
+        }
+        let store = RocksStore::open(torn.path()).unwrap();
+        assert_eq!(store.commits().unwrap(), [Epoch(1), Epoch(2)]);
+        let ids: Vec<_> = store.records().unwrap().into_iter().map(|(id, _)| id).collect();
+        let batches = (3..6).filter(|&epoch| ids.contains(&id(0, epoch))).count();
+        let mut expected: Vec<_> = (0..3).flat_map(|slice| (1..3 + batches as u64).map(move |epoch| id(slice, epoch))).collect();
+        expected.sort();
+        assert_eq!(ids, expected, "whole batches, in order; {keep} of {length} bytes");
+        for id in ids {
+            assert_eq!(store.read(&id, &[]).unwrap(), record(id.to.0, &keys(50), &[]));
+        }
+        seen[batches] += 1;
+    }
+    assert!(seen.iter().all(|&times| times > 0), "every prefix came about: {seen:?}");
+}
+
+#[test]
+fn a_commit_that_the_log_lost_is_named_and_going_back_is_a_decision() {
+    let (written, committed) = written();
+    let damaged = written.copy();
+    let log = &logs(&damaged)[0];
+    let mut bytes = fs::read(log).unwrap();
+    bytes[committed as usize - 20] ^= 1;
+    fs::write(log, bytes).unwrap();
+    for _ in 0..2 {
+        let store = RocksStore::open(damaged.path()).unwrap();
+        assert_eq!(store.commits().unwrap(), [Epoch(1), Epoch(2)]);
+        let error = store.read_commit(Epoch(2)).unwrap_err();
+        assert_eq!((error.kind, error.what.as_str()), (StoreErrorKind::Damaged, "the commit record of epoch 2"));
+        assert_eq!(store.read_commit(Epoch(1)).unwrap(), commit(1));
+    }
+    RocksStore::open(damaged.path()).unwrap().rewind(Epoch(1)).unwrap();
+    let mut store = RocksStore::open(damaged.path()).unwrap();
+    assert_eq!(store.commits().unwrap(), [Epoch(1)]);
+    write(&mut store, 2);
+    store.commit(&commit(2)).unwrap();
+    assert_eq!(store.read_commit(Epoch(2)).unwrap(), commit(2));
+}

@@ -7,7 +7,7 @@ use crate::changelog::Changelog;
 use crate::consumer::{Consumer, Item, Wants};
 use crate::stream::{PartitionCounters, Stream};
 use raympp_coordinator::Fact;
-use raympp_state::delta::{Delta, Mark};
+use raympp_state::delta::Delta;
 use raympp_state::replica::{Applied, ExportedGroup, PassedBarrier, Replica, Want};
 use raympp_state::result::ResultDelta;
 use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
@@ -81,11 +81,9 @@ impl Actor {
 
     /// Applies a delta; returns what the coordinator should know.
     pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Vec<Fact> {
-        for mark in &delta.stamp.marks {
-            if let Mark::Barrier { plan, .. } = mark
-                && *plan > self.replica.plan_version()
-            {
-                self.replica.adopt(self.stream.plan_of(*plan));
+        for plan in delta.stamp.plans() {
+            if plan > self.replica.plan_version() {
+                self.replica.adopt(self.stream.plan_of(plan));
             }
         }
         if self.primary {

@@ -44,6 +44,13 @@ pub struct Stamp {
     pub marks: Vec<Mark>,
 }
 
+impl Stamp {
+    /// The plans that its barriers bring, in order.
+    pub fn plans(&self) -> impl Iterator<Item = PlanVersion> {
+        self.marks.iter().filter_map(|mark| if let Mark::Barrier { plan, .. } = mark { Some(*plan) } else { None })
+    }
+}
+
 /// One stamp for all partitions, and parts for those that have something in it.
 #[derive(Debug)]
 pub struct Delta {

@@ -260,7 +260,7 @@ impl SplitProgress {
 
     /// Of a split that nothing has been read of.
     pub(crate) fn unread() -> SplitProgress {
-        let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor: EventTime::MIN };
+        let watermark = RunningWatermark::default();
         SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) }
     }
 }

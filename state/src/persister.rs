@@ -13,7 +13,6 @@ mod streams;
 
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::{CheckpointStore, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit};
-use crate::delta::Mark;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use crate::replica::Accepted;
 use raympp_operators::accumulator::Accumulator;
@@ -202,14 +201,8 @@ impl Persister {
             && let Some(PartitionLists { lists, .. }) = partitions.get_mut(&partition)
         {
             for Accepted { delta, merged } in accepted {
-                for mark in &delta.stamp.marks {
-                    if let Mark::Barrier { plan, .. } = mark
-                        && *plan > lists.plan_version()
-                        && let Some(plan) = plans.get(plan)
-                    {
-                        lists.adopt(plan);
-                    }
-                }
+                let new = delta.stamp.plans().filter(|plan| *plan > lists.plan_version()).last();
+                new.and_then(|plan| plans.get(&plan)).into_iter().for_each(|plan| lists.adopt(plan));
                 lists.take(delta, *merged);
             }
         }
@@ -257,6 +250,8 @@ impl Persister {
         let mut uncounted = lists.uncounted.clone();
         uncounted.add(&list.uncounted);
         let counts = stream.counts(&uncounted);
+        // Before the list gives its records away: reading may fail.
+        let merges = self.merges(id, stream.slices_of(partition, list))?;
         let mut batch = PartitionBatch {
             stream: id,
             partition,
@@ -265,31 +260,23 @@ impl Persister {
             records: stream.records_of(partition, lists.written, list),
             gone: Vec::new(),
         };
-        let merges = self.merges(&batch)?;
         let own = batch.records.len();
         batch.records.extend(merges);
-        let written = self.store.write(&batch);
-        match &written {
+        match self.store.write(&batch) {
             Ok(written) => batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes)),
-            Err(_) => self.reopen_after_failure(),
+            Err(error) => {
+                // Should that fail as well, the next call tells.
+                let _ = self.store.reopen();
+                batch.records.truncate(own);
+                list.records = self.streams[&id].records_back(batch.records);
+                return Err(error);
+            }
         }
-        if written.is_err() {
-            batch.records.truncate(own);
-            list.records = self.streams[&id].records_back(batch.records);
-        }
-        written?;
         let stream = self.streams.get_mut(&id).expect("it has lists");
         stream.note_written(list, &counts);
         let lists = stream.partitions.get_mut(&partition).expect("it has lists");
         (lists.uncounted, lists.written) = (uncounted, list.epoch);
         Ok(())
-    }
-
-    /// The store is to be opened anew after an error; should that fail, the next call tells.
-    fn reopen_after_failure(&mut self) {
-        if let Err(error) = self.store.reopen() {
-            drop(error);
-        }
     }
 
     /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.

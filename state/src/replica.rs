@@ -333,8 +333,7 @@ impl Replica {
 
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        let progress = SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) };
-        self.splits.entry(split).or_insert(progress);
+        self.splits.entry(split).or_insert(SplitProgress { watermark, ..SplitProgress::unread() });
     }
 
     /// Applies a delta by the exactly-once rule, and whatever was held for it.

@@ -12,6 +12,8 @@ mod harness;
 mod long_bounds;
 #[path = "state/memory.rs"]
 mod memory;
+#[path = "state/persister.rs"]
+mod persister;
 #[path = "state/plans.rs"]
 mod plans;
 #[path = "state/random_streams.rs"]

@@ -45,7 +45,7 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
     let ended = live.is_empty() && !start.splits.is_empty();
     stream.settled.store(ended, Ordering::Release);
     tracing::info!(stream = %stream.title(), splits = live.len(), metrics = plan.metrics.len(), epoch = start.epoch.0, "stream starts");
-    let tasks = splits.into_iter().map(|split| task_of(shared, stream, split)).collect::<Result<Vec<_>>>()?;
+    let tasks = splits.into_iter().map(|split| task_of(shared, stream, split, &start)).collect::<Result<Vec<_>>>()?;
     shared.state.lock().starting.insert(stream.id, tasks.into_iter().flatten().collect());
     let (partitions, frontier) = (stream.key_groups.partitions(), start.frontier);
     shared.tell_coordinator(Fact::StreamStarts { stream: stream.id, live, ended, partitions, plan: plan.version, frontier });
@@ -62,13 +62,10 @@ pub(super) fn place_tasks(shared: &Shared, stream: StreamId) {
 }
 
 /// The task of a split, unless it has been read to its end.
-fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit) -> Result<Option<IngestTask>> {
+fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit, start: &Start) -> Result<Option<IngestTask>> {
     let counters = stream.add_split(split.id, split.name);
-    let joins = || stream.resume.as_ref().map_or(EventTime::MIN, |resume| resume.frontier());
-    let (offset, watermark) = match &split.resumed {
-        Some(resumed) => (resumed.offset, resumed.watermark),
-        None => (Offset(0), RunningWatermark { max_event_time: EventTime::MIN, floor: joins() }),
-    };
+    let begins = start.splits.iter().find(|begins| begins.split == split.id).expect("the start has every split");
+    let (offset, watermark) = (begins.offset, begins.watermark);
     counters.rows.store(offset.0, Ordering::Relaxed);
     let Some(reader) = split.reader else {
         counters.ended.store(true, Ordering::Relaxed);
@@ -122,10 +119,7 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
     for partition in (0..stream.key_groups.partitions()).map(PartitionId) {
         let held = load(shared, stream, plan, partition, &stores)?;
         for copy in 0..shared.options.replicas {
-            let mut replica = match &held {
-                None => Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids),
-                Some(_) => Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &[]),
-            };
+            let mut replica = Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids);
             if let Some(held) = &held {
                 held.records.iter().for_each(|(store, slice, record)| replica.load(*store, *slice, record));
                 replica.resume(RestorePoint {

@@ -3,29 +3,27 @@
 use super::Persister;
 use super::streams::StreamLists;
 use crate::checkpoint::record::SliceId;
-use crate::checkpoint::{Commit, PartitionBatch, Record, RecordId, SessionMerge, StoreError, StreamCommit};
+use crate::checkpoint::{Commit, Record, RecordId, SessionMerge, StoreError, StreamCommit};
 use crate::sliced::store_horizon_us;
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_operators::window::slice_start;
 use raympp_types::{Epoch, StoreUid, StreamId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Persister {
-    /// Records that are to be rewritten as one, of the slices that a batch touches, merged.
-    pub(super) fn merges(&self, batch: &PartitionBatch) -> Result<Vec<(RecordId, Record)>, StoreError> {
+    /// Records that are to be rewritten as one, of these slices of a stream, merged.
+    pub(super) fn merges(&self, stream: StreamId, slices: impl Iterator<Item = SliceId>) -> Result<Vec<(RecordId, Record)>, StoreError> {
         let Some(oldest) = self.kept.first() else { return Ok(Vec::new()) };
-        let stream = &self.streams[&batch.stream];
-        let slices: BTreeSet<SliceId> = batch.records.iter().map(|(id, _)| id.slice_id()).collect();
-        let due = slices.into_iter().filter_map(|slice| self.ledger.next_merge(slice, oldest.epoch));
+        let (lists, read_us) = (&self.streams[&stream], oldest.read_us(stream));
+        let due = slices.filter_map(|slice| self.ledger.next_merge(slice, oldest.epoch));
         due.map(|merge| {
-            let (_, store) = stream.store(merge.output.store).expect("the batch has records of it");
+            let (_, store) = lists.store(merge.output.store).expect("the list has records of it");
             let records: Vec<Record> =
                 merge.inputs.iter().map(|input| self.store.read(input, &store.accumulators)).collect::<Result<_, _>>()?;
             let sessions = match store.kind {
                 StoreKind::Sessions { gap_us } => {
-                    let read_us = oldest.read_us(batch.stream);
-                    let over_us = (merge.output.from == Epoch(0)).then(|| stream.sessions_over_us(merge.output.store, read_us)).flatten();
+                    let over_us = (merge.output.from == Epoch(0)).then(|| lists.sessions_over_us(merge.output.store, read_us)).flatten();
                     Some(SessionMerge { gap_us, over_us })
                 }
                 StoreKind::Sliced | StoreKind::Running => None,

@@ -1,6 +1,7 @@
 //! What the persister knows of one stream: its partitions' lists, its plans, and the barriers that are not committed.
 
 use super::{SplitInfo, StreamInfo};
+use crate::checkpoint::record::SliceId;
 use crate::checkpoint::{Counts, MetricCommit, Record, RecordId, SplitCommit, SplitState, StoreCommit, StreamCommit};
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store};
@@ -64,6 +65,12 @@ impl StreamLists {
             self.stores.push((uid(position), Arc::clone(store)));
         }
         self.plans.insert(plan.version, Arc::clone(plan));
+    }
+
+    /// The slices that a list touches.
+    pub(super) fn slices_of(&self, partition: PartitionId, list: &EpochList) -> impl Iterator<Item = SliceId> {
+        let stream = self.info.id;
+        list.records.keys().map(move |&(position, slice)| SliceId { stream, partition, store: self.stores[position].0, slice })
     }
 
     /// The records of a list, taken out of it.

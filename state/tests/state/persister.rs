@@ -1,0 +1,123 @@
+//! The persister over a store that fails: nothing of a list that could not be written is lost, and nothing counts twice.
+
+use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
+use raympp_operators::accumulator::Accumulator;
+use raympp_state::checkpoint::{
+    CheckpointStore, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
+};
+use raympp_state::delta::Mark;
+use raympp_state::epoch_list::{EpochLists, Uncounted};
+use raympp_state::persister::{OpenPartition, OpenStream, Outcome, Persister, StreamInfo};
+use raympp_types::{Epoch, PartitionId, SplitId, StreamId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const STREAM: StreamId = StreamId(3);
+
+/// A store in memory whose reads of records, or writes of lists, fail while its owner says so.
+struct Failing {
+    store: MemoryStore,
+    reads: Arc<AtomicBool>,
+    writes: Arc<AtomicBool>,
+}
+
+fn unless(fails: &AtomicBool) -> Result<(), StoreError> {
+    let error = || StoreError::new(StoreErrorKind::Io, "the store", "it fails", "wait");
+    if fails.load(Ordering::Relaxed) { Err(error()) } else { Ok(()) }
+}
+
+impl CheckpointStore for Failing {
+    fn write(&mut self, batch: &PartitionBatch) -> Result<Written, StoreError> {
+        unless(&self.writes)?;
+        self.store.write(batch)
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError> {
+        self.store.commit(commit)
+    }
+
+    fn commits(&self) -> Result<Vec<Epoch>, StoreError> {
+        self.store.commits()
+    }
+
+    fn read_commit(&self, epoch: Epoch) -> Result<Commit, StoreError> {
+        self.store.read_commit(epoch)
+    }
+
+    fn records(&self) -> Result<Vec<(RecordId, u64)>, StoreError> {
+        self.store.records()
+    }
+
+    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError> {
+        unless(&self.reads)?;
+        self.store.read(id, accumulators)
+    }
+
+    fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError> {
+        self.store.partition(stream, partition, epoch)
+    }
+
+    fn remove(&mut self, records: &[RecordId], epochs: &[Epoch]) -> Result<(), StoreError> {
+        self.store.remove(records, epochs)
+    }
+
+    fn rewind(&mut self, epoch: Epoch) -> Result<(), StoreError> {
+        self.store.rewind(epoch)
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        self.store.size()
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.store.reopen()
+    }
+}
+
+#[test]
+fn a_list_that_could_not_be_written_comes_with_the_next_one() {
+    let (script, partition) = (counts(), PartitionId(0));
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    replica.keep_accepted();
+    let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
+    let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+    let (name, definition) = ("s".to_owned(), String::new());
+    persister.open_stream(OpenStream {
+        info: StreamInfo { id: STREAM, name, definition, bound_us: script.stream.bound_us, key_groups: 256, partitions: 1 },
+        plan: Arc::clone(&plan),
+        stores: BTreeMap::new(),
+        first_after: BTreeMap::new(),
+        splits: BTreeMap::new(),
+        partitions: vec![OpenPartition {
+            partition,
+            lists: EpochLists::new(partition, &plan, script.stream.bound_us, &[SplitId(0)]),
+            uncounted: Uncounted::default(),
+        }],
+        committed: None,
+    });
+    let mut failed = 0;
+    for epoch in (1..30).map(Epoch) {
+        // Once there are many records of the slice, a list is written with older ones as one, which have to be read.
+        reads.store(epoch.0 % 3 == 0, Ordering::Relaxed);
+        writes.store(epoch.0 % 7 == 0, Ordering::Relaxed);
+        let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
+        replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]));
+        match &persister.accepted(STREAM, partition, &replica.take_accepted())[..] {
+            [Outcome::Acked(..)] => {
+                assert!(matches!(persister.commit(epoch, &[STREAM], 0), Outcome::Committed(_)));
+                reads.store(false, Ordering::Relaxed);
+                persister.forget().unwrap();
+                let store = persister.store().read_commit(epoch).unwrap().streams[0].stores[0].uid;
+                let accumulators = &plan.stores[0].as_ref().unwrap().accumulators;
+                let held = persister.records_at((STREAM, partition, store), epoch, accumulators).unwrap();
+                assert_eq!(held.iter().flat_map(|(_, record)| &record.rows).sum::<u64>(), epoch.0, "rows up to {epoch}");
+            }
+            [Outcome::Failed(of, _)] if *of == epoch => failed += 1,
+            others => panic!("{others:?}"),
+        }
+    }
+    assert!(failed > 4, "{failed} lists could not be written: some for reading, some for writing");
+}

@@ -3,8 +3,10 @@
 //! The thread runs at low priority and takes orders from actors (deltas they have accepted), the coordinator (commit, publish) and sinks (what they have
 //! prepared). Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
 
+mod remote;
 mod resume;
 
+pub use remote::open_blobs;
 pub(crate) use resume::{ResumePoint, ResumedSplit};
 
 use crate::clock::Clock;

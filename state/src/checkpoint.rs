@@ -11,7 +11,8 @@
 //!
 //! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in; [`error`] and [`store`] are the contract;
 //! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; `archive` and `format` are bytes; `place`
-//! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two: [`memory`] and `rocks`.
+//! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two that are written to: [`memory`] and `rocks`;
+//! [`packed`] is a third way to keep archives, for object stores, which is copied to and read from.
 
 pub mod record;
 pub mod merge;
@@ -27,6 +28,7 @@ mod tables;
 pub mod memory;
 #[cfg(not(loom))]
 pub mod rocks;
+pub mod packed;
 
 pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
 pub use commit::{Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
@@ -36,5 +38,5 @@ pub use memory::MemoryStore;
 pub use merge::SessionMerge;
 pub use record::{Pieces, Record, RecordId, SliceId};
 #[cfg(not(loom))]
-pub use rocks::RocksStore;
+pub use rocks::{Link, RocksStore};
 pub use store::CheckpointStore;

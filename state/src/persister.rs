@@ -12,6 +12,7 @@ mod retain;
 mod streams;
 
 use crate::checkpoint::ledger::Ledger;
+use crate::checkpoint::packed::Contents;
 use crate::checkpoint::{CheckpointStore, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit};
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use crate::replica::Accepted;
@@ -109,6 +110,8 @@ pub struct Persister {
     sinks: BTreeMap<SinkId, PreparedSink>,
     /// Checkpoints kept, ascending.
     kept: Vec<Kept>,
+    /// One of them that stays for now, however old.
+    pinned: Option<Epoch>,
     /// Streams of the newest checkpoint that this run has not opened yet.
     unopened: BTreeMap<StreamId, StreamCommit>,
 }
@@ -133,6 +136,7 @@ impl Persister {
             streams: BTreeMap::new(),
             sinks: BTreeMap::new(),
             kept,
+            pinned: None,
             unopened,
         })
     }
@@ -282,7 +286,7 @@ impl Persister {
     /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.
     pub fn commit(&mut self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Outcome {
         let commit = self.commit_record(epoch, streams, wall_us);
-        match self.store.commit(&commit) {
+        match self.carry_states(&commit, streams).and_then(|()| self.store.commit(&commit)) {
             Ok(_) => {
                 self.note_committed(commit);
                 Outcome::Committed(epoch)
@@ -312,6 +316,19 @@ impl Persister {
         sinks.sort_by(|one, other| one.name.cmp(&other.name));
         let (next_stream, next_metric, next_store) = (self.next_stream, self.next_metric, self.next_store);
         Commit { epoch, wall_us, next_stream, next_metric, next_store, streams: all, sinks }
+    }
+
+    /// Partitions of streams that did not take part are as the last checkpoint has them; so that each has the states of all its streams.
+    fn carry_states(&mut self, commit: &Commit, streams: &[StreamId]) -> Result<(), StoreError> {
+        let Some(last) = self.kept.last().map(|kept| kept.epoch) else { return Ok(()) };
+        for stream in commit.streams.iter().filter(|stream| !streams.contains(&stream.id)) {
+            for partition in (0..stream.partitions).map(PartitionId) {
+                let state = self.store.partition(stream.id, partition, last)?;
+                let (records, gone) = (Vec::new(), Vec::new());
+                self.store.write(&PartitionBatch { stream: stream.id, partition, epoch: commit.epoch, state, records, gone })?;
+            }
+        }
+        Ok(())
     }
 
     fn note_committed(&mut self, commit: Commit) {
@@ -348,6 +365,15 @@ impl Persister {
             }
         }
         Ok(records)
+    }
+
+    /// All of a kept epoch, for copying it elsewhere. Until another one is asked for, or none, what it has stays.
+    ///
+    /// # Errors
+    /// What the store says, or that the epoch is not kept.
+    pub fn pin(&mut self, epoch: Option<Epoch>) -> Result<Option<Contents>, StoreError> {
+        self.pinned = epoch;
+        epoch.map(|epoch| Contents::of(self.store.as_ref(), &self.ledger, epoch)).transpose()
     }
 
     /// The store, for those who read it.

@@ -33,25 +33,26 @@ impl Persister {
         .collect()
     }
 
-    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, records that others stand for, slices that no window
+    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, unless one is pinned, records that others stand for, slices that no window
     /// after the oldest one's frontier needs.
     ///
     /// # Errors
     /// What the store says; then nothing is forgotten, and the next call tries again.
     pub fn forget(&mut self) -> Result<(), StoreError> {
-        let gone = self.kept.len().saturating_sub(self.keep);
-        let (old, kept) = self.kept.split_at(gone);
-        let Some(oldest) = kept.first().filter(|_| gone > 0) else { return Ok(()) };
+        let beyond = self.kept.len().saturating_sub(self.keep);
+        let stays = |(place, kept): &(usize, &Kept)| *place >= beyond || self.pinned == Some(kept.epoch);
+        let (kept, old): (Vec<(usize, &Kept)>, Vec<(usize, &Kept)>) = self.kept.iter().enumerate().partition(stays);
+        let Some((_, oldest)) = kept.first().filter(|_| !old.is_empty()) else { return Ok(()) };
         let needed = |slice: SliceId| {
             let Some(stream) = self.streams.get(&slice.stream) else { return self.unopened.contains_key(&slice.stream) };
             stream.needs(slice, oldest.read_us(slice.stream))
         };
-        let epochs = |kept: &[Kept]| kept.iter().map(|kept| kept.epoch).collect::<Vec<Epoch>>();
-        let records = self.ledger.obsolete(&epochs(kept), needed);
-        let old = epochs(old);
+        let epochs = |kept: &[(usize, &Kept)]| kept.iter().map(|(_, kept)| kept.epoch).collect::<Vec<Epoch>>();
+        let records = self.ledger.obsolete(&epochs(&kept), needed);
+        let old = epochs(&old);
         self.store.remove(&records, &old)?;
         self.ledger.remove(&records);
-        self.kept.drain(..gone);
+        self.kept.retain(|kept| !old.contains(&kept.epoch));
         Ok(())
     }
 }

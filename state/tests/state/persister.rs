@@ -2,6 +2,7 @@
 
 use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
 use raympp_operators::accumulator::Accumulator;
+use raympp_state::checkpoint::place::ArchiveKey;
 use raympp_state::checkpoint::{
     CheckpointStore, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
 };
@@ -56,6 +57,14 @@ impl CheckpointStore for Failing {
 
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError> {
         self.store.partition(stream, partition, epoch)
+    }
+
+    fn archive(&self, key: &ArchiveKey) -> Result<Vec<u8>, StoreError> {
+        self.store.archive(key)
+    }
+
+    fn put_archives(&mut self, archives: &[(ArchiveKey, Vec<u8>)]) -> Result<(), StoreError> {
+        self.store.put_archives(archives)
     }
 
     fn remove(&mut self, records: &[RecordId], epochs: &[Epoch]) -> Result<(), StoreError> {

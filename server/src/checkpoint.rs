@@ -128,6 +128,7 @@ fn sink_line(sink: &SinkCommit, commit: &Commit) -> String {
     format!("sink {}: has windows up to {}{ahead}", sink.name, reached.map_or("-".to_owned(), |reached| reached.to_string()))
 }
 
+#[expect(clippy::disallowed_methods, reason = "how old something is on a user's clock")]
 fn age_of(commit: &Commit) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
     duration((now - commit.wall_us).max(0) / 1_000_000 * 1_000_000)

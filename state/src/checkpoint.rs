@@ -10,9 +10,10 @@
 //! names what is damaged: every archive carries a checksum over its contents and its place.
 //!
 //! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in; [`error`] and [`store`] are the contract;
-//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; `archive` and `format` are bytes; `place`
-//! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two that are written to: [`memory`] and `rocks`;
-//! [`packed`] is a third way to keep archives, for object stores, which is copied to and read from.
+//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; [`contents`] tells what is in one and [`mod@take_back`]
+//! goes back to an older one; `archive` and `format` are bytes; `place` is the order of archives; `tables` keeps the contract over any ordered map, of
+//! which there are two that are written to: [`memory`] and `rocks`; [`packed`] is a third way to keep archives, for object stores, which is copied to and
+//! read from.
 
 pub mod record;
 pub mod merge;
@@ -21,6 +22,8 @@ pub mod commit;
 pub mod error;
 pub mod store;
 pub mod ledger;
+pub mod contents;
+pub mod take_back;
 mod archive;
 mod format;
 pub mod place;
@@ -31,12 +34,14 @@ pub mod rocks;
 pub mod packed;
 
 pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
-pub use commit::{Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+pub use commit::{Ahead, Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+pub use contents::{Contents, StoreContents};
 pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Ledger, Merge};
 pub use memory::MemoryStore;
 pub use merge::SessionMerge;
-pub use record::{Pieces, Record, RecordId, SliceId};
+pub use record::{Columns, Pieces, Record, RecordId, SliceId};
 #[cfg(not(loom))]
 pub use rocks::{Link, RocksStore};
 pub use store::CheckpointStore;
+pub use take_back::take_back;

@@ -13,10 +13,11 @@ mod streams;
 
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::packed::Contents;
-use crate::checkpoint::{CheckpointStore, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit};
+use crate::checkpoint::{
+    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit,
+};
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use crate::replica::Accepted;
-use raympp_operators::accumulator::Accumulator;
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use retain::Kept;
@@ -179,9 +180,10 @@ impl Persister {
         self.next_metric = self.next_metric.max(highest.unwrap_or_default());
     }
 
-    /// A stream is gone, and its records are nobody's.
+    /// A stream is gone; kept checkpoints keep what they have of it.
     pub fn drop_stream(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
+        self.unopened.remove(&stream);
     }
 
     /// A sink takes part. `commit` has what it has prepared so far, if anything.
@@ -262,7 +264,6 @@ impl Persister {
             epoch: list.epoch,
             state: PartitionState { splits: list.splits.clone(), counts: counts.clone() },
             records: stream.records_of(partition, lists.written, list),
-            gone: Vec::new(),
         };
         let own = batch.records.len();
         batch.records.extend(merges);
@@ -310,7 +311,8 @@ impl Persister {
         all.sort_by_key(|stream| stream.id);
         let of_sink = |sink: &PreparedSink| {
             let newest = sink.handles.range(..=epoch).next_back().map(|(_, handle)| handle.clone());
-            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ..sink.commit.clone() }
+            let ahead = sink.commit.ahead.clone().filter(|ahead| is_ahead(sink.commit.stream, ahead, &all));
+            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ahead, ..sink.commit.clone() }
         };
         let mut sinks: Vec<SinkCommit> = self.sinks.values().map(of_sink).collect();
         sinks.sort_by(|one, other| one.name.cmp(&other.name));
@@ -323,9 +325,12 @@ impl Persister {
         let Some(last) = self.kept.last().map(|kept| kept.epoch) else { return Ok(()) };
         for stream in commit.streams.iter().filter(|stream| !streams.contains(&stream.id)) {
             for partition in (0..stream.partitions).map(PartitionId) {
-                let state = self.store.partition(stream.id, partition, last)?;
-                let (records, gone) = (Vec::new(), Vec::new());
-                self.store.write(&PartitionBatch { stream: stream.id, partition, epoch: commit.epoch, state, records, gone })?;
+                let state = match self.store.partition(stream.id, partition, last) {
+                    Err(error) if error.kind == StoreErrorKind::Missing => continue,
+                    state => state?,
+                };
+                let records = Vec::new();
+                self.store.write(&PartitionBatch { stream: stream.id, partition, epoch: commit.epoch, state, records })?;
             }
         }
         Ok(())
@@ -355,29 +360,44 @@ impl Persister {
         &self,
         (stream, partition, store): (StreamId, PartitionId, StoreUid),
         epoch: Epoch,
-        accumulators: &[Accumulator],
+        columns: &Columns,
     ) -> Result<Vec<(i64, Record)>, StoreError> {
         let mut records = Vec::new();
         for slice in self.ledger.slices(stream, partition, store) {
             let cover = self.ledger.cover(slice, epoch).ok_or_else(|| StoreError::missing(format!("checkpoint {}", epoch.0)))?;
             for id in cover {
-                records.push((slice.slice, self.store.read(&id, accumulators)?));
+                records.push((slice.slice, self.store.read_columns(&id, columns)?));
             }
         }
         Ok(records)
     }
 
-    /// All of a kept epoch, for copying it elsewhere. Until another one is asked for, or none, what it has stays.
+    /// All of a kept epoch, for copying it elsewhere. What it has stays until it is let go of.
     ///
     /// # Errors
     /// What the store says, or that the epoch is not kept.
-    pub fn pin(&mut self, epoch: Option<Epoch>) -> Result<Option<Contents>, StoreError> {
-        self.pinned = epoch;
-        epoch.map(|epoch| Contents::of(self.store.as_ref(), &self.ledger, epoch)).transpose()
+    pub fn pin(&mut self, epoch: Epoch) -> Result<Contents, StoreError> {
+        let mut contents = Contents::of(self.store.as_ref(), &self.ledger, epoch)?;
+        // Older checkpoints may hold slices that nobody needs from this one on: they may go at any time.
+        contents.records.retain(|id, _| self.is_needed_from(epoch, id.slice_id()));
+        self.pinned = Some(epoch);
+        Ok(contents)
+    }
+
+    /// Nothing is being copied.
+    pub fn unpin(&mut self) {
+        self.pinned = None;
     }
 
     /// The store, for those who read it.
     pub fn store(&self) -> &dyn CheckpointStore {
         self.store.as_ref()
     }
+}
+
+/// True if a sink has something that its stream does not have again.
+fn is_ahead(stream: StreamId, ahead: &Ahead, streams: &[StreamCommit]) -> bool {
+    let Some(stream) = streams.iter().find(|other| other.id == stream) else { return false };
+    let offset_of = |split: SplitId| stream.splits.iter().find(|at| at.id == split).map_or(Offset(0), |at| at.offset);
+    stream.frontier < ahead.frontier || ahead.offsets.iter().any(|&(split, offset)| offset_of(split) < offset)
 }

@@ -6,14 +6,17 @@ use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Options in force.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     pub(crate) threads: usize,
-    pub(crate) partitions: u32,
+    /// If they were asked for.
+    pub(crate) partitions: Option<u32>,
     pub(crate) key_groups: u32,
     pub(crate) replicas: usize,
     pub(crate) flush: FlushOptions,
@@ -21,6 +24,10 @@ pub struct EngineOptions {
     pub(crate) barrier_interval_us: u64,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
+    pub(crate) checkpoint_url: Option<String>,
+    pub(crate) fall_back: bool,
+    /// Metrics that do not go on with what the checkpoint has of them.
+    pub(crate) reset_metrics: Arc<BTreeSet<String>>,
     pub(crate) clock: Clock,
 }
 
@@ -37,6 +44,9 @@ pub struct EngineBuilder {
     barrier_interval_us: Option<u64>,
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
+    checkpoint_url: Option<String>,
+    fall_back: bool,
+    reset_metrics: BTreeSet<String>,
     clock: Clock,
 }
 
@@ -47,7 +57,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Partitions of each stream. Results do not depend on it. Default: one per thread.
+    /// Partitions of each stream. Results do not depend on it. Default: one per thread; a stream that goes on from a checkpoint keeps those it had.
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions);
         self
@@ -96,9 +106,31 @@ impl EngineBuilder {
         self
     }
 
+    /// Goes on from the newest checkpoint that is whole if newer ones are damaged, which is logged; everything is read once to find out. Sinks do not
+    /// publish again what they have published. Default: a damaged checkpoint is an error.
+    pub fn fall_back(mut self, fall_back: bool) -> Self {
+        self.fall_back = fall_back;
+        self
+    }
+
+    /// Starts this metric anew at the checkpoint that the run goes on from: needed where its definition has changed so that what the checkpoint has
+    /// of it means something else. It then counts as one that is added there. May be called several times.
+    pub fn reset_metric(mut self, metric: impl Into<String>) -> Self {
+        self.reset_metrics.insert(metric.into());
+        self
+    }
+
     /// Newest checkpoints that stay restorable, at least one. Default: 10.
     pub fn keep_checkpoints(mut self, checkpoints: usize) -> Self {
         self.keep_checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Copies each checkpoint to this place as well, `file:///directory`, and publishes an epoch when it is durable there. With an
+    /// empty state directory the run goes on from the newest checkpoint of the place. Needs a
+    /// state directory. Default: none.
+    pub fn checkpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.checkpoint_url = Some(url.into());
         self
     }
 
@@ -133,10 +165,13 @@ impl EngineBuilder {
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
         let keep_checkpoints = self.keep_checkpoints.unwrap_or(10);
         in_range("keep_checkpoints", keep_checkpoints as u64, 1..=1_000_000)?;
-        let (pin_threads, clock, state_dir) = (self.pin_threads, self.clock, self.state_dir);
+        let (pin_threads, clock, state_dir, checkpoint_url) = (self.pin_threads, self.clock, self.state_dir, self.checkpoint_url);
+        if checkpoint_url.is_some() && state_dir.is_none() {
+            return Err(Error::Refused("a checkpoint URL needs a state directory, from which checkpoints are copied".into()));
+        }
         Ok(EngineOptions {
             threads,
-            partitions,
+            partitions: self.partitions,
             key_groups,
             replicas,
             flush,
@@ -144,6 +179,9 @@ impl EngineBuilder {
             barrier_interval_us,
             state_dir,
             keep_checkpoints,
+            checkpoint_url,
+            fall_back: self.fall_back,
+            reset_metrics: Arc::new(self.reset_metrics),
             clock,
         })
     }

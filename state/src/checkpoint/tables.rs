@@ -10,10 +10,9 @@ use super::commit::Commit;
 use super::error::StoreError;
 use super::format::{CommitV1, IndexV1, PartV1, StateV1, parts_of};
 use super::place::{self, ArchiveKey, Table};
-use super::record::{Pieces, Record, RecordId};
+use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
 use crate::delta::KeyList;
-use raympp_operators::accumulator::Accumulator;
 use raympp_types::{Epoch, PartitionId, StreamId};
 
 /// What is done with each key and value of a range.
@@ -35,6 +34,9 @@ pub trait Backend: Send {
 
     /// Adds the removal of a key, which need not be there.
     fn delete(&self, batch: &mut Self::Batch, table: Table, key: &[u8]) -> Result<(), StoreError>;
+
+    /// Adds the removal of all keys from `from` on, none of which need be readable.
+    fn delete_from(&self, batch: &mut Self::Batch, table: Table, from: &[u8]) -> Result<(), StoreError>;
 
     /// Applies the changes in order, as a whole or not at all; if `durable`, they and all earlier ones are durable when it returns.
     fn apply(&mut self, batch: Self::Batch, durable: bool, what: &dyn ToString) -> Result<(), StoreError>;
@@ -73,7 +75,6 @@ impl<B: Backend> CheckpointStore for Tables<B> {
             written.record_bytes.push(bytes);
             written.bytes += bytes;
         }
-        self.delete_records(&mut changes, &batch.gone)?;
         let key = place::of_state(batch.epoch, batch.stream, batch.partition);
         let what = state_text(batch.stream, batch.partition, batch.epoch);
         let state = archive::seal(Kind::State, &key, &StateV1::of(&batch.state), &what)?;
@@ -126,16 +127,16 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         Ok(records)
     }
 
-    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError> {
+    fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError> {
         let index = self.index_of(id)?.ok_or_else(|| StoreError::missing(id))?;
         let pieces = if index.sessions { Pieces::Sessions { first_us: Vec::new(), last_us: Vec::new() } } else { Pieces::Sliced };
-        let mut record = Record { pieces, keys: KeyList::default(), rows: Vec::new(), columns: vec![None; accumulators.len()] };
+        let mut record = Record { pieces, keys: KeyList::default(), rows: Vec::new(), columns: vec![None; columns.wanted.len()] };
         let damaged = |fault| StoreError::damaged(id, fault);
         for part in 0..index.parts {
             let key = place::of_part(id, part);
             let bytes = self.backend.get(Table::Parts, &key, id)?.ok_or_else(|| damaged("a part of it is not there"))?;
             let part: PartV1 = archive::open(Kind::Part, &key, &bytes, id)?;
-            part.append_to(&mut record, accumulators).map_err(damaged)?;
+            part.append_to(&mut record, columns).map_err(damaged)?;
         }
         if record.len() as u64 != index.entries {
             return Err(damaged("it has not as many entries as the index says"));
@@ -171,7 +172,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         self.delete_records(&mut changes, records)?;
         for &epoch in epochs {
             self.backend.delete(&mut changes, Table::Commits, &place::of_commit(epoch))?;
-            self.delete_states(&mut changes, epoch, Some(epoch))?;
+            self.delete_states(&mut changes, epoch)?;
         }
         self.backend.apply(changes, false, &"what no kept checkpoint needs")
     }
@@ -183,7 +184,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         }
         let later: Vec<RecordId> = self.records()?.into_iter().map(|(id, _)| id).filter(|id| id.to > epoch).collect();
         self.delete_records(&mut changes, &later)?;
-        self.delete_states(&mut changes, epoch.next(), None)?;
+        self.backend.delete_from(&mut changes, Table::States, &place::of_commit(epoch.next()))?;
         self.backend.before_rewind(epoch)?;
         self.backend.apply(changes, true, &format!("what was written after {epoch}"))
     }
@@ -233,15 +234,15 @@ impl<B: Backend> Tables<B> {
         Ok(())
     }
 
-    /// Removes all partitions' states of epochs from `first` to `last`.
-    fn delete_states(&self, changes: &mut B::Batch, first: Epoch, last: Option<Epoch>) -> Result<(), StoreError> {
+    /// Removes all partitions' states of an epoch.
+    fn delete_states(&self, changes: &mut B::Batch, epoch: Epoch) -> Result<(), StoreError> {
         let mut keys = Vec::new();
-        self.backend.scan(Table::States, &place::of_commit(first), &mut |key, _| {
+        self.backend.scan(Table::States, &place::of_commit(epoch), &mut |key, _| {
             keys.push(key.to_vec());
             Ok(())
         })?;
-        let within = |key: &&Vec<u8>| last.is_none_or(|last| place::epoch_of(key).is_some_and(|epoch| epoch <= last));
-        keys.iter().take_while(within).try_for_each(|key| self.backend.delete(changes, Table::States, key))
+        let is_of_epoch = |key: &&Vec<u8>| place::epoch_of(key) == Some(epoch);
+        keys.iter().take_while(is_of_epoch).try_for_each(|key| self.backend.delete(changes, Table::States, key))
     }
 }
 

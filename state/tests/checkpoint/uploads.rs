@@ -298,6 +298,28 @@ fn of_two_that_go_on_from_the_same_entry_one_is_refused() {
 }
 
 #[test]
+fn an_older_checkpoint_that_is_damaged_does_not_stop_a_run() {
+    let (blobs, mut job) = (MemoryBlobs::default(), Job::new(6));
+    let mut uploader = open(&blobs, identity(1), Epoch(0), 2).unwrap();
+    for _ in 0..2 {
+        job.advance();
+        uploader.upload(&job.contents(), &mut StoreSource(&job.store)).unwrap();
+    }
+    let (older, newest) = ("commits/00000000000000000002", "commits/00000000000000000003");
+    let objects = blobs.objects();
+    blobs.overwrite(newest, Some(b"torn"));
+    assert_eq!(open(&blobs, identity(2), Epoch(2), 2).err().unwrap().kind, StoreErrorKind::Damaged);
+    blobs.overwrite(newest, Some(&objects[newest]));
+    blobs.overwrite(older, Some(b"torn"));
+    let mut uploader = open(&blobs, identity(2), Epoch(2), 2).unwrap();
+    assert_eq!(uploader.newest(), Some(Epoch(2)));
+    job.advance();
+    uploader.upload(&job.contents(), &mut StoreSource(&job.store)).unwrap();
+    check_kept(&blobs, &job, "damaged");
+    check_tidy(&blobs, "damaged");
+}
+
+#[test]
 fn checkpoints_that_are_taken_back_are_gone() {
     let (blobs, mut job) = (MemoryBlobs::default(), Job::new(4));
     let mut uploader = open(&blobs, identity(1), Epoch(0), 5).unwrap();

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What names of drafts begin with; objects' names don't.
 const DRAFT: &str = ".draft-";
@@ -20,6 +20,7 @@ pub(super) struct DirectoryBlobs {
     place: String,
     path: PathBuf,
     drafts: AtomicU64,
+    stopped: AtomicBool,
 }
 
 /// What becomes of a file that is there already.
@@ -32,11 +33,15 @@ enum Existing {
 impl DirectoryBlobs {
     /// The objects in a directory, which is made when something is put. `url` is what messages call it.
     pub(super) fn new(url: &str, path: &Path) -> DirectoryBlobs {
-        DirectoryBlobs { place: url.trim_end_matches('/').to_owned(), path: path.to_owned(), drafts: AtomicU64::new(0) }
+        let place = url.trim_end_matches('/').to_owned();
+        DirectoryBlobs { place, path: path.to_owned(), drafts: AtomicU64::new(0), stopped: AtomicBool::new(false) }
     }
 
     /// Writes a file. False if it is there already and is kept.
     fn write(&self, name: &str, bytes: &[u8], existing: Existing) -> io::Result<bool> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(io::Error::other("the job ends"));
+        }
         let path = self.path.join(name);
         let folder = path.parent().unwrap_or(&self.path);
         make_folder(folder)?;
@@ -179,4 +184,11 @@ impl Blobs for DirectoryBlobs {
             _ => Ok(()),
         }
     }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
 }
+
+#[cfg(test)]
+mod tests;

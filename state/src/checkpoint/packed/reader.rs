@@ -199,6 +199,10 @@ impl Backend for Packed {
         Err(self.refuse())
     }
 
+    fn delete_from(&self, (): &mut (), _: Table, _: &[u8]) -> Result<(), StoreError> {
+        Err(self.refuse())
+    }
+
     fn apply(&mut self, (): (), _: bool, _: &dyn ToString) -> Result<(), StoreError> {
         Err(self.refuse())
     }

@@ -68,8 +68,8 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// Takes a log over that ends with this entry, or begins it: no other run can add to it from now on, and requests of earlier ones that are still under way come to nothing.
-    /// Checkpoints later than `last` are taken back. What is left of uploads that were cut off is deleted; `keep` checkpoints stay (at least one).
+    /// Takes a log over that ends with this entry, or begins it: no other run can add to it from now on, and requests of earlier ones that are still
+    /// under way come to nothing. Checkpoints later than `last` are taken back. What is left of uploads that were cut off is deleted; `keep` checkpoints stay (at least one).
     ///
     /// # Errors
     /// [`StoreErrorKind::Foreign`] if the log is of another job, [`StoreErrorKind::Taken`] if somebody has added to it meanwhile, and what the object
@@ -153,9 +153,14 @@ impl Uploader {
         if (head.entry.writer, head.entry.run) != (self.identity.writer, self.identity.run) {
             return Err(self.taken(head.slot));
         }
-        (self.head, self.take_overs, self.ledger, self.kept) = (head.slot, head.entry.take_overs, PackLedger::default(), BTreeMap::new());
+        (self.head, self.ledger, self.kept) = (head.slot, PackLedger::default(), BTreeMap::new());
+        let newest = head.newest();
         for &(epoch, slot) in &head.entry.kept {
-            let checkpoint = Entry::read(blobs.as_ref(), slot)?.checkpoint;
+            let checkpoint = match Entry::read(blobs.as_ref(), slot) {
+                // It can't be restored; nothing is lost when it is let go of.
+                Err(error) if error.kind == StoreErrorKind::Damaged && newest != Some(epoch) => continue,
+                entry => entry?.checkpoint,
+            };
             let packs = checkpoint.into_iter().flat_map(|checkpoint| checkpoint.packs).map(|pack| (pack.name.clone(), pack)).collect();
             self.kept.insert(epoch, Kept { slot, packs });
         }
@@ -164,6 +169,7 @@ impl Uploader {
                 self.ledger.add(&pack.name, &PackTail::read(blobs.as_ref(), pack)?.index);
             }
         }
+        self.take_overs = head.entry.take_overs;
         self.list()?;
         self.in_doubt = false;
         Ok(())

@@ -1,6 +1,6 @@
 //! A handle on a metric: point look-ups, scans, subscriptions.
 
-use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
+use crate::consumer::{Consumer, Intake, Item, News, Wants};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -12,6 +12,7 @@ use raympp_operators::plan::Key;
 use raympp_operators::sharing::SharedMetric;
 use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, MetricId, Schema, Value};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -214,11 +215,10 @@ impl Metric {
 
     fn consume(&self, wants: Wants) -> Subscription {
         let consumer = self.stream.consume(wants, false, SUBSCRIPTION_QUEUE);
-        let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
-        if complete > 0 {
+        if self.stream.is_complete() {
             consumer.queue.finish();
         }
-        Subscription { stream: Arc::clone(&self.stream), consumer, assembler: WindowAssembler::default(), complete }
+        Subscription { stream: Arc::clone(&self.stream), consumer, intake: Intake::default(), whole: VecDeque::new() }
     }
 }
 
@@ -251,29 +251,25 @@ fn with_state(batch: &RecordBatch, closed: bool, live: &[bool]) -> RecordBatch {
 pub struct Subscription {
     stream: Arc<Stream>,
     consumer: Arc<Consumer>,
-    assembler: WindowAssembler,
-    complete: usize,
+    intake: Intake,
+    /// Rows of whole windows to be handed out.
+    whole: VecDeque<RecordBatch>,
 }
 
 impl Subscription {
-    /// Takes in one item; returns rows that need no putting together.
-    fn receive(&mut self, item: Item) -> Option<RecordBatch> {
-        match item {
-            Item::Closed(piece) => self.assembler.add(piece),
-            Item::Changes(_, batch) | Item::Late(_, batch) => return Some(batch),
-            Item::Sealed(..) => {}
-            Item::Complete => {
-                self.complete += 1;
-                if self.complete == self.stream.partitions.len() {
-                    self.consumer.queue.finish();
-                }
-            }
+    /// Takes in one item.
+    fn receive(&mut self, item: Item) {
+        match self.intake.take(item) {
+            News::Closed(pieces) => self.whole.extend(pieces.iter().map(|piece| piece.batch.clone())),
+            News::Rows(_, batches) => self.whole.extend(batches),
+            News::Sealed(..) => {}
+            News::Nothing if self.intake.complete() == self.stream.partitions.len() => self.consumer.queue.finish(),
+            News::Nothing => {}
         }
-        None
     }
 
     fn assembled(&mut self) -> Option<RecordBatch> {
-        self.assembler.next()
+        self.whole.pop_front()
     }
 
     /// The next rows if there are any now.
@@ -283,9 +279,7 @@ impl Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.try_pop()?;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 
@@ -296,9 +290,7 @@ impl Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.pop_timeout(timeout).ok()??;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 }
@@ -313,9 +305,7 @@ impl Iterator for Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.pop()?;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 }
@@ -329,11 +319,7 @@ impl AsyncStream for Subscription {
                 return Poll::Ready(Some(rows));
             }
             match self.consumer.queue.poll_pop(context) {
-                Poll::Ready(Some(item)) => {
-                    if let Some(batch) = self.receive(item) {
-                        return Poll::Ready(Some(batch));
-                    }
-                }
+                Poll::Ready(Some(item)) => self.receive(item),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }

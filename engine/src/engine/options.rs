@@ -4,9 +4,11 @@ use super::Engine;
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
+use crate::plant::{Place, Plant};
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
 use std::ops::RangeInclusive;
+use std::panic::RefUnwindSafe;
 use std::path::PathBuf;
 
 /// Options in force.
@@ -22,6 +24,7 @@ pub struct EngineOptions {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
     pub(crate) clock: Clock,
+    pub(crate) plant: Plant,
 }
 
 /// Sets options before the engine starts.
@@ -38,6 +41,7 @@ pub struct EngineBuilder {
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
     clock: Clock,
+    plant: Plant,
 }
 
 impl EngineBuilder {
@@ -59,7 +63,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Replicas of each partition, 1 or 2. Default: 1.
+    /// Replicas of each partition, 1 or 2. With 2, a standby takes over when a primary breaks, and a broken standby is made anew: neither shows in
+    /// results. Default: 1.
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = Some(replicas);
         self
@@ -108,6 +113,13 @@ impl EngineBuilder {
         self
     }
 
+    /// For tests: a hook that is told where tasks and actors are, and may panic there. Default: none.
+    #[doc(hidden)]
+    pub fn plant(mut self, hook: impl Fn(Place) + Send + Sync + RefUnwindSafe + 'static) -> Self {
+        self.plant = Plant::new(hook);
+        self
+    }
+
     /// Starts the engine's threads.
     ///
     /// # Errors
@@ -145,6 +157,7 @@ impl EngineBuilder {
             state_dir,
             keep_checkpoints,
             clock,
+            plant: self.plant,
         })
     }
 }

@@ -62,6 +62,8 @@ enum Events {
     Changes,
     /// Everything is lost but checkpoints.
     Restarts,
+    /// Readers of splits are lost, while metrics and splits come and go.
+    Takeovers,
 }
 
 /// Runs random streams of the seeds from this one on.
@@ -77,7 +79,7 @@ fn check(first_seed: u64, shape: ScriptShape, events: Events) {
         let splits = splits(&mut random, rows);
         let mut harness = match events {
             Events::None | Events::Restarts => Harness::new(&script, &splits, run),
-            Events::Changes => {
+            Events::Changes | Events::Takeovers => {
                 let (first, joining) = splits.split_at(1 + random.index(splits.len()));
                 let changes =
                     Changes { first_metrics: 1 + random.index(script.metrics.len()), drops: random.index(3), joining: joining.to_vec() };
@@ -87,6 +89,7 @@ fn check(first_seed: u64, shape: ScriptShape, events: Events) {
         match events {
             Events::None | Events::Changes => harness.run_to_end(&mut random),
             Events::Restarts => harness.run_with_restarts(&mut random, 3),
+            Events::Takeovers => harness.run_with_takeovers(&mut random, 12),
         }
         harness.check_results();
     }
@@ -125,4 +128,9 @@ fn metrics_and_splits_that_come_and_go_agree_with_the_reference() {
 #[test]
 fn restarts_from_epoch_lists_change_nothing() {
     check(6_000_000, ALL, Events::Restarts);
+}
+
+#[test]
+fn splits_whose_readers_are_lost_agree_with_the_reference() {
+    check(7_000_000, ALL, Events::Takeovers);
 }

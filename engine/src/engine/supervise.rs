@@ -314,6 +314,7 @@ fn start_reader(
     counters.rows.store(opened.at.0, Ordering::Relaxed);
     let mut task = IngestTask::new(Arc::clone(stream), input, chain, shared.options.flush, counters)?;
     let is_due = |ordered: &Ordered| ordered.epoch > opened.barrier && ordered.splits.contains(&split);
+    task.late_rows_from = shared.late_rows_from(stream.id, split);
     task.begin_again(stream.ordered.lock().clone().filter(is_due));
     shared.cores[home_of(shared, split)].tell(Control::Task(Box::new(task)));
     Ok(())

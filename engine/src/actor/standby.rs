@@ -112,7 +112,9 @@ impl Actor {
 
     /// Copies that are due: each has what this one has and gets what it will get, if it is put on the same core at once.
     pub(crate) fn take_copies(&mut self) -> Vec<Actor> {
-        if self.copies.is_empty() || !self.at_rest {
+        let handed_us = self.counters().handed_us.load(Ordering::Relaxed);
+        // What has closed and is not handed over, nobody could send again for the copy.
+        if self.copies.is_empty() || !self.at_rest || handed_us != self.replica.closing_frontier().0 {
             return Vec::new();
         }
         let copies = std::mem::take(&mut self.copies);

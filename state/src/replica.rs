@@ -13,8 +13,10 @@
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
 pub(crate) mod barriers;
+mod answer;
 mod changes;
 mod close;
+mod copy;
 mod export;
 mod restore;
 
@@ -23,7 +25,7 @@ pub use close::Want;
 pub use export::ExportedGroup;
 pub use restore::RestorePoint;
 
-use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
+use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, PlacedMark, Placement, SplitCounts, Stamp, StoreDelta};
 use crate::keys::Keys;
 use crate::sessions::SessionStore;
 use crate::sliced::SlicedStore;
@@ -33,7 +35,7 @@ use arrow::array::RecordBatch;
 use barriers::Barriers;
 use changes::Tracked;
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
-use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, Term};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -59,6 +61,19 @@ pub struct Accepted {
     pub delta: Arc<Delta>,
     /// Its rows were merged. If not, the replica had them, and has learnt the sender's dictionary only.
     pub merged: bool,
+}
+
+/// Late rows of one delta of a split, of a replica that owns the split's counts.
+#[derive(Clone, Debug)]
+pub struct LateRows {
+    /// Of which split.
+    pub split: SplitId,
+    /// Where the delta ends.
+    pub to: Offset,
+    /// The first epoch that they may belong to: no barrier of their split stands between that one's and them.
+    pub epoch: Epoch,
+    /// In order of offset.
+    pub rows: Vec<RecordBatch>,
 }
 
 /// What a replica counts; all but the last three are a function of the splits' contents.
@@ -91,10 +106,14 @@ pub struct SplitProgress {
     pub term: SplitTerm,
     /// As of `applied`.
     pub watermark: RunningWatermark,
+    /// Of the rows up to `applied`.
+    pub counts: SplitCounts,
     /// No rows will come.
     pub ended: bool,
     /// Last barrier seen.
     pub barrier: Epoch,
+    /// The plan that it has brought, or the one that the chain began with.
+    pub plan: PlanVersion,
 }
 
 enum StoreState {
@@ -114,6 +133,7 @@ impl StoreState {
 
 /// Metrics that were added while rows flowed: until every split has passed the barrier that brought them, their first window is
 /// unknown. A split has passed it once it shows a barrier with that plan or a later one: a split that joined behind it may be the first.
+#[derive(Clone)]
 struct Joining {
     plan: PlanVersion,
     waiting: BTreeSet<SplitId>,
@@ -143,7 +163,13 @@ pub struct Replica {
     /// Deltas ahead of what has been heard, by where they start, in order of arrival: marks may share an offset.
     held: BTreeMap<(SplitId, Offset), VecDeque<Arc<Delta>>>,
     senders: HashMap<SplitId, Sender>,
+    /// Marks of each split that a new reader of it may have to repeat.
+    marks: BTreeMap<SplitId, Vec<PlacedMark>>,
+    /// What its results are sent under.
+    term: Term,
     frontier: EventTime,
+    /// Windows close up to here at most.
+    closing: EventTime,
     seen: EventTime,
     /// Windows of these metrics must start after this time to count.
     first_after: HashMap<MetricId, EventTime>,
@@ -151,7 +177,7 @@ pub struct Replica {
     /// Metrics with rows in the window that is being closed, by store.
     unfinished: BTreeMap<usize, BTreeSet<MetricId>>,
     bad_by_store: BTreeMap<usize, u64>,
-    late_rows: Vec<(Epoch, RecordBatch)>,
+    late_rows: Vec<LateRows>,
     barriers: Barriers,
     counters: Counters,
     view: Arc<ReplicaView>,
@@ -176,7 +202,10 @@ impl Replica {
             splits: BTreeMap::new(),
             held: BTreeMap::new(),
             senders: HashMap::new(),
+            marks: BTreeMap::new(),
+            term: Term(1),
             frontier: EventTime::MIN,
+            closing: EventTime::MAX,
             seen: EventTime::MIN,
             first_after: HashMap::new(),
             joining: Vec::new(),
@@ -190,10 +219,10 @@ impl Replica {
             accepted: None,
             scratch_ids: Vec::new(),
         };
+        replica.set_plan(plan);
         for &split in splits {
             replica.add_split(split, EventTime::MIN);
         }
-        replica.set_plan(plan);
         replica
     }
 
@@ -226,14 +255,29 @@ impl Replica {
         Counters { rows_below_frontier: self.stores.iter().flatten().map(below).sum(), ..self.counters }
     }
 
+    /// From now on its results are sent under this term.
+    pub fn set_term(&mut self, term: Term) {
+        self.term = term;
+    }
+
+    /// Windows close up to here at most, however far the frontier is. A standby closes what every receiver has from the primary, so that it can still
+    /// send the rest should it become the primary; whoever sends results is not held back ([`EventTime::MAX`], which it is before the first call).
+    pub fn close_up_to(&mut self, limit: EventTime) {
+        self.closing = limit;
+    }
+
+    /// Where it may close up to: the frontier, or less if it is held back.
+    pub fn closing_frontier(&self) -> EventTime {
+        self.frontier.min(self.closing)
+    }
+
     /// Rows that could not be evaluated, by store.
     pub fn bad_by_store(&self) -> &BTreeMap<usize, u64> {
         &self.bad_by_store
     }
 
-    /// Late rows since the last call, in order of (split's delta, offset), each with the first epoch that they may belong to: no barrier of
-    /// their split stands between that one's and them.
-    pub fn take_late_rows(&mut self) -> Vec<(Epoch, RecordBatch)> {
+    /// Late rows since the last call, in order of (split's delta, offset).
+    pub fn take_late_rows(&mut self) -> Vec<LateRows> {
         std::mem::take(&mut self.late_rows)
     }
 
@@ -333,7 +377,13 @@ impl Replica {
 
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        self.splits.entry(split).or_insert(SplitProgress { watermark, ..SplitProgress::unread() });
+        let plan = self.plan.version;
+        self.splits.entry(split).or_insert(SplitProgress { watermark, plan, ..SplitProgress::unread() });
+    }
+
+    /// True if a newer reader of the split has been heard of.
+    pub fn is_fenced(&self, stamp: &Stamp) -> bool {
+        self.splits.get(&stamp.split).is_some_and(|progress| stamp.split_term < progress.term)
     }
 
     /// Applies a delta by the exactly-once rule, and whatever was held for it.
@@ -432,13 +482,12 @@ impl Replica {
 
     fn merge(&mut self, delta: &Delta) {
         if let Some(part) = delta.part(self.partition) {
-            self.merge_part(delta.stamp.split, part);
+            self.merge_part(&delta.stamp, part);
         }
         self.counters.deltas += 1;
         let stamp = &delta.stamp;
         let progress = self.splits.get_mut(&stamp.split).expect("known");
-        progress.applied = stamp.to;
-        progress.watermark = stamp.watermark;
+        progress.pass_rows(stamp);
         self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
         self.seen = self.seen.max(stamp.watermark.max_event_time);
         for mark in &stamp.marks {
@@ -446,11 +495,17 @@ impl Replica {
         }
     }
 
+    /// A mark that comes again, since the split has a new reader, changes nothing.
     fn pass(&mut self, split: SplitId, mark: &Mark) {
+        let Some(placed) = self.splits[&split].place(mark) else { return };
+        let marks = self.marks.entry(split).or_default();
+        if !placed.is_in(marks) {
+            marks.push(placed);
+        }
+        let progress = self.splits.get_mut(&split).expect("known");
+        progress.pass_mark(mark);
         match mark {
             Mark::Barrier { epoch, splits, plan } => {
-                let progress = self.splits.get_mut(&split).expect("known");
-                progress.barrier = *epoch;
                 self.barriers.pass(*epoch, split, progress.applied, progress.watermark.watermark(self.bound_us));
                 self.advance_frontier();
                 for &listed in splits.iter() {
@@ -459,7 +514,7 @@ impl Replica {
                 self.pass_joining(split, splits, *plan);
                 self.finish_joining();
             }
-            Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
+            Mark::Floor(_) => {}
             Mark::End => self.end_split(split),
         }
     }
@@ -480,7 +535,6 @@ impl Replica {
     }
 
     fn end_split(&mut self, split: SplitId) {
-        self.splits.get_mut(&split).expect("known").ended = true;
         let seen = self.splits[&split].watermark.max_event_time;
         for joining in &mut self.joining {
             if joining.waiting.remove(&split) {
@@ -513,7 +567,8 @@ impl Replica {
         self.view.publish_progress(self.frontier, self.seen);
     }
 
-    fn merge_part(&mut self, split: SplitId, part: &DeltaPart) {
+    fn merge_part(&mut self, stamp: &Stamp, part: &DeltaPart) {
+        let split = stamp.split;
         for change in &part.dictionaries {
             self.change_dictionary(split, change);
         }
@@ -527,7 +582,9 @@ impl Replica {
                 *self.bad_by_store.entry(store).or_default() += bad;
             }
             let epoch = self.splits[&split].barrier.next();
-            self.late_rows.extend(uncounted.late_rows.iter().map(|rows| (epoch, rows.clone())));
+            if !uncounted.late_rows.is_empty() {
+                self.late_rows.push(LateRows { split, to: stamp.to, epoch, rows: uncounted.late_rows.clone() });
+            }
         }
     }
 

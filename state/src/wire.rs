@@ -39,6 +39,16 @@ impl Dictionaries {
         ids.extend(wire.iter().map(|&wire| known[wire as usize]));
     }
 
+    /// The same for another listener, whose keys are `to`.
+    pub(crate) fn copy(&self, from: &[Keys], to: &mut [Keys]) -> Dictionaries {
+        let mut copy = Dictionaries::default();
+        for (&space, ids) in &self.ids {
+            let held = |&id: &u32| if id == NO_ID { NO_ID } else { to[space].hold_key(from[space].key(id)) };
+            copy.ids.insert(space, ids.iter().map(held).collect());
+        }
+        copy
+    }
+
     /// Lets go of all keys; the sender is gone.
     pub(crate) fn release(self, keys: &mut [Keys]) {
         for (space, ids) in self.ids {

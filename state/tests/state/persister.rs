@@ -1,6 +1,6 @@
 //! The persister over a store that fails: nothing of a list that could not be written is lost, and nothing counts twice.
 
-use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
+use crate::small::{counts, delta, first_chain, ones, plan_of};
 use raympp_state::checkpoint::{
     CheckpointStore, Columns, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
 };
@@ -78,8 +78,7 @@ impl CheckpointStore for Failing {
 fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (script, partition) = (counts(), PartitionId(0));
     let plan = plan_of(&script);
-    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
-    replica.keep_accepted();
+    let mut chain = first_chain(&script, &plan, 0);
     let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
     let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
@@ -103,8 +102,7 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
         reads.store(epoch.0 % 5 > 0, Ordering::Relaxed);
         writes.store(epoch.0 % 7 == 0, Ordering::Relaxed);
         let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
-        replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]));
-        match &persister.accepted(STREAM, partition, &replica.take_accepted())[..] {
+        match &persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]))[..] {
             [Outcome::Acked(..)] => {
                 assert!(matches!(persister.commit(epoch, &[STREAM], 0), Outcome::Committed(_)));
                 reads.store(false, Ordering::Relaxed);

@@ -54,6 +54,7 @@ mod place;
 #[doc(hidden)]
 pub mod plant;
 mod queue;
+pub mod saved_checkpoints;
 pub mod sink;
 mod sink_task;
 pub mod source;

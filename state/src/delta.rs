@@ -27,6 +27,9 @@ pub enum Mark {
     End,
 }
 
+/// What orders the marks of a chain: offset, last barrier, kind, floor.
+pub type MarkPlace = (Offset, Epoch, u8, EventTime);
+
 /// Where a mark stands in its chain. A chain's marks are in this order, and it is the same for every reader of the split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedMark {
@@ -42,7 +45,7 @@ pub struct PlacedMark {
 
 impl PlacedMark {
     /// What orders the marks of a chain: floors come behind the barrier that they were placed after, each higher than the last, and the end last.
-    pub fn place(&self) -> (Offset, Epoch, u8, EventTime) {
+    pub fn place(&self) -> MarkPlace {
         let (kind, floor) = match self.mark {
             Mark::Barrier { .. } => (0, EventTime::MIN),
             Mark::Floor(floor) => (1, floor),

@@ -13,7 +13,7 @@
 //! So the new chain is, for every replica, the continuation of what it has applied, and the splits' contents and marks alone say
 //! what that is: results do not depend on which reader was lost when.
 
-use crate::delta::{Mark, PlacedMark, SplitCounts};
+use crate::delta::{Mark, MarkPlace, PlacedMark, SplitCounts};
 use raympp_types::{Epoch, EventTime, Offset, PlanVersion, RunningWatermark};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -79,9 +79,9 @@ pub struct Opened {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     /// Where one has it.
-    pub one: PlacedMark,
+    pub one: Box<PlacedMark>,
     /// Where another has it.
-    pub other: PlacedMark,
+    pub other: Box<PlacedMark>,
 }
 
 /// The answers of all replicas of one split, as they come. `Id` names a replica among all of the stream's.
@@ -172,7 +172,7 @@ impl<Id: Ord + Copy> Opening<Id> {
     }
 
     /// All marks by their places.
-    fn marks(&self) -> Result<BTreeMap<(Offset, Epoch, u8, EventTime), PlacedMark>, Disagreement> {
+    fn marks(&self) -> Result<BTreeMap<MarkPlace, PlacedMark>, Disagreement> {
         let mut marks = BTreeMap::new();
         let mut barriers: BTreeMap<Epoch, PlacedMark> = BTreeMap::new();
         for placed in self.answers.values().flat_map(|answer| &answer.marks).chain(&self.known) {
@@ -180,7 +180,7 @@ impl<Id: Ord + Copy> Opening<Id> {
             if !matches!(placed.mark, Mark::Floor(_)) {
                 let first = barriers.entry(number).or_insert_with(|| placed.clone());
                 if (first.offset, &first.mark) != (placed.offset, &placed.mark) {
-                    return Err(Disagreement { one: first.clone(), other: placed.clone() });
+                    return Err(Disagreement { one: Box::new(first.clone()), other: Box::new(placed.clone()) });
                 }
             }
             marks.insert(placed.place(), placed.clone());
@@ -305,7 +305,10 @@ mod tests {
     #[test]
     fn a_mark_at_two_places_is_refused() {
         let (one, other) = (barrier(50, 1), barrier(60, 1));
-        assert_eq!(open(&[at(70, std::slice::from_ref(&one)), at(70, std::slice::from_ref(&other))]), Err(Disagreement { one, other }));
+        assert_eq!(
+            open(&[at(70, std::slice::from_ref(&one)), at(70, std::slice::from_ref(&other))]),
+            Err(Disagreement { one: Box::new(one), other: Box::new(other) })
+        );
     }
 
     #[test]

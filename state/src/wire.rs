@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const NO_ID: u32 = u32::MAX;
 
 /// What one chain's deltas have said, by key space.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Dictionaries {
     ids: HashMap<usize, Vec<u32>>,
 }
@@ -37,16 +37,6 @@ impl Dictionaries {
         let known = self.ids.get(&key_space).map_or(&[][..], Vec::as_slice);
         ids.clear();
         ids.extend(wire.iter().map(|&wire| known[wire as usize]));
-    }
-
-    /// The same for another listener, whose keys are `to`.
-    pub(crate) fn copy(&self, from: &[Keys], to: &mut [Keys]) -> Dictionaries {
-        let mut copy = Dictionaries::default();
-        for (&space, ids) in &self.ids {
-            let held = |&id: &u32| if id == NO_ID { NO_ID } else { to[space].hold_key(from[space].key(id)) };
-            copy.ids.insert(space, ids.iter().map(held).collect());
-        }
-        copy
     }
 
     /// Lets go of all keys; the sender is gone.

@@ -1,5 +1,6 @@
 //! Drives chains and replicas without threads: a seed decides who does what next.
 
+mod copy;
 mod promotions;
 mod restarts;
 mod takeovers;
@@ -9,7 +10,7 @@ use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::epoch_list::{EpochList, EpochLists};
-use raympp_state::replica::{Applied, LateRows, PassedBarrier, Replica, SplitProgress, Want};
+use raympp_state::replica::{LateRows, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
@@ -563,45 +564,5 @@ impl Feeder {
         let undecodable = to - from.0 - offsets.len() as u64;
         let row_offsets = (undecodable > 0).then_some(&offsets[..]);
         self.chain.push(&Rows { from, to: Offset(to), batch: &batch, row_offsets, undecodable })
-    }
-}
-
-impl Copy {
-    /// Applies the next delta of a split.
-    fn deliver(&mut self, split: usize, plans: &[Arc<SharedPlan>]) {
-        let Some(delta) = self.inbox[split].pop_front() else { return };
-        for mark in &delta.stamp.marks {
-            if let Mark::Barrier { plan, .. } = mark
-                && !self.replica.is_fenced(&delta.stamp)
-            {
-                self.replica.adopt(Arc::clone(&plans[plan.0 as usize - 1]));
-            }
-        }
-        let verdict = self.replica.apply(&delta);
-        let again = delta.stamp.split_term > SplitTerm(1) && verdict == Applied::Duplicate;
-        assert!(verdict == Applied::Yes || verdict == Applied::Fenced || again, "{verdict:?}: {:?}", delta.stamp);
-        self.passed.extend(std::iter::from_fn(|| self.replica.take_passed_barrier()));
-        self.late_rows.extend(self.replica.take_late_rows());
-        if let Some(lists) = &mut self.lists {
-            self.replica.take_accepted().iter().for_each(|accepted| lists.take(&accepted.delta));
-            self.saved.extend(std::iter::from_fn(|| lists.take_complete()));
-        }
-    }
-
-    /// Windows leave in order of their ends, and nothing follows a window's last piece. Each row has its key and window.
-    fn check_flags(&self, metrics: &[Metric]) {
-        for metric in metrics {
-            let mut done = EventTime::MIN;
-            let mut last = true;
-            for result in self.results.iter().filter(|result| result.metric == metric.id) {
-                assert_eq!(result.groups.len(), result.batch.num_rows());
-                assert!(result.window_end > done, "{}: a piece of {} after {done} was done", metric.id, result.window_end);
-                last = result.last;
-                if last {
-                    done = result.window_end;
-                }
-            }
-            assert!(last || metric.dropped, "{}: the last window's last piece is flagged", metric.id);
-        }
     }
 }

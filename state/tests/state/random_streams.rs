@@ -76,7 +76,7 @@ fn check(first_seed: u64, shape: ScriptShape, events: Events) {
         let options = random.pick(&["", "", "max_jump = '1 day'"]);
         let sql = script(&mut random, shape, bound_us, options);
         let (rows, run) = (splits_of(&mut random, bound_us), run_of(&mut random));
-        let run = if let Events::Promotions = events { Run { replicas: 2, look_once_in: 0, ..run } } else { run };
+        let run = if let Events::Promotions = events { Run { replicas: 2, look_once_in: 0, floor_once_in: 0, ..run } } else { run };
         let _story = Story(format!("seed {seed}\n{sql}{rows:?}\n{run:?}"));
         let script = bind(&sql);
         let splits = splits(&mut random, rows);

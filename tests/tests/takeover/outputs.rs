@@ -67,6 +67,32 @@ fn sinks_publish_each_row_once_with_and_without_checkpoints() {
     assert!(broken.0 > 20 && broken.1 > 20, "broken {broken:?}");
 }
 
+/// What a run keeps while readers and replicas break is what the next run needs.
+#[test]
+fn a_run_goes_on_from_checkpoints_that_were_written_while_things_broke() {
+    let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "takeover-restarts");
+    run(Shape::ONE.engine(), &payments(&directory, "expected"));
+    let expected = published(&directory, "expected");
+    let mut broken = (0, 0);
+    for seed in 20..26 {
+        let shape = Shape { threads: 2, partitions: 2, flush_rows: 200, replicas: 2 };
+        let state = directory.text(&format!("state-{seed}"));
+        let builder = || shape.builder().state_dir(&state).barrier_interval_us(5_000);
+        let (breaking_builder, breaking) = Breaking::plant(builder(), seed, What::Both, 20, 20);
+        let sql = payments(&directory, &format!("run{seed}"));
+        let engine = breaking_builder.build().unwrap();
+        engine.execute(&sql).unwrap();
+        while engine.stats().streams[0].rows < 10_000 * (seed - 19) && engine.failure().is_none() {
+            std::thread::yield_now();
+        }
+        engine.shutdown().expect("a clean shutdown");
+        run(builder().build().unwrap(), &sql);
+        assert!(published(&directory, &format!("run{seed}")) == expected, "seed {seed}, broken {:?}", breaking.broken());
+        broken = (broken.0 + breaking.broken().0, broken.1 + breaking.broken().1);
+    }
+    assert!(broken.0 > 15 && broken.1 > 15, "broken {broken:?}");
+}
+
 #[derive(Serialize)]
 struct P {
     n: i64,

@@ -1,14 +1,22 @@
 //! Checkpoints of an engine with a state directory: the persister's thread, and what a run goes on from.
 //!
 //! The thread runs at low priority and takes orders from cores (each delta that their tasks send), the coordinator (commit, publish) and sinks (what they have
-//! prepared). Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
+//! prepared). With a place outside of the state directory another thread copies what it has committed there (`checkpoint/upload.rs`), and publication waits
+//! for that. Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
 
+mod counters;
 mod held;
+mod remote;
 mod resume;
+mod upload;
 
+pub use counters::RemoteStats;
 pub(crate) use held::HeldStream;
+pub(crate) use remote::Remote;
+pub use remote::open_blobs;
 pub(crate) use resume::{KeptStore, ResumePoint, ResumedSplit};
 
+use self::counters::RemoteCounters;
 use crate::clock::Clock;
 use crate::core_loop::{CoreHandle, FactSender};
 use crate::error::{Error, Result};
@@ -16,13 +24,15 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
-use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError};
+use raympp_state::checkpoint::packed::contents::read_some;
+use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind};
 use raympp_state::delta::Delta;
 use raympp_state::persister::{OpenStream, Outcome, Persister};
 use raympp_types::{Epoch, PartitionId, SinkId, StoreUid, StreamId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
+use upload::{UploadQueue, UploadThread};
 
 /// Entries of deltas that may wait for the persister before tasks stop reading.
 const BACKLOG_MAX: i64 = 1 << 23;
@@ -51,6 +61,12 @@ pub(crate) enum Order {
     Commit(Epoch, Arc<[StreamEpoch]>),
     /// Forget what no kept checkpoint needs.
     Forget,
+    /// An epoch is committed in the state directory: have it copied, then publish it. Forget what no kept checkpoint needs.
+    Publish(Epoch, Arc<[StreamEpoch]>),
+    /// What came of copying an epoch.
+    Uploaded(Epoch, Box<upload::Outcome>),
+    /// The uploader's thread wants to read.
+    ReadArchives(upload::Wanted),
     /// Read what a partition held.
     Load(Box<Load>),
     /// End.
@@ -76,6 +92,21 @@ pub(crate) struct Checkpoints {
     /// What this run goes on from.
     pub(crate) from: Option<Arc<Commit>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    uploader: Mutex<Option<UploadThread>>,
+    /// With a place outside: what has been copied there.
+    pub(crate) remote: Option<Arc<RemoteCounters>>,
+}
+
+/// What is done when an epoch may be seen, or no checkpoint can be made any more. Called by the persister's thread.
+pub(crate) trait Announce: Send + Sync {
+    /// Sinks show what they have prepared for the epoch and those it stands for.
+    fn published(&self, epoch: Epoch, streams: &[StreamEpoch]);
+
+    /// What is committed in the state directory could not be copied. It is tried again; who waits for it need not.
+    fn delayed(&self, error: Error);
+
+    /// The job can't go on.
+    fn failed(&self, error: Error);
 }
 
 /// The hand through which cores give the persister deltas.
@@ -110,6 +141,8 @@ impl Checkpoints {
     /// [`Error::Checkpoint`] if the store can't be read.
     pub(crate) fn start(
         store: Box<dyn CheckpointStore>,
+        remote: Option<Remote>,
+        announce: Arc<dyn Announce>,
         keep: usize,
         clock: Clock,
         facts: FactSender,
@@ -120,10 +153,14 @@ impl Checkpoints {
         let persister = Persister::open(store, from.as_ref(), keep).map_err(checkpoint_error)?;
         let (orders, taken) = unbounded();
         let backlog = Arc::new(AtomicI64::new(0));
-        let worker = Worker { persister, taken, backlog: Arc::clone(&backlog), clock, facts, cores };
+        let no_thread = |error: std::io::Error| Error::Refused(format!("no thread for checkpoints: {error}"));
+        let counters = remote.as_ref().map(|remote| Arc::new(RemoteCounters::new(remote, from.as_ref())));
+        let uploader = remote.map(|remote| UploadThread::start(remote, orders.clone())).transpose().map_err(no_thread)?;
+        let uploads = uploader.as_ref().map(UploadThread::queue).zip(counters.clone());
+        let worker = Worker { persister, taken, backlog: Arc::clone(&backlog), clock, facts, cores, uploads, announce };
         let thread = std::thread::Builder::new().name("raympp-persister".into()).spawn(move || worker.run());
-        let thread = thread.map_err(|error| Error::Refused(format!("no thread for checkpoints: {error}")))?;
-        Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread: Mutex::new(Some(thread)) })
+        let thread = Mutex::new(Some(thread.map_err(no_thread)?));
+        Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), remote: counters })
     }
 
     /// The last epoch that is committed in what this run goes on from; 0: none.
@@ -150,6 +187,9 @@ impl Checkpoints {
 
     /// Ends the thread when it has done what it was told.
     pub(crate) fn stop(&self) {
+        if let Some(uploader) = self.uploader.lock().take() {
+            uploader.stop();
+        }
         self.tell(Order::Stop);
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
@@ -171,6 +211,9 @@ struct Worker {
     clock: Clock,
     facts: FactSender,
     cores: Vec<Arc<CoreHandle>>,
+    /// With a place outside.
+    uploads: Option<(UploadQueue, Arc<RemoteCounters>)>,
+    announce: Arc<dyn Announce>,
 }
 
 impl Worker {
@@ -210,10 +253,13 @@ impl Worker {
                 let outcome = persister.commit(epoch, &streams, self.clock.now_us() as i64);
                 self.tell(vec![outcome]);
             }
-            Order::Forget => {
-                if let Err(error) = persister.forget() {
-                    tracing::warn!(%error, "old checkpoints are kept longer");
-                }
+            Order::Forget => self.forget(),
+            Order::Publish(epoch, streams) => self.publish(epoch, &streams),
+            Order::Uploaded(epoch, outcome) => self.uploaded(epoch, *outcome),
+            Order::ReadArchives(wanted) => {
+                let read = read_some(persister.store(), &wanted.keys);
+                // Whoever asked may have gone.
+                let _ = wanted.reply.send(read);
             }
             Order::Load(load) => {
                 let loaded = load_partition(persister, &load);
@@ -222,6 +268,59 @@ impl Worker {
             }
             Order::Stop => {}
         }
+    }
+
+    /// Has an epoch that is committed in the state directory copied; then it is published.
+    fn publish(&mut self, epoch: Epoch, streams: &[StreamEpoch]) {
+        if let Some((queue, counters)) = &mut self.uploads {
+            queue.add(epoch, streams);
+            counters.note_committed(epoch, self.clock.now_us());
+        }
+        self.start_upload();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        if let Err(error) = self.persister.forget() {
+            tracing::warn!(%error, "old checkpoints are kept longer");
+        }
+    }
+
+    /// Has the newest epoch copied, if the uploader's thread is free.
+    fn start_upload(&mut self) {
+        let Some((queue, _)) = &mut self.uploads else { return };
+        let Some(epoch) = queue.next() else { return };
+        match self.persister.pin(epoch) {
+            Ok(contents) => queue.start(contents),
+            Err(error) => self.announce.failed(checkpoint_error(error)),
+        }
+    }
+
+    fn uploaded(&mut self, epoch: Epoch, outcome: upload::Outcome) {
+        let Some((queue, counters)) = &mut self.uploads else { return };
+        self.persister.unpin();
+        match outcome {
+            Ok(uploaded) => {
+                counters.note_uploaded(epoch, &uploaded);
+                if let Some(error) = uploaded.undeleted {
+                    tracing::warn!(%error, "something that no checkpoint needs stays there for now");
+                }
+                if let Some(copied) = queue.finish() {
+                    self.announce.published(copied.epoch, &copied.streams());
+                }
+            }
+            Err(error) if error.kind == StoreErrorKind::Taken => {
+                self.announce.failed(checkpoint_error(error));
+                return;
+            }
+            Err(error) => {
+                counters.note_failed(&error);
+                tracing::error!(%epoch, %error, "the checkpoint could not be copied; the newest one is tried next");
+                queue.put_back();
+                self.announce.delayed(checkpoint_error(error));
+            }
+        }
+        self.start_upload();
     }
 
     fn shrink_backlog(&self, entries: i64) {

@@ -13,7 +13,7 @@ pub(crate) use prepare::OpenedInput;
 pub(crate) use supervise::Event;
 
 use crate::actor::ReplicaExport;
-use crate::checkpoint::{Checkpoints, Order, checkpoint_error};
+use crate::checkpoint::{Announce, Checkpoints, Order, Remote, checkpoint_error};
 use crate::clock::Clock;
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
@@ -24,14 +24,14 @@ use crate::stream::{Ordered, Stream};
 use crate::writer::WriterQueue;
 use crossbeam::channel::{Receiver, Sender, bounded, select, unbounded};
 use parking_lot::{Condvar, Mutex};
-use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure};
+use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure, StreamEpoch};
 use raympp_operators::sql::{Catalog, ObjectKind};
 use raympp_state::checkpoint::{Commit, RocksStore};
 use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use supervise::Supervisor;
@@ -225,7 +225,8 @@ impl Engine {
         let (events, events_in) = unbounded();
         let (handles, inboxes): (Vec<_>, Vec<_>) = (0..options.threads).map(|_| core_queues()).unzip();
         let cores: Vec<Arc<CoreHandle>> = handles.into_iter().map(Arc::new).collect();
-        let checkpoints = open_checkpoints(&options, &facts, &cores)?;
+        let announcer = Arc::new(Announcer::default());
+        let checkpoints = open_checkpoints(&options, &facts, &cores, &announcer)?;
         let from = checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.clone());
         let state = State {
             next_stream: from.as_ref().map_or(StreamId(0), |commit| commit.next_stream),
@@ -246,6 +247,7 @@ impl Engine {
             progress: Condvar::new(),
             progress_lock: Mutex::default(),
         });
+        *announcer.0.lock() = Arc::downgrade(&shared);
         shared.follow_clock();
         let core_ids = if shared.options.pin_threads { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
         let threads = inboxes.into_iter().enumerate().map(|(index, inboxes)| {
@@ -405,18 +407,51 @@ impl Drop for Engine {
 }
 
 /// The checkpoints of an engine that keeps some.
-fn open_checkpoints(options: &EngineOptions, facts: &FactSender, cores: &[Arc<CoreHandle>]) -> Result<Option<Checkpoints>> {
+fn open_checkpoints(
+    options: &EngineOptions,
+    facts: &FactSender,
+    cores: &[Arc<CoreHandle>],
+    announcer: &Arc<Announcer>,
+) -> Result<Option<Checkpoints>> {
     let Some(directory) = &options.state_dir else { return Ok(None) };
     let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
     if options.fall_back {
         saved_checkpoints::fall_back(&mut store).map_err(checkpoint_error)?;
     }
-    let checkpoints = Checkpoints::start(Box::new(store), options.keep_checkpoints, options.clock.clone(), facts.clone(), cores.to_vec())?;
+    let keep = options.keep_checkpoints;
+    let remote = options.checkpoint_url.as_deref().map(|url| Remote::open(url, &mut store, keep, options.fall_back)).transpose()?;
+    let announcer = Arc::clone(announcer) as Arc<dyn Announce>;
+    let checkpoints = Checkpoints::start(Box::new(store), remote, announcer, keep, options.clock.clone(), facts.clone(), cores.to_vec())?;
     match refuse_unknown_resets(options, checkpoints.from.as_deref()) {
         Ok(()) => Ok(Some(checkpoints)),
         Err(error) => {
             checkpoints.stop();
             Err(error)
+        }
+    }
+}
+
+/// The engine, for the persister's thread, which begins before it.
+#[derive(Default)]
+struct Announcer(Mutex<Weak<Shared>>);
+
+impl Announce for Announcer {
+    fn published(&self, epoch: Epoch, streams: &[StreamEpoch]) {
+        let Some(shared) = self.0.lock().upgrade() else { return };
+        publish(&shared, epoch, streams);
+        // It looks whether anything is left to be copied.
+        shared.tell_coordinator(Fact::Tick(shared.options.clock.now_us()));
+    }
+
+    fn delayed(&self, error: Error) {
+        if let Some(shared) = self.0.lock().upgrade() {
+            answer_checkpoint_waiters(&shared, Epoch(u64::MAX), &Err(error));
+        }
+    }
+
+    fn failed(&self, error: Error) {
+        if let Some(shared) = self.0.lock().upgrade() {
+            shared.fail(error);
         }
     }
 }
@@ -463,7 +498,7 @@ fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>, events: &Rece
         }
         actions.extend(next.1.map(|event| supervisor.take(shared, &mut coordinator, event)).unwrap_or_default());
         carry_out_all(shared, &mut supervisor, actions);
-        if coordinator.is_settled() {
+        if coordinator.is_settled() && is_copied(shared, coordinator.committed()) {
             answer_checkpoint_waiters(shared, Epoch(u64::MAX), &Ok(coordinator.committed()));
         }
         let wait_us = coordinator.due_us().map_or(interval_us, |due| due.saturating_sub(now));
@@ -555,13 +590,12 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             let Some(checkpoints) = &shared.checkpoints else { return };
             tracing::debug!(%epoch, "committed");
             supervise::note_committed(&shared.state.lock(), epoch);
-            checkpoints.tell(Order::Forget);
-            ask_sinks(shared, Request::Commit(epoch));
-            answer_checkpoint_waiters(shared, epoch, &Ok(epoch));
-            for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
-                stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));
+            if checkpoints.remote.is_some() {
+                checkpoints.tell(Order::Publish(epoch, streams));
+            } else {
+                checkpoints.tell(Order::Forget);
+                publish(shared, epoch, &streams);
             }
-            shared.note_progress();
         }
         Action::GiveUp { epoch, why } => {
             match why {
@@ -584,6 +618,21 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         // The supervisor's.
         Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {}
     }
+}
+
+/// True unless what is committed in the state directory has still to be copied elsewhere.
+fn is_copied(shared: &Shared, committed: Epoch) -> bool {
+    shared.checkpoints.as_ref().and_then(|checkpoints| checkpoints.remote.as_ref()).is_none_or(|remote| remote.has(committed))
+}
+
+/// Sinks show what they have prepared for an epoch and those it stands for.
+fn publish(shared: &Shared, epoch: Epoch, streams: &[StreamEpoch]) {
+    ask_sinks(shared, Request::Commit(epoch));
+    answer_checkpoint_waiters(shared, epoch, &Ok(epoch));
+    for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
+        stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));
+    }
+    shared.note_progress();
 }
 
 fn ask_sinks(shared: &Shared, request: Request) {

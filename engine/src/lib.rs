@@ -64,6 +64,7 @@ mod sync;
 mod writer;
 
 pub use actor::ReplicaExport;
+pub use checkpoint::open_blobs;
 pub use clock::ManualClock;
 pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};

@@ -77,6 +77,9 @@ fn build(options: &RunOptions) -> Result<Engine, Failure> {
     if let Some(checkpoints) = options.keep {
         builder = builder.keep_checkpoints(checkpoints);
     }
+    if let Some(url) = &options.checkpoint_url {
+        builder = builder.checkpoint_url(url);
+    }
     builder.build().map_err(|error| Failure::Usage(format!("raympp: {error}")))
 }
 

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod program {
+    pub(crate) mod place;
     pub(crate) mod support;
 }
 
+use program::place::Place;
 use program::support::Directory;
 use raympp_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -40,12 +42,16 @@ fn payments(directory: &Directory, out: &str, rows: u64, rate: u64) -> String {
     )
 }
 
-/// Starts `run` on a script; with a state directory if one is named.
-fn start(script: &str, state: Option<&str>) -> Child {
+/// Starts `run` on a script; with a state directory if one is named, and a place outside.
+fn start(script: &str, state: Option<&str>, place: Option<(&Place, &str)>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raympp"));
     command.args(["run", script, "--plain", "--threads", "2", "--partitions", "3"]);
     if let Some(state) = state {
         command.args(["--state-dir", state, "--checkpoint-interval", "20ms"]);
+    }
+    if let Some((place, job)) = place {
+        command.args(["--checkpoint-url", &place.url(job)]);
+        place.tell(&mut command);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts")
 }
@@ -119,7 +125,7 @@ fn killed_at_random_instants_it_publishes_each_row_once() {
     let directory = Directory::new("killed");
     let (rows, rate) = (200_000, 400_000);
     let undisturbed = directory.write("undisturbed.sql", payments(&directory, "undisturbed", rows, 0));
-    let (status, problems) = run_for(start(&undisturbed, None), None).expect("it ends by itself");
+    let (status, problems) = run_for(start(&undisturbed, None, None), None).expect("it ends by itself");
     assert!(status.success(), "{problems}");
     let expected = published(&directory, "undisturbed");
     assert!(expected.values().all(|lines| lines.len() > 5), "each sink has rows");
@@ -131,7 +137,7 @@ fn killed_at_random_instants_it_publishes_each_row_once() {
         let mut kills = 0;
         loop {
             let longest = (kills < 8).then(|| 20 + random.below(400));
-            match run_for(start(&script, Some(&state)), longest) {
+            match run_for(start(&script, Some(&state), None), longest) {
                 None => kills += 1,
                 Some((status, problems)) => {
                     assert!(status.success(), "seed {seed}, after {kills} kills: {problems}");
@@ -141,7 +147,86 @@ fn killed_at_random_instants_it_publishes_each_row_once() {
         }
         assert_equal(&expected, &published(&directory, &out), &format!("seed {seed}, {kills} kills"));
         // Once more: it is complete, and nothing is published again.
-        let (status, problems) = run_for(start(&script, Some(&state)), None).expect("it ends by itself");
+        let (status, problems) = run_for(start(&script, Some(&state), None), None).expect("it ends by itself");
+        assert!(status.success(), "seed {seed}: {problems}");
+        assert_equal(&expected, &published(&directory, &out), &format!("seed {seed}, run again when complete"));
+    }
+}
+
+/// The stream with many rows goes on for long after the one with few has ended and nothing of it is in any epoch.
+#[test]
+fn a_stream_that_ended_long_before_the_kill_is_as_it_was() {
+    let directory = Directory::new("ended");
+    let part = |name: &str, rows: u64, rate: u64, out: &str| {
+        format!(
+            "CREATE STREAM {name} (channel VARCHAR, merchant BIGINT, status VARCHAR, amount DECIMAL(18,2), event_time TIMESTAMP)
+             WITH (connector = 'payments', rows = '{rows}', event_rate = '1000', rate = '{rate}');
+             CREATE METRIC of_{name} AS SELECT channel, window_start, window_end, COUNT(*) AS n
+             FROM TUMBLE({name}, event_time, INTERVAL '1 second') GROUP BY channel, window_start, window_end;
+             CREATE SINK {name}_out FROM of_{name} WITH (connector = 'file', path = '{}/{name}', roll = '10ms');\n",
+            directory.text(out)
+        )
+    };
+    let script =
+        |out: &str| directory.write(&format!("{out}.sql"), part("few", 3_000, 1_000_000, out) + &part("many", 60_000, 60_000, out));
+    let (status, problems) = run_for(start(&script("whole"), None, None), None).expect("it ends by itself");
+    assert!(status.success(), "{problems}");
+    let (script, state) = (script("killed"), directory.text("state"));
+    let mut child = start(&script, Some(&state), None);
+    // Some epochs after all windows of the first have been published.
+    while directory.csv_lines("killed/few").len() < directory.csv_lines("whole/few").len() || directory.csv_lines("killed/many").len() < 50
+    {
+        assert!(child.try_wait().expect("a child").is_none(), "it was killed too late");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    child.kill().expect("a child");
+    child.wait().expect("it was killed");
+    let (status, problems) = run_for(start(&script, Some(&state), None), None).expect("it ends by itself");
+    assert!(status.success(), "{problems}");
+    for stream in ["few", "many"] {
+        let sorted = |out: &str| {
+            let mut lines = directory.csv_lines(&format!("{out}/{stream}"));
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(sorted("killed"), sorted("whole"), "{stream}");
+    }
+}
+
+#[test]
+fn killed_while_it_copies_it_goes_on_here_or_on_another_machine() {
+    let directory = Directory::new("copied");
+    let (rows, rate) = (200_000, 400_000);
+    let undisturbed = directory.write("undisturbed.sql", payments(&directory, "undisturbed", rows, 0));
+    let (status, problems) = run_for(start(&undisturbed, None, None), None).expect("it ends by itself");
+    assert!(status.success(), "{problems}");
+    let expected = published(&directory, "undisturbed");
+    let place = Place::new(&directory, number("RAYMPP_SEED", 1));
+    for round in 0..number("RAYMPP_CRASH_ROUNDS", 10) {
+        let seed = number("RAYMPP_SEED", 1) + round;
+        let mut random = Random::new(seed);
+        let (out, job) = (format!("out-{seed}"), format!("jobs/{seed}"));
+        let script = directory.write("job.sql", payments(&directory, &out, rows, rate));
+        let (mut kills, mut machine) = (0, 0);
+        loop {
+            let state = directory.text(&format!("state-{seed}-{machine}"));
+            let longest = (kills < 8).then(|| 20 + random.below(600));
+            match run_for(start(&script, Some(&state), Some((&place, &job))), longest) {
+                None => {
+                    kills += 1;
+                    // Half of the time the machine is gone with its state directory.
+                    machine += u64::from(random.once_in(2));
+                }
+                Some((status, problems)) => {
+                    assert!(status.success(), "seed {seed}, after {kills} kills, on machine {machine}: {problems}");
+                    break;
+                }
+            }
+        }
+        assert_equal(&expected, &published(&directory, &out), &format!("seed {seed}, {kills} kills, {machine} machines lost"));
+        // Once more, from nothing but the place: it is complete, and nothing is published again.
+        let state = directory.text(&format!("state-{seed}-last"));
+        let (status, problems) = run_for(start(&script, Some(&state), Some((&place, &job))), None).expect("it ends by itself");
         assert!(status.success(), "seed {seed}: {problems}");
         assert_equal(&expected, &published(&directory, &out), &format!("seed {seed}, run again when complete"));
     }

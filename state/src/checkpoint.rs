@@ -11,8 +11,9 @@
 //!
 //! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in; [`error`] and [`store`] are the contract;
 //! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; [`contents`] tells what is in one and [`mod@take_back`]
-//! goes back to an older one; `archive` and `format` are bytes; `place`
-//! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two: [`memory`] and `rocks`.
+//! goes back to an older one; `archive` and `format` are bytes; `place` is the order of archives; `tables` keeps the contract over any ordered map, of
+//! which there are two that are written to: [`memory`] and `rocks`; [`packed`] is a third way to keep archives, for object stores, which is copied to and
+//! read from.
 
 pub mod record;
 pub mod merge;
@@ -30,6 +31,7 @@ mod tables;
 pub mod memory;
 #[cfg(not(loom))]
 pub mod rocks;
+pub mod packed;
 
 pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
 pub use commit::{Ahead, Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
@@ -40,6 +42,6 @@ pub use memory::MemoryStore;
 pub use merge::SessionMerge;
 pub use record::{Columns, Pieces, Record, RecordId, SliceId};
 #[cfg(not(loom))]
-pub use rocks::RocksStore;
+pub use rocks::{Link, RocksStore};
 pub use store::CheckpointStore;
 pub use take_back::take_back;

@@ -13,8 +13,9 @@ mod retain;
 mod streams;
 
 use crate::checkpoint::ledger::Ledger;
+use crate::checkpoint::packed::Contents;
 use crate::checkpoint::{
-    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit,
+    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit,
 };
 use crate::delta::Delta;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
@@ -111,6 +112,8 @@ pub struct Persister {
     sinks: BTreeMap<SinkId, PreparedSink>,
     /// Checkpoints kept, ascending.
     kept: Vec<Kept>,
+    /// One of them that stays for now, however old.
+    pinned: Option<Epoch>,
     /// Streams of the newest checkpoint that this run has not opened yet.
     unopened: BTreeMap<StreamId, StreamCommit>,
 }
@@ -135,6 +138,7 @@ impl Persister {
             streams: BTreeMap::new(),
             sinks: BTreeMap::new(),
             kept,
+            pinned: None,
             unopened,
         })
     }
@@ -283,7 +287,7 @@ impl Persister {
     /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.
     pub fn commit(&mut self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Outcome {
         let commit = self.commit_record(epoch, streams, wall_us);
-        match self.store.commit(&commit) {
+        match self.carry_states(&commit, streams).and_then(|()| self.store.commit(&commit)) {
             Ok(_) => {
                 self.note_committed(commit);
                 Outcome::Committed(epoch)
@@ -314,6 +318,22 @@ impl Persister {
         sinks.sort_by(|one, other| one.name.cmp(&other.name));
         let (next_stream, next_metric, next_store) = (self.next_stream, self.next_metric, self.next_store);
         Commit { epoch, wall_us, next_stream, next_metric, next_store, streams: all, sinks }
+    }
+
+    /// Partitions of streams that did not take part are as the last checkpoint has them; so that each has the states of all its streams.
+    fn carry_states(&mut self, commit: &Commit, streams: &[StreamId]) -> Result<(), StoreError> {
+        let Some(last) = self.kept.last().map(|kept| kept.epoch) else { return Ok(()) };
+        for stream in commit.streams.iter().filter(|stream| !streams.contains(&stream.id)) {
+            for partition in (0..stream.partitions).map(PartitionId) {
+                let state = match self.store.partition(stream.id, partition, last) {
+                    Err(error) if error.kind == StoreErrorKind::Missing => continue,
+                    state => state?,
+                };
+                let records = Vec::new();
+                self.store.write(&PartitionBatch { stream: stream.id, partition, epoch: commit.epoch, state, records })?;
+            }
+        }
+        Ok(())
     }
 
     fn note_committed(&mut self, commit: Commit) {
@@ -350,6 +370,23 @@ impl Persister {
             }
         }
         Ok(records)
+    }
+
+    /// All of a kept epoch, for copying it elsewhere. What it has stays until it is let go of.
+    ///
+    /// # Errors
+    /// What the store says, or that the epoch is not kept.
+    pub fn pin(&mut self, epoch: Epoch) -> Result<Contents, StoreError> {
+        let mut contents = Contents::of(self.store.as_ref(), &self.ledger, epoch)?;
+        // Older checkpoints may hold slices that nobody needs from this one on: they may go at any time.
+        contents.records.retain(|id, _| self.is_needed_from(epoch, id.slice_id()));
+        self.pinned = Some(epoch);
+        Ok(contents)
+    }
+
+    /// Nothing is being copied.
+    pub fn unpin(&mut self) {
+        self.pinned = None;
     }
 
     /// The store, for those who read it.

@@ -26,6 +26,7 @@ pub struct EngineOptions {
     pub(crate) barrier_interval_us: u64,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
+    pub(crate) checkpoint_url: Option<String>,
     pub(crate) fall_back: bool,
     /// Metrics that do not go on with what the checkpoint has of them.
     pub(crate) reset_metrics: Arc<BTreeSet<String>>,
@@ -46,6 +47,7 @@ pub struct EngineBuilder {
     barrier_interval_us: Option<u64>,
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
+    checkpoint_url: Option<String>,
     fall_back: bool,
     reset_metrics: BTreeSet<String>,
     clock: Clock,
@@ -129,6 +131,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Copies each checkpoint to this place as well, `file:///directory`, and publishes an epoch when it is durable there. With an
+    /// empty state directory the run goes on from the newest checkpoint of the place. Needs a
+    /// state directory. Default: none.
+    pub fn checkpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.checkpoint_url = Some(url.into());
+        self
+    }
+
     /// Runs by a clock that the caller moves. Default: the machine's clock.
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Clock::Manual(clock);
@@ -167,7 +177,10 @@ impl EngineBuilder {
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
         let keep_checkpoints = self.keep_checkpoints.unwrap_or(10);
         in_range("keep_checkpoints", keep_checkpoints as u64, 1..=1_000_000)?;
-        let (pin_threads, clock, state_dir) = (self.pin_threads, self.clock, self.state_dir);
+        let (pin_threads, clock, state_dir, checkpoint_url) = (self.pin_threads, self.clock, self.state_dir, self.checkpoint_url);
+        if checkpoint_url.is_some() && state_dir.is_none() {
+            return Err(Error::Refused("a checkpoint URL needs a state directory, from which checkpoints are copied".into()));
+        }
         Ok(EngineOptions {
             threads,
             partitions: self.partitions,
@@ -178,6 +191,7 @@ impl EngineBuilder {
             barrier_interval_us,
             state_dir,
             keep_checkpoints,
+            checkpoint_url,
             fall_back: self.fall_back,
             reset_metrics: Arc::new(self.reset_metrics),
             clock,

@@ -23,6 +23,8 @@ pub enum StoreErrorKind {
     Foreign,
     /// One entry is beyond what a store takes.
     TooLarge,
+    /// Somebody else goes on from what is there. No retry helps.
+    Taken,
 }
 
 /// A failure of a store.

@@ -130,6 +130,11 @@ impl Ledger {
         Some(self.cover_entries(slice, epoch)?.iter().map(|entry| slice.record(entry.from, entry.to)).collect())
     }
 
+    /// As [`Ledger::cover`], with the records' bytes.
+    pub fn cover_sizes(&self, slice: SliceId, epoch: Epoch) -> Option<impl Iterator<Item = (RecordId, u64)>> {
+        Some(self.cover_entries(slice, epoch)?.into_iter().map(move |entry| (slice.record(entry.from, entry.to), entry.bytes)))
+    }
+
     fn cover_entries(&self, slice: SliceId, epoch: Epoch) -> Option<Vec<Entry>> {
         let entries = self.slices.get(&slice).map_or(&[][..], Vec::as_slice);
         let (mut cover, mut at): (Vec<Entry>, Epoch) = (Vec::new(), Epoch(0));

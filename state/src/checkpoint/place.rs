@@ -6,6 +6,7 @@
 
 use super::record::RecordId;
 use raympp_types::{Epoch, PartitionId, StoreUid, StreamId};
+use std::fmt;
 
 /// A table of archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,68 @@ impl Table {
             Table::States => "states",
             Table::Index => "index",
             Table::Parts => "parts",
+        }
+    }
+}
+
+/// Where an archive lies: what its checksum covers beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ArchiveKey {
+    /// In which table.
+    pub table: Table,
+    /// Under which key.
+    pub key: Vec<u8>,
+}
+
+impl ArchiveKey {
+    /// An archive of this table.
+    pub fn new(table: Table, key: impl Into<Vec<u8>>) -> ArchiveKey {
+        ArchiveKey { table, key: key.into() }
+    }
+
+    pub(super) fn of_commit(epoch: Epoch) -> ArchiveKey {
+        ArchiveKey::new(Table::Commits, of_commit(epoch))
+    }
+
+    pub(super) fn of_state(epoch: Epoch, stream: StreamId, partition: PartitionId) -> ArchiveKey {
+        ArchiveKey::new(Table::States, of_state(epoch, stream, partition))
+    }
+
+    pub(super) fn of_index(id: &RecordId) -> ArchiveKey {
+        ArchiveKey::new(Table::Index, of_record(id))
+    }
+
+    pub(super) fn of_part(id: &RecordId, part: u32) -> ArchiveKey {
+        ArchiveKey::new(Table::Parts, of_part(id, part))
+    }
+
+    /// The record that the archive is of, if it is of one.
+    pub(super) fn record(&self) -> Option<RecordId> {
+        match self.table {
+            Table::Commits | Table::States => None,
+            Table::Index => record_of(&self.key),
+            Table::Parts => record_of(self.key.get(..RECORD_KEY_BYTES).filter(|_| self.key.len() == RECORD_KEY_BYTES + 4)?),
+        }
+    }
+
+    /// The partition's state that the archive is.
+    fn state(&self) -> Option<(Epoch, StreamId, PartitionId)> {
+        let (epoch, rest) = self.key.split_first_chunk::<8>().filter(|_| self.table == Table::States)?;
+        let (stream, partition) = rest.split_first_chunk::<4>()?;
+        let word = |bytes: [u8; 4]| u32::from_be_bytes(bytes);
+        Some((Epoch(u64::from_be_bytes(*epoch)), StreamId(word(*stream)), PartitionId(word(partition.try_into().ok()?))))
+    }
+}
+
+/// As messages name it: by what it holds.
+impl fmt::Display for ArchiveKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commit = epoch_of(&self.key).filter(|_| self.table == Table::Commits && self.key.len() == 8);
+        match (commit, self.state(), self.record()) {
+            (Some(epoch), ..) => write!(f, "the commit record of {epoch}"),
+            (_, Some((epoch, stream, partition)), _) => write!(f, "the state of {stream}, {partition} at {epoch}"),
+            (.., Some(record)) => record.fmt(f),
+            _ => write!(f, "an archive of {} under a key that is none", self.table.name()),
         }
     }
 }

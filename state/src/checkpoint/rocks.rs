@@ -18,6 +18,7 @@
 
 mod directory;
 mod failure;
+mod link;
 mod marker;
 mod settings;
 
@@ -26,6 +27,7 @@ use super::place::Table;
 use super::tables::{Backend, Tables, Visit};
 use directory::Directory;
 use failure::Doing;
+pub use link::Link;
 use raympp_types::Epoch;
 use rocksdb::{ColumnFamily, DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use std::path::Path;
@@ -42,6 +44,27 @@ impl RocksStore {
     /// Opens the store of a directory for reading, beside one that writes to it; what is written from now on is not seen. Calls that write are refused.
     pub fn open_read_only(directory: &Path) -> Result<RocksStore, StoreError> {
         Ok(RocksStore { backend: Rocks::open(Directory::new(directory), Access::Read)? })
+    }
+}
+
+impl RocksStore {
+    /// Whose checkpoints the directory holds, if that has been noted.
+    ///
+    /// # Errors
+    /// If the note can't be read.
+    pub fn link(&self) -> Result<Option<Link>, StoreError> {
+        link::read(&self.backend.directory)
+    }
+
+    /// Notes whose checkpoints the directory holds; durable when the call returns.
+    ///
+    /// # Errors
+    /// If the note can't be written.
+    pub fn set_link(&mut self, link: Link) -> Result<(), StoreError> {
+        match self.backend.access {
+            Access::Write => link::write(&self.backend.directory, link),
+            Access::Read => Err(failure::read_only(&self.backend.directory.path().display())),
+        }
     }
 }
 

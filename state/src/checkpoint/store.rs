@@ -3,6 +3,7 @@
 use super::batch::{PartitionBatch, PartitionState, Written};
 use super::commit::Commit;
 use super::error::StoreError;
+use super::place::ArchiveKey;
 use super::record::{Columns, Record, RecordId};
 use raympp_operators::accumulator::Accumulator;
 use raympp_types::{Epoch, PartitionId, StreamId};
@@ -47,6 +48,12 @@ pub trait CheckpointStore: Send {
 
     /// A partition at a barrier.
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError>;
+
+    /// An archive as it lies here, for copying; whole and in its place, or the call fails.
+    fn archive(&self, key: &ArchiveKey) -> Result<Vec<u8>, StoreError>;
+
+    /// Puts copies of archives of another store where they lay there. Durable with the next commit, which is not to be put this way.
+    fn put_archives(&mut self, archives: &[(ArchiveKey, Vec<u8>)]) -> Result<(), StoreError>;
 
     /// Forgets records, and epochs with their commit records and partitions' states, if there are any. The newest commit stays: only
     /// [`CheckpointStore::rewind`] takes it back. Durable with the next commit.

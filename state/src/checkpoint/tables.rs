@@ -9,7 +9,7 @@ use super::batch::{PartitionBatch, PartitionState, Written};
 use super::commit::Commit;
 use super::error::StoreError;
 use super::format::{CommitV1, IndexV1, PartV1, StateV1, parts_of};
-use super::place::{self, Table};
+use super::place::{self, ArchiveKey, Table};
 use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
 use crate::delta::KeyList;
@@ -151,6 +151,22 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         state.into_state().map_err(|fault| StoreError::damaged(what, fault))
     }
 
+    fn archive(&self, key: &ArchiveKey) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.backend.get(key.table, &key.key, key)?.ok_or_else(|| StoreError::missing(key))?;
+        archive::check(key, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn put_archives(&mut self, archives: &[(ArchiveKey, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut changes = B::Batch::default();
+        for (key, bytes) in archives {
+            archive::check(key, bytes)?;
+            self.backend.put(&mut changes, key.table, &key.key, bytes)?;
+        }
+        let what: &dyn ToString = archives.first().map_or(&"no archives", |(key, _)| key);
+        self.backend.apply(changes, false, what)
+    }
+
     fn remove(&mut self, records: &[RecordId], epochs: &[Epoch]) -> Result<(), StoreError> {
         let mut changes = B::Batch::default();
         self.delete_records(&mut changes, records)?;
@@ -231,11 +247,11 @@ impl<B: Backend> Tables<B> {
 }
 
 fn commit_text(epoch: Epoch) -> String {
-    format!("the commit record of {epoch}")
+    ArchiveKey::of_commit(epoch).to_string()
 }
 
 fn state_text(stream: StreamId, partition: PartitionId, epoch: Epoch) -> String {
-    format!("the state of {stream}, {partition} at {epoch}")
+    ArchiveKey::of_state(epoch, stream, partition).to_string()
 }
 
 fn unknown_key(table: Table) -> StoreError {

@@ -33,26 +33,36 @@ impl Persister {
         .collect()
     }
 
-    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, records that others stand for, slices that no window
+    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, unless one is pinned, records that others stand for, slices that no window
     /// after the oldest one's frontier needs.
     ///
     /// # Errors
     /// What the store says; then nothing is forgotten, and the next call tries again.
     pub fn forget(&mut self) -> Result<(), StoreError> {
-        let gone = self.kept.len().saturating_sub(self.keep);
-        let (old, kept) = self.kept.split_at(gone);
-        let Some(oldest) = kept.first().filter(|_| gone > 0) else { return Ok(()) };
-        let needed = |slice: SliceId| {
-            let is_held = kept.iter().any(|kept| kept.has(slice));
-            self.streams.get(&slice.stream).map_or(is_held, |stream| stream.needs(slice, is_held, oldest.read_us(slice.stream)))
-        };
-        let epochs = |kept: &[Kept]| kept.iter().map(|kept| kept.epoch).collect::<Vec<Epoch>>();
-        let records = self.ledger.obsolete(&epochs(kept), needed);
-        let old = epochs(old);
+        let beyond = self.kept.len().saturating_sub(self.keep);
+        let stays = |(place, kept): &(usize, &Kept)| *place >= beyond || self.pinned == Some(kept.epoch);
+        let (kept, old): (Vec<(usize, &Kept)>, Vec<(usize, &Kept)>) = self.kept.iter().enumerate().partition(stays);
+        let Some((_, oldest)) = kept.first().filter(|_| !old.is_empty()) else { return Ok(()) };
+        let needed = |slice: SliceId| self.is_needed(slice, kept.iter().any(|(_, kept)| kept.has(slice)), oldest);
+        let epochs = |kept: &[(usize, &Kept)]| kept.iter().map(|(_, kept)| kept.epoch).collect::<Vec<Epoch>>();
+        let records = self.ledger.obsolete(&epochs(&kept), needed);
+        let old = epochs(&old);
         self.store.remove(&records, &old)?;
         self.ledger.remove(&records);
-        self.kept.drain(..gone);
+        self.kept.retain(|kept| !old.contains(&kept.epoch));
         Ok(())
+    }
+}
+
+impl Persister {
+    /// True if somebody who goes on from a kept epoch may read a slice.
+    pub(super) fn is_needed_from(&self, epoch: Epoch, slice: SliceId) -> bool {
+        let kept = self.kept.iter().find(|kept| kept.epoch == epoch);
+        kept.is_none_or(|kept| self.is_needed(slice, kept.has(slice), kept))
+    }
+
+    fn is_needed(&self, slice: SliceId, is_held: bool, oldest: &Kept) -> bool {
+        self.streams.get(&slice.stream).map_or(is_held, |stream| stream.needs(slice, is_held, oldest.read_us(slice.stream)))
     }
 }
 

@@ -8,5 +8,8 @@ mod formats;
 mod ledger;
 mod memory;
 mod merging;
+mod packs;
 mod sample;
+mod savepoints;
 mod torn;
+mod uploads;

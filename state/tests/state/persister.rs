@@ -1,6 +1,7 @@
 //! The persister over a store that fails: nothing of a list that could not be written is lost, and nothing counts twice.
 
 use crate::small::{counts, delta, first_chain, ones, plan_of};
+use raympp_state::checkpoint::place::ArchiveKey;
 use raympp_state::checkpoint::{
     CheckpointStore, Columns, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
 };
@@ -55,6 +56,14 @@ impl CheckpointStore for Failing {
 
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError> {
         self.store.partition(stream, partition, epoch)
+    }
+
+    fn archive(&self, key: &ArchiveKey) -> Result<Vec<u8>, StoreError> {
+        self.store.archive(key)
+    }
+
+    fn put_archives(&mut self, archives: &[(ArchiveKey, Vec<u8>)]) -> Result<(), StoreError> {
+        self.store.put_archives(archives)
     }
 
     fn remove(&mut self, records: &[RecordId], epochs: &[Epoch]) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ pub(crate) use supervise::Event;
 
 use crate::actor::ReplicaExport;
 use crate::checkpoint::{Announce, Checkpoints, Order, Remote, checkpoint_error};
-use crate::clock::Clock;
+use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::ingest::IngestTask;
@@ -165,8 +165,9 @@ impl Shared {
 
     /// Waits until `done` says so, the job fails, or `timeout` has passed. `done` is asked after each note of progress.
     fn wait_until(&self, timeout: Option<Duration>, done: impl Fn() -> bool) -> Result<bool> {
+        // Notes of progress may come more often than the time is long.
+        let end_us = timeout.map(|timeout| machine_now_us().saturating_add(timeout.as_micros() as u64));
         let mut count = self.progress_lock.lock();
-        let mut timed_out = false;
         loop {
             if let Some(error) = self.failure() {
                 return Err(error);
@@ -174,11 +175,9 @@ impl Shared {
             if done() {
                 return Ok(true);
             }
-            if timed_out {
-                return Ok(false);
-            }
-            match timeout {
-                Some(timeout) => timed_out = self.progress.wait_for(&mut count, timeout).timed_out(),
+            match end_us.map(|end_us| end_us.saturating_sub(machine_now_us())) {
+                Some(0) => return Ok(false),
+                Some(left_us) => drop(self.progress.wait_for(&mut count, Duration::from_micros(left_us))),
                 None => self.progress.wait(&mut count),
             }
         }

@@ -5,12 +5,13 @@ mod restarts;
 use arrow::array::RecordBatch;
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::SharedPlan;
-use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
+use raympp_state::chain::{Chain, ChainOptions, Rejected};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::epoch_list::{EpochList, EpochLists};
 use raympp_state::replica::{Applied, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
+use raympp_testkit::reader::RowReader;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
 use raympp_testkit::rows::{difference, rows_sorted};
 use raympp_testkit::script::StreamScript;
@@ -50,8 +51,7 @@ pub(crate) struct Changes {
 struct Feeder {
     chain: Chain,
     rows: SplitRows,
-    /// Next batch, and the next row of it.
-    at: (usize, usize),
+    reader: RowReader,
     ended: bool,
 }
 
@@ -487,7 +487,7 @@ impl Feeder {
     fn new(script: &StreamScript, rows: &SplitRows, plan: &SharedPlan, key_groups: KeyGroups) -> Feeder {
         let (options, watermark) = (chain_options(script), RunningWatermark::default());
         let chain = Chain::open(rows.split, SplitTerm(1), Offset(0), watermark, options, plan, key_groups);
-        Feeder { chain, rows: rows.clone(), at: (0, 0), ended: false }
+        Feeder { chain, rows: rows.clone(), reader: RowReader::new(rows.clone()), ended: false }
     }
 
     /// A floor about where the split is, noted for the reference.
@@ -516,32 +516,7 @@ impl Feeder {
 
     /// Pushes up to `most` offsets; a run ends with its batch.
     fn push(&mut self, most: u64) -> Vec<Rejected> {
-        let from = self.chain.offset();
-        let (mut to, mut offsets) = (from.0, Vec::new());
-        while self.rows.batches.get(self.at.0).is_some_and(|batch| batch.num_rows() == self.at.1) {
-            self.at = (self.at.0 + 1, 0);
-        }
-        let left = self.rows.batches.get(self.at.0).map_or(0, |batch| batch.num_rows() - self.at.1);
-        while to < self.rows.len() && to - from.0 < most {
-            if !self.rows.undecodable.contains(&to) {
-                if offsets.len() == left {
-                    break;
-                }
-                offsets.push((to - from.0) as u32);
-            }
-            to += 1;
-        }
-        let batch = match self.rows.batches.get(self.at.0) {
-            Some(batch) => batch.slice(self.at.1, offsets.len()),
-            None => match self.rows.batches.last() {
-                Some(batch) => batch.slice(0, 0),
-                None => return Vec::new(),
-            },
-        };
-        self.at.1 += offsets.len();
-        let undecodable = to - from.0 - offsets.len() as u64;
-        let row_offsets = (undecodable > 0).then_some(&offsets[..]);
-        self.chain.push(&Rows { from, to: Offset(to), batch: &batch, row_offsets, undecodable })
+        self.reader.read(most).map_or_else(Vec::new, |run| self.chain.push(&run.rows()))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
 use raympp_operators::accumulator::Accumulator;
+use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::{
     CheckpointStore, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
 };
 use raympp_state::delta::Mark;
 use raympp_state::epoch_list::{EpochLists, Uncounted};
 use raympp_state::persister::{OpenPartition, OpenStream, Outcome, Persister, StreamInfo};
-use raympp_types::{Epoch, PartitionId, SplitId, StreamId};
+use raympp_testkit::script::StreamScript;
+use raympp_types::{Epoch, MetricId, PartitionId, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +77,22 @@ impl CheckpointStore for Failing {
     }
 }
 
+/// A stream of one partition and one split that begins.
+fn open_stream(script: &StreamScript, plan: &Arc<SharedPlan>, partition: PartitionId) -> OpenStream {
+    let bound_us = script.stream.bound_us;
+    let (name, definition) = ("s".to_owned(), String::new());
+    let lists = EpochLists::new(partition, plan, bound_us, &[SplitId(0)]);
+    OpenStream {
+        info: StreamInfo { id: STREAM, name, definition, bound_us, key_groups: 256, partitions: 1 },
+        plan: Arc::clone(plan),
+        stores: BTreeMap::new(),
+        first_after: BTreeMap::new(),
+        splits: BTreeMap::new(),
+        partitions: vec![OpenPartition { partition, lists, uncounted: Uncounted::default() }],
+        committed: None,
+    }
+}
+
 #[test]
 fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (script, partition) = (counts(), PartitionId(0));
@@ -84,20 +102,7 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
     let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
-    let (name, definition) = ("s".to_owned(), String::new());
-    persister.open_stream(OpenStream {
-        info: StreamInfo { id: STREAM, name, definition, bound_us: script.stream.bound_us, key_groups: 256, partitions: 1 },
-        plan: Arc::clone(&plan),
-        stores: BTreeMap::new(),
-        first_after: BTreeMap::new(),
-        splits: BTreeMap::new(),
-        partitions: vec![OpenPartition {
-            partition,
-            lists: EpochLists::new(partition, &plan, script.stream.bound_us, &[SplitId(0)]),
-            uncounted: Uncounted::default(),
-        }],
-        committed: None,
-    });
+    persister.open_stream(open_stream(&script, &plan, partition));
     let mut failed = 0;
     for epoch in (1..30).map(Epoch) {
         // Once there are many records of the slice, a list is written with older ones as one, which have to be read.
@@ -120,4 +125,30 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
         }
     }
     assert!(failed > 4, "{failed} lists could not be written: some for reading, some for writing");
+}
+
+#[test]
+fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
+    let (script, partition) = (counts(), PartitionId(0));
+    let first = plan_of(&script);
+    let other =
+        crate::small::script("CREATE METRIC other AS SELECT v, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v;");
+    let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
+    let third = Arc::new(second.without(MetricId(7)));
+    let (mut chain, mut replica) = (first_chain(&script, &first, 0), replica(&script, &first, &[0]));
+    replica.keep_accepted();
+    let mut persister = Persister::open(Box::new(MemoryStore::new()), None, 1).unwrap();
+    persister.open_stream(open_stream(&script, &first, partition));
+    persister.add_plan(STREAM, &second);
+    persister.add_plan(STREAM, &third);
+    replica.adopt(Arc::clone(&third));
+    let barrier = |epoch| Mark::Barrier { epoch: Epoch(epoch), splits: Arc::new([SplitId(0)]), plan: third.version };
+    replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier(1)]));
+    chain.adopt(&third);
+    replica.apply(&delta(&mut chain, &ones(&[("a", 2.0)]), vec![barrier(2)]));
+    let outcomes = persister.accepted(STREAM, partition, &replica.take_accepted());
+    assert!(matches!(outcomes[..], [Outcome::Acked(_, Epoch(1), ..), Outcome::Acked(_, Epoch(2), ..)]), "{outcomes:?}");
+    assert!(matches!(persister.commit(Epoch(2), &[STREAM], 0), Outcome::Committed(_)));
+    let commit = persister.store().read_commit(Epoch(2)).unwrap();
+    assert_eq!((commit.streams[0].stores.len(), commit.streams[0].metrics.len()), (1, 1));
 }

@@ -19,6 +19,7 @@ mod fuzz;
 mod loom;
 mod markdown;
 mod readme;
+mod sim;
 mod tidy;
 
 use report::{Outcome, Report, Step};
@@ -49,6 +50,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: check,
     },
     Command { name: "fmt", arguments: "", about: "format all Rust files", run: |workspace, _| cargo::format(workspace) },
+    Command {
+        name: "sim",
+        arguments: "[OPTIONS]",
+        about: "lives of a job in virtual time: --seeds N, --seed S, --canary NAME, --canaries, --trace",
+        run: sim::run,
+    },
     Command {
         name: "duckdb",
         arguments: "[NAME…]",

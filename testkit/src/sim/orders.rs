@@ -1,0 +1,115 @@
+//! The persister and its queue of orders, carried out one after the other at the disk's pace.
+
+use super::agenda::Link;
+use super::around::Around;
+use super::canary::{Canary, LiveMemory};
+use super::invariants::Outcome;
+use super::process::Happening;
+use raympp_coordinator::{Fact, Failure};
+use raympp_operators::sharing::SharedPlan;
+use raympp_state::checkpoint::SinkCommit;
+use raympp_state::persister::{Outcome as Written, Persister};
+use raympp_state::replica::Accepted;
+use raympp_types::{Epoch, PartitionId, SinkId, StreamId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What the persister is told.
+pub(super) enum Order {
+    AddPlan(StreamId, Arc<SharedPlan>),
+    AddSink(SinkId, Box<SinkCommit>),
+    DropSink(SinkId),
+    Prepared(SinkId, Epoch, Vec<u8>),
+    Accepted(StreamId, PartitionId, Vec<Accepted>),
+    Seal(StreamId, Epoch),
+    Commit(Epoch, Vec<StreamId>),
+    Forget,
+}
+
+/// See the module.
+pub(super) struct Orders {
+    pub(super) persister: Persister,
+    waiting: VecDeque<Order>,
+    up: Link,
+    live_memory: LiveMemory,
+}
+
+impl Orders {
+    pub(super) fn new(persister: Persister) -> Orders {
+        Orders { persister, waiting: VecDeque::new(), up: Link::default(), live_memory: LiveMemory::default() }
+    }
+
+    pub(super) fn give(&mut self, around: &mut Around, order: Order) {
+        self.waiting.push_back(match order {
+            Order::Accepted(stream, partition, accepted) if around.has(Canary::LiveMemory) => {
+                Order::Accepted(stream, partition, self.live_memory.instead(stream, partition, accepted))
+            }
+            order => order,
+        });
+        if self.waiting.len() == 1 {
+            Self::schedule(around);
+        }
+    }
+
+    fn schedule(around: &mut Around) {
+        let delay_us = around.delay(around.pace.disk_us);
+        around.later(delay_us, Happening::Persist);
+    }
+
+    pub(super) fn carry_out_next(&mut self, around: &mut Around) -> Outcome {
+        let Some(order) = self.waiting.pop_front() else { return Ok(()) };
+        let fault = around.fault();
+        around.disk.plant(fault);
+        let written = self.carry_out(around, order);
+        for written in written {
+            around.note(format!("writes {}", text(&written)));
+            if let Written::Acked(stream, epoch, _, vector) = &written {
+                let truth = around.truth(*stream).vector(*epoch);
+                around.witness.one_vector(*stream, *epoch, vector, &truth)?;
+            }
+            for fact in facts(written) {
+                around.send(&mut self.up, Happening::Learn(fact));
+            }
+        }
+        if !self.waiting.is_empty() {
+            Self::schedule(around);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, around: &Around, order: Order) -> Vec<Written> {
+        let persister = &mut self.persister;
+        match order {
+            Order::AddPlan(stream, plan) => persister.add_plan(stream, &plan),
+            Order::AddSink(sink, commit) => persister.add_sink(sink, *commit),
+            Order::DropSink(sink) => persister.drop_sink(sink),
+            Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle),
+            Order::Accepted(stream, partition, accepted) => return persister.accepted(stream, partition, &accepted),
+            Order::Seal(stream, epoch) => return persister.seal(stream, epoch),
+            Order::Commit(epoch, streams) => return vec![persister.commit(epoch, &streams, around.now_us() as i64)],
+            // What can't be forgotten now is forgotten later.
+            Order::Forget => drop(persister.forget()),
+        }
+        Vec::new()
+    }
+}
+
+fn facts(written: Written) -> Vec<Fact> {
+    match written {
+        Written::Acked(stream, epoch, partition, vector) => vec![Fact::Acked { stream, epoch, partition, vector }],
+        Written::Committed(epoch) => vec![Fact::Committed(epoch)],
+        Written::Failed(epoch, _) => vec![Fact::Failed(epoch, Failure::Partition)],
+        Written::CommitFailed(epoch, _, newest) => {
+            std::iter::once(Fact::Failed(epoch, Failure::Commit)).chain(newest.ok().map(Fact::Reopened)).collect()
+        }
+    }
+}
+
+fn text(written: &Written) -> String {
+    match written {
+        Written::Acked(stream, epoch, partition, vector) => format!("{stream}, {partition}: {epoch} at {vector:?}"),
+        Written::Committed(epoch) => format!("the commit of {epoch}"),
+        Written::Failed(epoch, _) => format!("in vain a list of {epoch}"),
+        Written::CommitFailed(epoch, _, newest) => format!("in vain the commit of {epoch}; there is {newest:?}"),
+    }
+}

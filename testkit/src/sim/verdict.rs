@@ -1,0 +1,57 @@
+//! What has come out in the end against the reference: every published row exactly, once.
+
+use super::around::Around;
+use super::invariants::{Outcome, hold};
+use super::process::{Process, StreamRun};
+use super::start::{late_sink_of, sink_of};
+use super::truth::{MetricTruth, StreamTruth};
+use crate::reference::{Reference, SplitRows};
+use crate::rows::difference;
+use raympp_state::replica::Counters;
+use raympp_types::SinkId;
+
+/// Compares everything.
+pub(super) fn check(around: &Around, process: &Process) -> Outcome {
+    for (id, run) in &process.streams {
+        check_stream(around, &around.truths[id], run)?;
+    }
+    Ok(())
+}
+
+fn check_stream(around: &Around, truth: &StreamTruth, run: &StreamRun) -> Outcome {
+    let splits: Vec<SplitRows> = truth.members().map(|(_, split)| split.rows.clone()).collect();
+    let reference = Reference::new(&truth.plan, &truth.reference_metrics(), &splits);
+    for (position, metric) in truth.metrics.iter().enumerate().filter(|(_, metric)| metric.plan.window.has_bounds()) {
+        check_metric(&reference, position, metric, published(around, sink_of(metric.id)))?;
+    }
+    let mut late: Vec<String> = (0..splits.len()).flat_map(|split| reference.late_rows(split)).collect();
+    late.sort_unstable();
+    let differs = difference(&late, &published(around, late_sink_of(truth.id)));
+    hold("late rows are published once", differs.is_none(), || format!("{}: {}", truth.id, differs.unwrap_or_default()))?;
+    let primaries = || run.actors.iter().map(|replicas| replicas[0].replica.counters());
+    let sum = |of: fn(&Counters) -> u64| primaries().map(|counters| of(&counters)).sum::<u64>();
+    let found = (sum(|counters| counters.late), sum(|counters| counters.bad));
+    hold("rows + late + bad = offsets", found == (reference.late, reference.bad), || {
+        format!("{}: late and bad are {found:?}, and should be {:?}", truth.id, (reference.late, reference.bad))
+    })
+}
+
+/// Exact texts of what a sink has published, sorted.
+fn published(around: &Around, sink: SinkId) -> Vec<String> {
+    let rows = around.media.get(&sink).into_iter().flat_map(|medium| medium.visible());
+    let mut texts: Vec<String> = rows.map(|row| row.text.clone()).collect();
+    texts.sort_unstable();
+    texts
+}
+
+fn check_metric(reference: &Reference, position: usize, metric: &MetricTruth, found: Vec<String>) -> Outcome {
+    let mut expected = reference.closed_rows(position);
+    if !metric.wanted {
+        // Which windows had been published when it was dropped, or whether it ever came, is a matter of timing.
+        expected.retain(|row| found.binary_search(row).is_ok());
+    }
+    let differs = difference(&expected, &found);
+    hold("every published row is the reference's, once", differs.is_none(), || {
+        format!("{}: {}\n{}", metric.plan.name, differs.unwrap_or_default(), metric.plan.definition)
+    })
+}

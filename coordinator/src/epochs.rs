@@ -81,6 +81,16 @@ impl Coordinator {
         self.flight.len()
     }
 
+    /// The last epoch that was started.
+    pub fn started(&self) -> Epoch {
+        self.started
+    }
+
+    /// True if everything there is is committed, and no epoch will come unless something happens.
+    pub fn is_settled(&self) -> bool {
+        self.need() == Need::Nothing && self.flight.len() == 0
+    }
+
     /// The last committed epoch.
     pub fn committed(&self) -> Epoch {
         self.flight.committed()
@@ -112,6 +122,10 @@ impl Coordinator {
     fn note(&mut self, fact: Fact) -> Vec<Action> {
         match fact {
             Fact::Tick(now_us) => self.pass(now_us),
+            Fact::Checkpoint => {
+                self.due_us = self.now_us;
+                Vec::new()
+            }
             Fact::StreamStarts { .. } | Fact::StreamDropped(_) | Fact::SinkAdded(..) | Fact::SinkDropped(_) => self.come_or_go(fact),
             Fact::SplitJoins(stream, split) => self.streams.get_mut(&stream).and_then(|stream| stream.join(split)).into_iter().collect(),
             Fact::PlanChanges(stream, plan) => self.tell_stream(stream, |stream| stream.change_plan(plan)),

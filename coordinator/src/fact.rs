@@ -12,6 +12,8 @@ pub type Vector = Arc<[(SplitId, Offset)]>;
 pub enum Fact {
     /// Wall-clock time, in microseconds.
     Tick(u64),
+    /// Somebody wants a checkpoint: the next epoch is due at once, if any stream needs one.
+    Checkpoint,
     /// A stream starts: anew, or as the committed epoch has it. It takes part in the next epoch that starts.
     StreamStarts {
         /// Which.

@@ -3,9 +3,11 @@
 //! The thread runs at low priority and takes orders from actors (deltas they have accepted), the coordinator (commit, publish) and sinks (what they have
 //! prepared). Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
 
+mod held;
 mod resume;
 
-pub(crate) use resume::{ResumePoint, ResumedSplit};
+pub(crate) use held::HeldStream;
+pub(crate) use resume::{KeptStore, ResumePoint, ResumedSplit};
 
 use crate::clock::Clock;
 use crate::core_loop::{CoreHandle, FactSender};
@@ -13,9 +15,8 @@ use crate::error::{Error, Result};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
-use raympp_operators::accumulator::Accumulator;
 use raympp_operators::sharing::SharedPlan;
-use raympp_state::checkpoint::{CheckpointStore, Commit, Counts, Record, SinkCommit, StoreError};
+use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError};
 use raympp_state::persister::{OpenStream, Outcome, Persister};
 use raympp_state::replica::Accepted;
 use raympp_types::{Epoch, PartitionId, SinkId, StoreUid, StreamId};
@@ -60,18 +61,13 @@ pub(crate) enum Order {
 pub(crate) struct Load {
     stream: StreamId,
     partition: PartitionId,
-    stores: Vec<(StoreUid, Arc<[Accumulator]>)>,
+    stores: Vec<(StoreUid, Columns)>,
     epoch: Epoch,
     reply: Sender<std::result::Result<Loaded, StoreError>>,
 }
 
-/// What a partition held at a barrier.
-pub(crate) struct Loaded {
-    /// By store, as asked: slices and their records; several records of one slice add up.
-    pub(crate) stores: Vec<Vec<(i64, Record)>>,
-    /// What it had counted.
-    pub(crate) counts: Counts,
-}
+/// What a partition held at a barrier, by store, as asked: slices and their records; several records of one slice add up.
+pub(crate) type Loaded = Vec<Vec<(i64, Record)>>;
 
 /// The checkpoints of an engine.
 pub(crate) struct Checkpoints {
@@ -148,8 +144,8 @@ impl Checkpoints {
         let _ = self.orders.send(order);
     }
 
-    /// What a partition held at the checkpoint that this run goes on from, for stores by name with their accumulators.
-    pub(crate) fn load(&self, stream: StreamId, partition: PartitionId, stores: Vec<(StoreUid, Arc<[Accumulator]>)>) -> Result<Loaded> {
+    /// What a partition held at the checkpoint that this run goes on from, of these columns of stores by name.
+    pub(crate) fn load(&self, stream: StreamId, partition: PartitionId, stores: Vec<(StoreUid, Columns)>) -> Result<Loaded> {
         let (reply, answer) = bounded(1);
         self.tell(Order::Load(Box::new(Load { stream, partition, stores, epoch: self.committed(), reply })));
         answer.recv().map_err(|_| Error::ShutDown)?.map_err(checkpoint_error)
@@ -266,10 +262,7 @@ impl Worker {
 }
 
 fn load_partition(persister: &Persister, load: &Load) -> std::result::Result<Loaded, StoreError> {
-    let of_store = |(store, accumulators): &(StoreUid, Arc<[Accumulator]>)| {
-        persister.records_at((load.stream, load.partition, *store), load.epoch, accumulators)
-    };
-    let stores = load.stores.iter().map(of_store).collect::<std::result::Result<_, _>>()?;
-    let counts = persister.store().partition(load.stream, load.partition, load.epoch)?.counts;
-    Ok(Loaded { stores, counts })
+    let of_store =
+        |(store, columns): &(StoreUid, Columns)| persister.records_at((load.stream, load.partition, *store), load.epoch, columns);
+    load.stores.iter().map(of_store).collect()
 }

@@ -23,9 +23,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded}
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure};
 use raympp_operators::sql::{Catalog, ObjectKind};
-use raympp_state::checkpoint::RocksStore;
+use raympp_state::checkpoint::{Commit, RocksStore};
 use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) joining: BTreeMap<(StreamId, SplitId), Joining>,
     /// Writers' queues, by stream.
     pub(crate) writers: Vec<(StreamId, Arc<WriterQueue>)>,
+    /// Who waits for a checkpoint, with the first epoch that will do, once the coordinator has learnt of it.
+    pub(crate) checkpoint_waiters: Vec<(Option<Epoch>, Sender<Result<Epoch>>)>,
     /// Who waits for plans to come into force; letting go of the sender tells them.
     pub(crate) plan_waiters: Vec<(StreamId, PlanVersion, Sender<Infallible>)>,
 }
@@ -129,6 +131,7 @@ impl Shared {
         self.failed.store(true, Ordering::Release);
         let mut state = self.state.lock();
         state.plan_waiters.clear();
+        std::mem::take(&mut state.checkpoint_waiters).into_iter().for_each(|(_, waiter)| drop(waiter.send(Err(error.clone()))));
         // Whoever still waits has gone if it can't be told.
         std::mem::take(&mut state.joining).into_values().for_each(|joining| drop(joining.answer.send(Err(error.clone()))));
         state.writers.iter().for_each(|(_, writer)| writer.close(error.clone()));
@@ -180,6 +183,15 @@ impl Shared {
     pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
         self.state.lock().streams.get(name).cloned()
     }
+}
+
+/// What an engine does at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    /// It takes a checkpoint, if it takes any.
+    Checkpoint,
+    /// Nothing: it may be stopped because something is wrong with it.
+    Nothing,
 }
 
 /// A running engine. See the crate's documentation for an example.
@@ -257,18 +269,54 @@ impl Engine {
         self.shared.wait_until(Some(timeout), || self.shared.is_done())
     }
 
+    /// Lets go of what the state directory has of streams that no script has created by now, and says which sinks of it are gone. Who carries out
+    /// all scripts of a job at its start calls this after the last; without it such streams wait for a script that creates them.
+    pub fn forget_absent(&self) {
+        let Some(checkpoints) = &self.shared.checkpoints else { return };
+        let Some(from) = &checkpoints.from else { return };
+        let state = self.shared.state.lock();
+        for stream in from.streams.iter().filter(|stream| state.all_streams().all(|other| other.id != stream.id)) {
+            tracing::warn!(stream = stream.name, "the script does not have it: its state is let go of; older checkpoints keep it");
+            checkpoints.tell(Order::DropStream(stream.id));
+        }
+        for sink in from.sinks.iter().filter(|sink| !state.sinks.contains_key(&sink.name)) {
+            tracing::warn!(
+                sink = sink.name,
+                "the script does not have it: rows that are committed and not published yet stay hidden in its place"
+            );
+        }
+    }
+
     /// What made the job fail, if it has failed.
     pub fn failure(&self) -> Option<Error> {
         self.shared.failure()
     }
 
-    /// Stops cleanly: what writers were given is folded and applied, what can be closed is closed and handed to sinks and subscriptions,
-    /// sinks publish what they have. No window is closed before its time.
+    /// Takes a checkpoint now and waits until it is committed; everything that was read before the call is in it. Returns its epoch.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] without a state directory, or if the checkpoint could not be written (the log says why; the job goes on), what made the
+    /// job fail if it did.
+    pub fn checkpoint(&self) -> Result<Epoch> {
+        if self.shared.checkpoints.is_none() {
+            return Err(Error::Refused("a checkpoint needs a state directory: set state_dir".into()));
+        }
+        let (waiter, outcome) = bounded(1);
+        self.shared.state.lock().checkpoint_waiters.push((None, waiter));
+        if let Some(error) = self.shared.failure() {
+            return Err(error);
+        }
+        self.shared.tell_coordinator(Fact::Checkpoint);
+        outcome.recv().unwrap_or(Err(Error::ShutDown))
+    }
+
+    /// Stops cleanly: what writers were given is folded and applied, what can be closed is closed and handed to sinks and subscriptions. With a
+    /// state directory a last checkpoint is taken; without one sinks publish what they have. No window is closed before its time.
     ///
     /// # Errors
     /// What made the job fail, if it did.
     pub fn shutdown(mut self) -> Result<()> {
-        self.stop(None)
+        self.stop(Last::Checkpoint, None)
     }
 
     /// As [`Engine::shutdown`], and tells what every replica held at the end: for tests that compare them.
@@ -277,11 +325,11 @@ impl Engine {
     /// As [`Engine::shutdown`].
     pub fn shutdown_with_exports(mut self) -> Result<Vec<ReplicaExport>> {
         let (exports, exported) = unbounded();
-        self.stop(Some(exports))?;
+        self.stop(Last::Checkpoint, Some(exports))?;
         Ok(exported.try_iter().collect())
     }
 
-    fn stop(&mut self, exports: Option<Sender<ReplicaExport>>) -> Result<()> {
+    fn stop(&mut self, last: Last, exports: Option<Sender<ReplicaExport>>) -> Result<()> {
         if self.threads.is_empty() {
             return Ok(());
         }
@@ -294,6 +342,10 @@ impl Engine {
             stream.consumers.all().iter().for_each(|consumer| consumer.queue.lift_bound());
         }
         self.drain_cores();
+        if last == Last::Checkpoint && self.shared.checkpoints.is_some() && self.shared.failure().is_none() {
+            // What went wrong with it is in the log; the next run goes on from the one before.
+            let _ = self.checkpoint();
+        }
         self.shared.cores.iter().for_each(|core| core.tell(Control::Stop(exports.clone())));
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -332,7 +384,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         // A failure was logged when it happened.
-        let _ = self.stop(None);
+        let _ = self.stop(Last::Nothing, None);
     }
 }
 
@@ -340,7 +392,27 @@ impl Drop for Engine {
 fn open_checkpoints(options: &EngineOptions, facts: &FactSender, cores: &[Arc<CoreHandle>]) -> Result<Option<Checkpoints>> {
     let Some(directory) = &options.state_dir else { return Ok(None) };
     let store = RocksStore::open(directory).map_err(checkpoint_error)?;
-    Checkpoints::start(Box::new(store), options.keep_checkpoints, options.clock.clone(), facts.clone(), cores.to_vec()).map(Some)
+    let checkpoints = Checkpoints::start(Box::new(store), options.keep_checkpoints, options.clock.clone(), facts.clone(), cores.to_vec())?;
+    match refuse_unknown_resets(options, checkpoints.from.as_deref()) {
+        Ok(()) => Ok(Some(checkpoints)),
+        Err(error) => {
+            checkpoints.stop();
+            Err(error)
+        }
+    }
+}
+
+/// A metric that is not there can't be started anew: the name is a mistake.
+fn refuse_unknown_resets(options: &EngineOptions, from: Option<&Commit>) -> Result<()> {
+    let known: BTreeSet<&str> =
+        from.iter().flat_map(|from| &from.streams).flat_map(|stream| &stream.metrics).map(|metric| &*metric.name).collect();
+    match options.reset_metrics.iter().find(|metric| !known.contains(metric.as_str())) {
+        None => Ok(()),
+        Some(metric) => Err(Error::Refused(format!(
+            "metric {metric} can't be started anew: the state directory has no such metric, it has {}",
+            if known.is_empty() { "none".to_owned() } else { Vec::from_iter(known).join(", ") }
+        ))),
+    }
 }
 
 /// The coordinator's thread: facts and time in, actions carried out.
@@ -357,9 +429,16 @@ fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
         if let Fact::StreamStarts { stream, .. } = &fact {
             start::place_tasks(shared, *stream);
         }
+        if fact == Fact::Checkpoint {
+            let next = coordinator.started().next();
+            shared.state.lock().checkpoint_waiters.iter_mut().for_each(|(first, _)| *first = first.or(Some(next)));
+        }
         let now = clock.now_us();
         for action in [coordinator.learn(Fact::Tick(now)), coordinator.learn(fact)].into_iter().flatten() {
             carry_out(shared, action);
+        }
+        if coordinator.is_settled() {
+            answer_checkpoint_waiters(shared, Epoch(u64::MAX), &Ok(coordinator.committed()));
         }
         let wait_us = coordinator.due_us().map_or(interval_us, |due| due.saturating_sub(now));
         next = match facts.recv_timeout(Duration::from_micros(wait_us)) {
@@ -368,6 +447,14 @@ fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
             Err(RecvTimeoutError::Disconnected) => None,
         };
     }
+}
+
+/// Answers those who wait for this checkpoint or an earlier one.
+fn answer_checkpoint_waiters(shared: &Shared, epoch: Epoch, outcome: &Result<Epoch>) {
+    let will_do = |first: Option<Epoch>| first.is_some_and(|first| first <= epoch);
+    let answered = shared.state.lock().checkpoint_waiters.extract_if(.., |(first, _)| will_do(*first)).collect::<Vec<_>>();
+    // Whoever waited may have gone.
+    answered.into_iter().for_each(|(_, waiter)| drop(waiter.send(outcome.clone())));
 }
 
 fn carry_out(shared: &Arc<Shared>, action: Action) {
@@ -431,6 +518,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             tracing::debug!(%epoch, "committed");
             checkpoints.tell(Order::Forget);
             ask_sinks(shared, Request::Commit(epoch));
+            answer_checkpoint_waiters(shared, epoch, &Ok(epoch));
             for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
                 stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));
             }
@@ -439,7 +527,13 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::GiveUp { epoch, why } => {
             match why {
                 Failure::Crowded => tracing::debug!(%epoch, "epoch superseded"),
-                why => tracing::error!(%epoch, ?why, "epoch given up"),
+                why => {
+                    tracing::error!(%epoch, ?why, "epoch given up");
+                    let failed = Error::Refused(format!(
+                        "checkpoint {epoch} could not be taken, the log says why; the next one will have what it has"
+                    ));
+                    answer_checkpoint_waiters(shared, epoch, &Err(failed));
+                }
             }
             ask_sinks(shared, Request::GiveUp(epoch));
         }

@@ -78,6 +78,8 @@ pub(crate) struct IngestTask {
     silence: SilenceWatch,
     /// A floor that waits for the next proof of silence, and which silence it is for.
     asked_floor: Option<(u64, EventTime)>,
+    /// Late rows before this offset have been handed on, by a run whose later checkpoints were taken back.
+    pub(crate) late_rows_from: Offset,
     /// It was not asked for rows in the last round, since it was not ready.
     passed_over: bool,
 }
@@ -99,6 +101,7 @@ impl IngestTask {
             split: chain.split(),
             silence: SilenceWatch::new(stream.idle_rule()),
             asked_floor: None,
+            late_rows_from: Offset(0),
             passed_over: false,
             stream,
             input,
@@ -259,6 +262,9 @@ impl IngestTask {
             self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
         // A writer's batch may be of any size; a step is not, or closing would not get its turn.
         let room = room.min(self.flush.step_rows as u64);
+        // Rows on both sides of that offset are not one run.
+        let known = self.late_rows_from.0.saturating_sub(rows.from.0);
+        let room = if known > 0 { room.min(known) } else { room };
         if rows.to.0 - rows.from.0 > room.max(1) {
             let (head, rest) = split_rows(rows, room.max(1));
             self.rest = Some(rest);
@@ -276,7 +282,7 @@ impl IngestTask {
             row_offsets: rows.row_offsets.as_deref(),
             undecodable: rows.bad.len() as u64,
         };
-        self.chain.keep_late_rows(self.stream.keeps_late_rows.load(Ordering::Acquire));
+        self.chain.keep_late_rows(known == 0 && self.stream.keeps_late_rows.load(Ordering::Acquire));
         let rejected = self.chain.push(&run);
         self.count_rejected(&rejected);
         for rejected in &rejected {

@@ -98,6 +98,11 @@ impl Host {
     }
 }
 
+/// What counters and checkpoints call a stream that reads another one's splits again for a metric.
+pub(crate) fn title_again(stream: &str, metric: &str) -> String {
+    format!("{stream} read again for {metric}")
+}
+
 /// A stream that rows flow through, or will.
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
@@ -182,16 +187,28 @@ impl Stream {
         }
         let others = now.metrics.iter().filter(|_| !started).map(|other| (other.id, Arc::clone(&other.plan)));
         let metrics: Vec<(MetricId, Arc<MetricPlan>)> = others.chain([(id, Arc::clone(metric))]).collect();
-        SharedPlan::of(PlanVersion(1), &metrics)
+        self.first_plan(&metrics)
+    }
+
+    /// The plan before the first row, or before the first after a checkpoint.
+    fn first_plan(&self, metrics: &[(MetricId, Arc<MetricPlan>)]) -> SharedPlan {
+        self.resume.as_ref().map_or_else(|| SharedPlan::of(PlanVersion(1), metrics), |resume| resume.plan(metrics))
     }
 
     /// Reads the splits of `first` again (`input`), from their beginning and through a pipeline of their own, for one metric that was added to
     /// it while rows flowed. So the metric's rows are what they would be had it been there from the start; it costs what reading costs, for as
     /// long as the metric lives. The source is the same one, so the splits are the same, with the same pace.
-    pub(crate) fn again(id: StreamId, first: &Stream, input: OpenedInput, metric: MetricId, plan: &Arc<MetricPlan>) -> Stream {
-        let stream = Stream::new(id, Arc::clone(&first.plan), first.key_groups, first.host.clone());
-        stream.set_plan(Arc::new(SharedPlan::of(PlanVersion(1), &[(metric, Arc::clone(plan))])));
-        Stream { input: Mutex::new(Some(input)), again_for: Some(plan.name.clone()), ..stream }
+    pub(crate) fn again(
+        (id, key_groups): (StreamId, KeyGroups),
+        first: &Stream,
+        (input, resume): (OpenedInput, Option<ResumePoint>),
+        metric: MetricId,
+        plan: &Arc<MetricPlan>,
+    ) -> Stream {
+        let stream = Stream::new(id, Arc::clone(&first.plan), key_groups, first.host.clone());
+        let stream = Stream { input: Mutex::new(Some(input)), again_for: Some(plan.name.clone()), resume, ..stream };
+        stream.set_plan(Arc::new(stream.first_plan(&[(metric, Arc::clone(plan))])));
+        stream
     }
 
     pub(crate) fn name(&self) -> String {
@@ -201,7 +218,7 @@ impl Stream {
     /// Its name in counters.
     pub(crate) fn title(&self) -> String {
         match &self.again_for {
-            Some(metric) => format!("{} read again for {metric}", self.name()),
+            Some(metric) => title_again(&self.plan.name, metric),
             None => self.name(),
         }
     }

@@ -138,13 +138,22 @@ impl MetricPlan {
 }
 
 impl StreamPlan {
-    /// What its rows are, as text: columns and event time.
+    /// What its rows are, as text: a line per column with its name, its type and whether it is the event time, divided by tabs.
     pub fn meaning(&self) -> String {
         let column = |(index, field): (usize, &Field)| {
-            let event_time = if self.event_time == Some(index) { " as event time" } else { "" };
-            format!("{} {}{event_time}", field.name, field.data_type)
+            let event_time = if self.event_time == Some(index) { "\tevent time" } else { "" };
+            format!("{}\t{}{event_time}", field.name.escape_debug(), field.data_type)
         };
-        self.schema.fields.iter().enumerate().map(column).collect::<Vec<String>>().join(", ")
+        self.schema.fields.iter().enumerate().map(column).collect::<Vec<String>>().join("\n")
+    }
+
+    /// The columns that [`StreamPlan::meaning`] tells of: name, type, and whether it is the event time.
+    pub fn columns_described(meaning: &str) -> impl Iterator<Item = (&str, (&str, bool))> {
+        meaning.lines().filter_map(|line| {
+            let (name, rest) = line.split_once('\t')?;
+            let (data_type, is_event_time) = rest.split_once('\t').map_or((rest, false), |(data_type, _)| (data_type, true));
+            Some((name, (data_type, is_event_time)))
+        })
     }
 }
 

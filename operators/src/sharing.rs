@@ -19,6 +19,20 @@ use std::sync::Arc;
 /// A finer base width is made for two widths that do not divide each other only if it cuts the finer of them into at most this many.
 const SPLIT_MAX: i64 = 8;
 
+/// What stands between the rows and the placement in a store's description.
+const PLACED: &str = "; ";
+
+/// Whether a metric may live in a store that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// It may not.
+    Refused,
+    /// If the store need not change.
+    AsItIs,
+    /// The store may get more slices and accumulators.
+    Extended,
+}
+
 /// Keys that are interned together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpace {
@@ -103,7 +117,32 @@ impl Store {
             (StoreKind::Sessions { gap_us }, _) => format!("sessions {gap_us} us apart"),
             (StoreKind::Running | StoreKind::Sliced, _) => "for ever".to_owned(),
         };
-        format!("by ({}){filter}{fallible}; {placed}", keys.join(", "))
+        format!("by ({}){filter}{fallible}{PLACED}{placed}", keys.join(", "))
+    }
+
+    /// The part of a store's description that says which rows count; what comes behind it says where they are placed.
+    pub fn rows_described(description: &str) -> &str {
+        description.rsplit_once(PLACED).map_or(description, |(rows, _)| rows)
+    }
+
+    /// Width and offset of the slices that a store's description tells of, if its groups are placed by slice.
+    pub fn slices_described(description: &str) -> Option<(i64, i64)> {
+        let (_, placed) = description.rsplit_once(PLACED)?;
+        let (width, offset) = placed.strip_prefix("slices of ")?.split_once(" us from ")?;
+        Some((width.parse().ok()?, offset.parse().ok()?))
+    }
+
+    /// Width and offset of its finest slices, if its groups are placed by slice.
+    pub fn slices(&self) -> Option<(i64, i64)> {
+        self.tiers.first().map(|base| (base.width_us, base.offset_us))
+    }
+
+    /// What a metric's store says of its rows, and what it keeps at least: both are part of the metric's meaning, however it shares.
+    pub fn needed_by(metric: &Arc<MetricPlan>) -> (String, Vec<Accumulator>) {
+        let mut plan = SharedPlan::empty();
+        plan.place(MetricId(0), metric, |_| Sharing::Refused);
+        let store = Arc::clone(plan.stores[0].as_ref().expect("the metric has just been placed"));
+        (Store::rows_described(&store.description(&plan.key_spaces[0])).to_owned(), store.accumulators.clone())
     }
 
     /// Bytes of one group in one slice, its number of rows included: while sums of exact numbers fit 64 bits, and without what heavy cells
@@ -162,19 +201,37 @@ impl SharedPlan {
     /// The plan of the metrics that exist before the first row, with slices as shared as can be.
     pub fn of(version: PlanVersion, metrics: &[(MetricId, Arc<MetricPlan>)]) -> SharedPlan {
         let mut plan = SharedPlan { version, ..SharedPlan::empty() };
-        let mut order: Vec<usize> = (0..metrics.len()).collect();
-        order.sort_by_key(|&i| metrics[i].1.window.slice_width_us());
-        for i in order {
-            plan.place(metrics[i].0, &metrics[i].1, false);
-        }
+        plan.place_all(metrics, |_| Sharing::Extended);
         plan.metrics.sort_by_key(|metric| metric.id);
         plan
+    }
+
+    /// The plan of metrics that go on from a checkpoint, each group with those it shared a store with, and of metrics that begin there. Groups
+    /// stay apart, for they may have begun at different times. A new metric shares a group's store only if that has all it needs, since the
+    /// store's past lacks everything else; new ones share with each other what can be.
+    pub fn resumed(version: PlanVersion, groups: &[Vec<(MetricId, Arc<MetricPlan>)>], new: &[(MetricId, Arc<MetricPlan>)]) -> SharedPlan {
+        let mut plan = SharedPlan { version, ..SharedPlan::empty() };
+        for group in groups {
+            let first = plan.stores.len();
+            plan.place_all(group, |position| if position < first { Sharing::Refused } else { Sharing::Extended });
+        }
+        let first = plan.stores.len();
+        plan.place_all(new, |position| if position < first { Sharing::AsItIs } else { Sharing::Extended });
+        plan.metrics.sort_by_key(|metric| metric.id);
+        plan
+    }
+
+    /// Places metrics before the first row, finest slices first.
+    fn place_all(&mut self, metrics: &[(MetricId, Arc<MetricPlan>)], sharing: impl Fn(usize) -> Sharing) {
+        let mut order: Vec<&(MetricId, Arc<MetricPlan>)> = metrics.iter().collect();
+        order.sort_by_key(|(_, metric)| metric.window.slice_width_us());
+        order.into_iter().for_each(|(id, metric)| self.place(*id, metric, &sharing));
     }
 
     /// The plan with one metric more, added while rows flow: it shares a store only if that has all it needs.
     pub fn with(&self, id: MetricId, metric: &Arc<MetricPlan>) -> SharedPlan {
         let mut plan = SharedPlan { version: self.version.next(), ..self.clone() };
-        plan.place(id, metric, true);
+        plan.place(id, metric, |_| Sharing::AsItIs);
         plan
     }
 
@@ -200,11 +257,11 @@ impl SharedPlan {
         self.stores.iter().enumerate().filter_map(|(i, store)| Some((i, store.as_ref()?)))
     }
 
-    fn place(&mut self, id: MetricId, metric: &Arc<MetricPlan>, frozen: bool) {
+    fn place(&mut self, id: MetricId, metric: &Arc<MetricPlan>, sharing: impl Fn(usize) -> Sharing) {
         let key_space = self.key_space_of(metric);
         let lowered: Vec<Vec<Accumulator>> = metric.aggregates.iter().map(|aggregate| aggregate.lower().accumulators).collect();
         let wanted = self.store_wanted(key_space, metric, lowered.iter().flatten());
-        let found = (0..self.stores.len()).find(|&i| self.stores[i].as_ref().is_some_and(|store| fits(store, &wanted, frozen)));
+        let found = (0..self.stores.len()).find(|&i| self.stores[i].as_ref().is_some_and(|store| fits(store, &wanted, sharing(i))));
         let store = found.unwrap_or_else(|| {
             self.stores.push(Some(Arc::new(wanted.clone())));
             self.stores.len() - 1
@@ -256,8 +313,8 @@ impl SharedPlan {
     }
 }
 
-/// Whether a metric that wants a store of its own like `wanted` can live in `store`; `frozen`: without changing it.
-fn fits(store: &Store, wanted: &Store, frozen: bool) -> bool {
+/// Whether a metric that wants a store of its own like `wanted` can live in `store`.
+fn fits(store: &Store, wanted: &Store, sharing: Sharing) -> bool {
     let same_rows = store.key_space == wanted.key_space
         && store.filter == wanted.filter
         && store.kind == wanted.kind
@@ -265,7 +322,11 @@ fn fits(store: &Store, wanted: &Store, frozen: bool) -> bool {
     if !same_rows {
         return false;
     }
-    if frozen { has_all_of(store, wanted) } else { wanted.tiers.first().is_none_or(|tier| joint_base(store, tier).is_some()) }
+    match sharing {
+        Sharing::Refused => false,
+        Sharing::AsItIs => has_all_of(store, wanted),
+        Sharing::Extended => wanted.tiers.first().is_none_or(|tier| joint_base(store, tier).is_some()),
+    }
 }
 
 fn has_all_of(store: &Store, wanted: &Store) -> bool {

@@ -39,7 +39,7 @@ pub(crate) struct RunOptions {
     /// Threads that do the work [default: the machine's cores]
     #[arg(long)]
     pub(crate) threads: Option<usize>,
-    /// Partitions of each stream [default: one per thread]
+    /// Partitions of each stream [default: those of the checkpoint, else one per thread]
     #[arg(long)]
     pub(crate) partitions: Option<u32>,
     /// Replicas of each partition, 1 or 2
@@ -57,6 +57,9 @@ pub(crate) struct RunOptions {
     /// Newest checkpoints that stay restorable [default: 10]
     #[arg(long, requires = "state_dir")]
     pub(crate) keep: Option<usize>,
+    /// Start this metric anew, since its definition has changed (may be repeated; leave it out again from the next run on)
+    #[arg(long, value_name = "METRIC", requires = "state_dir")]
+    pub(crate) reset: Vec<String>,
     /// Keep a JSON file of all counters, renewed each second and at the end
     #[arg(long)]
     pub(crate) metrics_file: Option<PathBuf>,

@@ -26,6 +26,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let interrupted = watch_interrupts()?;
     let mut progress = Progress::start(options.plain);
     let deferred = engine.execute_deferred(&text).map_err(|error| in_file(&options.file, error))?;
+    engine.forget_absent();
     let mut outcome = Ok(false);
     while !interrupted.load(Ordering::Acquire) {
         outcome = engine.wait_timeout(REFRESH);
@@ -68,6 +69,9 @@ fn build(options: &RunOptions) -> Result<Engine, Failure> {
     }
     if let Some(interval) = options.checkpoint_interval {
         builder = builder.barrier_interval_us(interval.as_micros() as u64);
+    }
+    for metric in &options.reset {
+        builder = builder.reset_metric(metric);
     }
     if let Some(checkpoints) = options.keep {
         builder = builder.keep_checkpoints(checkpoints);

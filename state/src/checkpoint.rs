@@ -29,12 +29,12 @@ pub mod memory;
 pub mod rocks;
 
 pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
-pub use commit::{Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+pub use commit::{Ahead, Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
 pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Ledger, Merge};
 pub use memory::MemoryStore;
 pub use merge::SessionMerge;
-pub use record::{Pieces, Record, RecordId, SliceId};
+pub use record::{Columns, Pieces, Record, RecordId, SliceId};
 #[cfg(not(loom))]
 pub use rocks::RocksStore;
 pub use store::CheckpointStore;

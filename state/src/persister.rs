@@ -12,10 +12,11 @@ mod retain;
 mod streams;
 
 use crate::checkpoint::ledger::Ledger;
-use crate::checkpoint::{CheckpointStore, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit};
+use crate::checkpoint::{
+    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit,
+};
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use crate::replica::Accepted;
-use raympp_operators::accumulator::Accumulator;
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use retain::Kept;
@@ -175,9 +176,10 @@ impl Persister {
         self.next_metric = self.next_metric.max(highest.unwrap_or_default());
     }
 
-    /// A stream is gone, and its records are nobody's.
+    /// A stream is gone; kept checkpoints keep what they have of it.
     pub fn drop_stream(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
+        self.unopened.remove(&stream);
     }
 
     /// A sink takes part. `commit` has what it has prepared so far, if anything.
@@ -258,7 +260,6 @@ impl Persister {
             epoch: list.epoch,
             state: PartitionState { splits: list.splits.clone(), counts: counts.clone() },
             records: stream.records_of(partition, lists.written, list),
-            gone: Vec::new(),
         };
         let own = batch.records.len();
         batch.records.extend(merges);
@@ -306,7 +307,8 @@ impl Persister {
         all.sort_by_key(|stream| stream.id);
         let of_sink = |sink: &PreparedSink| {
             let newest = sink.handles.range(..=epoch).next_back().map(|(_, handle)| handle.clone());
-            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ..sink.commit.clone() }
+            let ahead = sink.commit.ahead.clone().filter(|ahead| is_ahead(ahead, &all));
+            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ahead, ..sink.commit.clone() }
         };
         let mut sinks: Vec<SinkCommit> = self.sinks.values().map(of_sink).collect();
         sinks.sort_by(|one, other| one.name.cmp(&other.name));
@@ -338,13 +340,13 @@ impl Persister {
         &self,
         (stream, partition, store): (StreamId, PartitionId, StoreUid),
         epoch: Epoch,
-        accumulators: &[Accumulator],
+        columns: &Columns,
     ) -> Result<Vec<(i64, Record)>, StoreError> {
         let mut records = Vec::new();
         for slice in self.ledger.slices(stream, partition, store) {
             let cover = self.ledger.cover(slice, epoch).ok_or_else(|| StoreError::missing(format!("checkpoint {}", epoch.0)))?;
             for id in cover {
-                records.push((slice.slice, self.store.read(&id, accumulators)?));
+                records.push((slice.slice, self.store.read_columns(&id, columns)?));
             }
         }
         Ok(records)
@@ -354,4 +356,11 @@ impl Persister {
     pub fn store(&self) -> &dyn CheckpointStore {
         self.store.as_ref()
     }
+}
+
+/// True if a sink has something that its stream does not have again.
+fn is_ahead(ahead: &Ahead, streams: &[StreamCommit]) -> bool {
+    let Some(stream) = streams.iter().find(|stream| stream.id == ahead.stream) else { return false };
+    let offset_of = |split: SplitId| stream.splits.iter().find(|at| at.id == split).map_or(Offset(0), |at| at.offset);
+    stream.frontier < ahead.frontier || ahead.offsets.iter().any(|&(split, offset)| offset_of(split) < offset)
 }

@@ -13,7 +13,7 @@ use crate::explain;
 use crate::metric::Metric;
 use crate::sink::{self, Sink};
 use crate::sink_task::{Commits, SinkEvent, SinkTask};
-use crate::stream::{Host, Stream};
+use crate::stream::{Host, Stream, title_again};
 use crate::writer::Writer;
 use arrow::array::RecordBatch;
 use crossbeam::channel::{Receiver, RecvError, bounded};
@@ -22,7 +22,7 @@ use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, 
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
 use raympp_state::checkpoint::SinkCommit;
-use raympp_types::{KeyGroups, MetricId, PlanVersion, SinkId, StreamId};
+use raympp_types::{EventTime, KeyGroups, MetricId, Offset, PlanVersion, SinkId, SplitId, StreamId};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -111,7 +111,8 @@ impl Engine {
     pub fn explain_script(sql: &str) -> Result<String> {
         let script = bind_script(sql, &Catalog::default())?;
         let options = EngineBuilder::default().options()?;
-        let key_groups = KeyGroups::new(options.key_groups, options.partitions).expect("checked with the options");
+        let partitions = options.partitions.unwrap_or(options.threads as u32);
+        let key_groups = KeyGroups::new(options.key_groups, partitions).expect("checked with the options");
         let created = script.statements.iter().filter_map(|statement| match statement {
             Statement::CreateMetric { plan, .. } => script.catalog.metrics.get(&plan.name),
             _ => None,
@@ -186,7 +187,7 @@ impl Shared {
     fn apply(self: &Arc<Self>, position: usize, statement: &Statement, prepared: &mut Prepared, waits: &mut Vec<Wait>) -> Result<()> {
         match statement {
             Statement::CreateStream { plan } => self.create_stream(plan, prepared.inputs.remove(&position))?,
-            Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))),
+            Statement::CreateMetric { plan, .. } => waits.extend(self.create_metric(plan, prepared.inputs.remove(&position))?),
             Statement::CreateSink { plan } => {
                 if let Some(output) = prepared.outputs.remove(&position) {
                     self.create_sink(plan, output)?;
@@ -205,18 +206,10 @@ impl Shared {
 
     fn create_stream(&self, plan: &Arc<StreamPlan>, input: Option<OpenedInput>) -> Result<()> {
         let resume = self.resume_point(plan)?;
+        let key_groups = self.key_groups(resume.as_ref())?;
         let mut state = self.state.lock();
         let id = resume.as_ref().map_or(state.next_stream, |resume| resume.stream.id);
         state.next_stream = state.next_stream.max(id.next());
-        // Records belong to partitions, so a stream that goes on keeps those it had.
-        let resumed = resume.as_ref().map(|resume| (resume.stream.key_groups, resume.stream.partitions));
-        let (groups, partitions) = resumed.unwrap_or((self.options.key_groups, self.options.partitions));
-        let key_groups = KeyGroups::new(groups, partitions).ok_or_else(|| {
-            Error::Refused(format!(
-                "stream {}: the checkpoint says {groups} key groups in {partitions} partitions, which can't be",
-                plan.name
-            ))
-        })?;
         let persister = self.checkpoints.as_ref().map(Checkpoints::handover);
         let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone(), persister };
         let mut stream = Stream::new(id, Arc::clone(plan), key_groups, host);
@@ -226,38 +219,83 @@ impl Shared {
         Ok(())
     }
 
-    /// What the state directory has of a stream.
-    pub(super) fn resume_point(&self, plan: &StreamPlan) -> Result<Option<ResumePoint>> {
-        let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
-        from.map_or(Ok(None), |commit| ResumePoint::of(commit, plan))
+    /// Key groups and partitions of a stream. One that goes on keeps its key groups, and its partitions unless others are asked for.
+    fn key_groups(&self, resume: Option<&ResumePoint>) -> Result<KeyGroups> {
+        let asked = self.options.partitions;
+        let (groups, partitions) = match resume {
+            None => (self.options.key_groups, asked.unwrap_or(self.options.threads as u32)),
+            Some(ResumePoint { stream, .. }) => (stream.key_groups, asked.unwrap_or(stream.partitions)),
+        };
+        KeyGroups::new(groups, partitions).ok_or_else(|| {
+            let name = resume.map_or("", |resume| &resume.stream.name);
+            Error::Refused(format!(
+                "stream {name}: it has {groups} key groups for as long as it lives, so it can't have {partitions} partitions; ask for at most {groups}"
+            ))
+        })
     }
 
-    fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Option<Wait> {
+    /// What the state directory has of a stream.
+    pub(super) fn resume_point(&self, plan: &StreamPlan) -> Result<Option<ResumePoint>> {
+        self.resume_titled(&plan.name, plan)
+    }
+
+    /// What the state directory has of a stream that reads again for a metric.
+    pub(super) fn resume_point_again(&self, plan: &StreamPlan, metric: &str) -> Result<Option<ResumePoint>> {
+        self.resume_titled(&title_again(&plan.name, metric), plan)
+    }
+
+    fn resume_titled(&self, title: &str, plan: &StreamPlan) -> Result<Option<ResumePoint>> {
+        let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
+        from.map_or(Ok(None), |commit| ResumePoint::of(commit, title, plan, &self.options.reset_metrics))
+    }
+
+    fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Result<Option<Wait>> {
+        let stream = Arc::clone(&self.state.lock().streams[&plan.stream]);
+        let resume_again = if again.is_some() { self.resume_point_again(&stream.plan, &plan.name)? } else { None };
+        let resume_again = resume_again.filter(|resume| resume.metric_id(plan).is_some());
+        let resume = resume_again.as_ref().or(stream.resume.as_ref());
         let mut state = self.state.lock();
-        let resume = state.streams[&plan.stream].resume.as_ref();
-        let id = resume.and_then(|resume| resume.metric_id(&plan.name)).unwrap_or(state.next_metric);
+        let id = resume.and_then(|resume| resume.metric_id(plan)).unwrap_or(state.next_metric);
         state.next_metric = state.next_metric.max(id.next());
         state.metric_ids.insert(plan.name.clone(), id);
-        let stream = Arc::clone(&state.streams[&plan.stream]);
         drop(state);
         if let Some(input) = again {
-            self.backfill(&stream, input, id, plan);
-            return None;
+            self.backfill(&stream, (input, resume_again), id, plan)?;
+            return Ok(None);
         }
         let next = stream.plan_with(id, plan);
         if stream.started.load(Ordering::Acquire) {
-            return self.change_plan(&stream, next);
+            return Ok(self.change_plan(&stream, next));
         }
         stream.set_plan(Arc::new(next));
-        None
+        Ok(None)
     }
 
-    /// Reads a running stream's splits again for a metric that is to count all rows; see [`Stream::again`].
-    fn backfill(&self, stream: &Stream, input: OpenedInput, id: MetricId, plan: &Arc<MetricPlan>) {
+    /// Reads a stream's splits again for a metric that is to count all rows, or goes on doing so; see [`Stream::again`].
+    fn backfill(
+        &self,
+        stream: &Stream,
+        (input, resume): (OpenedInput, Option<ResumePoint>),
+        id: MetricId,
+        plan: &Arc<MetricPlan>,
+    ) -> Result<()> {
+        let key_groups = resume.as_ref().map_or(Ok(stream.key_groups), |resume| self.key_groups(Some(resume)))?;
         let mut state = self.state.lock();
-        let again = Stream::again(state.next_stream, stream, input, id, plan);
-        state.next_stream = again.id.next();
+        let stream_id = resume.as_ref().map_or(state.next_stream, |resume| resume.stream.id);
+        state.next_stream = state.next_stream.max(stream_id.next());
+        if resume.is_none() {
+            self.let_go_of_again(&title_again(&stream.plan.name, &plan.name));
+        }
+        let again = Stream::again((stream_id, key_groups), stream, (input, resume), id, plan);
         state.again.insert(id, Arc::new(again));
+        Ok(())
+    }
+
+    /// Lets go of a stream of the state directory that read again for a metric which starts anew.
+    fn let_go_of_again(&self, title: &str) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        let before = checkpoints.from.iter().flat_map(|from| &from.streams).find(|stream| stream.name == title);
+        before.into_iter().for_each(|before| checkpoints.tell(Order::DropStream(before.id)));
     }
 
     /// Brings a plan into force by the next barrier, which is due at once.
@@ -330,16 +368,26 @@ impl Shared {
         state.next_sink = id.next();
         drop(state);
         let Some(checkpoints) = &self.checkpoints else { return (id, Commits::AtRoll) };
-        let handle = self.sink_commit(&plan.name).map(|commit| commit.handle.clone()).unwrap_or_default();
-        let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), handle };
+        let before = self.sink_commit(&plan.name);
+        let (handle, ahead) = before.map(|commit| (commit.handle.clone(), commit.ahead.clone())).unwrap_or_default();
+        let has = ahead.as_ref().map_or(EventTime::MIN, |ahead| ahead.frontier);
+        let taken = stream.resume.as_ref().map(|resume| (resume.epoch, resume.frontier().max(has)));
+        let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), handle, ahead };
         checkpoints.tell(Order::AddSink(id, Box::new(commit)));
-        let taken = stream.resume.as_ref().map(|resume| (resume.epoch, resume.frontier()));
         (id, Commits::ByEpoch(taken))
     }
 
     /// What the state directory has of a sink.
     pub(super) fn sink_commit(&self, name: &str) -> Option<&SinkCommit> {
         self.checkpoints.as_ref()?.from.as_ref()?.sinks.iter().find(|sink| sink.name == name)
+    }
+
+    /// Sinks have the late rows of a split up to here.
+    pub(super) fn late_rows_from(&self, stream: StreamId, split: SplitId) -> Offset {
+        let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_ref());
+        let ahead = from.iter().flat_map(|from| &from.sinks).filter_map(|sink| sink.ahead.as_ref()).filter(|ahead| ahead.stream == stream);
+        let of_split = ahead.flat_map(|ahead| &ahead.offsets).filter(|(other, _)| *other == split);
+        of_split.map(|(_, offset)| *offset).max().unwrap_or_default()
     }
 
     fn drop_object(&self, kind: ObjectKind, name: &str) -> Option<Wait> {

@@ -6,14 +6,17 @@ use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Options in force.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     pub(crate) threads: usize,
-    pub(crate) partitions: u32,
+    /// If they were asked for.
+    pub(crate) partitions: Option<u32>,
     pub(crate) key_groups: u32,
     pub(crate) replicas: usize,
     pub(crate) flush: FlushOptions,
@@ -21,6 +24,8 @@ pub struct EngineOptions {
     pub(crate) barrier_interval_us: u64,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
+    /// Metrics that do not go on with what the checkpoint has of them.
+    pub(crate) reset_metrics: Arc<BTreeSet<String>>,
     pub(crate) clock: Clock,
 }
 
@@ -37,6 +42,7 @@ pub struct EngineBuilder {
     barrier_interval_us: Option<u64>,
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
+    reset_metrics: BTreeSet<String>,
     clock: Clock,
 }
 
@@ -47,7 +53,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Partitions of each stream. Results do not depend on it. Default: one per thread.
+    /// Partitions of each stream. Results do not depend on it. Default: one per thread; a stream that goes on from a checkpoint keeps those it had.
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions);
         self
@@ -96,6 +102,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Starts this metric anew at the checkpoint that the run goes on from: needed where its definition has changed so that what the checkpoint has
+    /// of it means something else. It then counts as one that is added there. May be called several times.
+    pub fn reset_metric(mut self, metric: impl Into<String>) -> Self {
+        self.reset_metrics.insert(metric.into());
+        self
+    }
+
     /// Newest checkpoints that stay restorable, at least one. Default: 10.
     pub fn keep_checkpoints(mut self, checkpoints: usize) -> Self {
         self.keep_checkpoints = Some(checkpoints);
@@ -136,7 +149,7 @@ impl EngineBuilder {
         let (pin_threads, clock, state_dir) = (self.pin_threads, self.clock, self.state_dir);
         Ok(EngineOptions {
             threads,
-            partitions,
+            partitions: self.partitions,
             key_groups,
             replicas,
             flush,
@@ -144,6 +157,7 @@ impl EngineBuilder {
             barrier_interval_us,
             state_dir,
             keep_checkpoints,
+            reset_metrics: Arc::new(self.reset_metrics),
             clock,
         })
     }

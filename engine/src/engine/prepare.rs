@@ -79,7 +79,11 @@ fn check(shared: &Shared, script: &BoundScript, before: &Catalog) -> Result<Prep
                 }
             }
             Statement::CreateMetric { plan, .. } => {
-                if let Some(input) = open_again(shared, script, plan)? {
+                let input = match created_stream(script, &plan.stream) {
+                    Some((created, stream)) => open_resumed_again(shared, stream, plan, prepared.inputs.get(&created))?,
+                    None => open_again(shared, plan)?,
+                };
+                if let Some(input) = input {
                     prepared.inputs.insert(position, input);
                 }
             }
@@ -142,21 +146,53 @@ fn open_splits(source: Arc<dyn Source>, stream: &str, resume: Option<&ResumePoin
     Ok(OpenedInput { source, splits })
 }
 
-/// What a metric that is to count all rows of a running stream reads; refused where nobody has the rows any more.
-fn open_again(shared: &Shared, script: &BoundScript, plan: &MetricPlan) -> Result<Option<OpenedInput>> {
-    let creates = |statement: &Statement| matches!(statement, Statement::CreateStream { plan: stream } if stream.name == plan.stream);
-    if !plan.backfill || script.statements.iter().any(creates) {
+/// The stream of that name that the script creates, and where.
+fn created_stream<'a>(script: &'a BoundScript, name: &str) -> Option<(usize, &'a Arc<StreamPlan>)> {
+    script.statements.iter().enumerate().find_map(|(position, statement)| match statement {
+        Statement::CreateStream { plan } if plan.name == name => Some((position, plan)),
+        _ => None,
+    })
+}
+
+/// What a metric of a stream that the same script creates reads by itself: nothing, unless the stream goes on from a checkpoint that lacks the metric
+/// and the metric is to count all rows, or went on reading them there.
+fn open_resumed_again(
+    shared: &Shared,
+    stream: &StreamPlan,
+    plan: &Arc<MetricPlan>,
+    input: Option<&OpenedInput>,
+) -> Result<Option<OpenedInput>> {
+    let Some(resume) = shared.resume_point(stream)? else { return Ok(None) };
+    if resume.kept(plan)?.is_some() {
         return Ok(None);
     }
-    let Some(stream) = shared.stream(&plan.stream).filter(|stream| stream.started.load(Ordering::Acquire)) else { return Ok(None) };
+    let again = shared.resume_point_again(stream, &plan.name)?;
+    let goes_on = again.as_ref().map_or(Ok(None), |again| again.kept(plan))?.is_some();
+    if !goes_on && !plan.backfill {
+        return Ok(None);
+    }
+    match input {
+        Some(input) => open_splits(Arc::clone(&input.source), &plan.stream, again.as_ref().filter(|_| goes_on)).map(Some),
+        None => Err(rows_are_gone(plan)),
+    }
+}
+
+/// What a metric that is to count all rows of a running stream reads; refused where nobody has the rows any more.
+fn open_again(shared: &Shared, plan: &MetricPlan) -> Result<Option<OpenedInput>> {
+    let started = || shared.stream(&plan.stream).filter(|stream| stream.started.load(Ordering::Acquire));
+    let Some(stream) = Some(plan).filter(|plan| plan.backfill).and_then(|_| started()) else { return Ok(None) };
     match stream.source.get() {
         Some(source) => open_splits(Arc::clone(source), &plan.stream, None).map(Some),
-        None => Err(Error::Refused(format!(
-            "metric {}: backfill = true asks for rows that are gone: writers have fed stream {} before, and their rows are not kept; create \
-             the metric before the first writer is opened, or leave backfill out to count from now on",
-            plan.name, plan.stream
-        ))),
+        None => Err(rows_are_gone(plan)),
     }
+}
+
+fn rows_are_gone(plan: &MetricPlan) -> Error {
+    Error::Refused(format!(
+        "metric {}: backfill = true asks for rows that are gone: writers have fed stream {} before, and their rows are not kept; create \
+         the metric before the first writer is opened, or leave backfill out to count from now on",
+        plan.name, plan.stream
+    ))
 }
 
 /// True if the sink that a statement makes is gone at the end of the script.

@@ -5,7 +5,7 @@
 use super::prepare::OpenedSplit;
 use super::{Joining, Shared};
 use crate::actor::Actor;
-use crate::checkpoint::Order;
+use crate::checkpoint::{HeldStream, Order};
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::ingest::{IngestTask, Input};
@@ -15,12 +15,12 @@ use crossbeam::channel::bounded;
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions};
-use raympp_state::checkpoint::{Record, SplitState};
+use raympp_state::checkpoint::SplitState;
 use raympp_state::delta::Mark;
-use raympp_state::epoch_list::{EpochLists, Uncounted};
+use raympp_state::epoch_list::EpochLists;
 use raympp_state::persister::{OpenPartition, OpenStream, SplitInfo, StreamInfo};
 use raympp_state::replica::{Counters, Replica, RestorePoint};
-use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, StoreUid, StreamId};
+use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,7 +72,9 @@ fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit, start
         return Ok(None);
     };
     let chain = open_chain(stream, split.id, offset, watermark);
-    IngestTask::new(Arc::clone(stream), Input::Reader(reader), chain, shared.options.flush, counters).map(Some)
+    let mut task = IngestTask::new(Arc::clone(stream), Input::Reader(reader), chain, shared.options.flush, counters)?;
+    task.late_rows_from = shared.late_rows_from(stream.id, split.id);
+    Ok(Some(task))
 }
 
 /// What the partitions of a stream begin with.
@@ -113,15 +115,17 @@ impl Start {
 fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPlan>, start: &Start) -> Result<()> {
     let bound_us = stream.plan.bound_us;
     let ids: Vec<SplitId> = start.splits.iter().map(|split| split.split).collect();
-    let stores = stream.resume.as_ref().map(|resume| resume.stores(plan)).transpose()?.unwrap_or_default();
-    let first_after = stream.resume.as_ref().map(|resume| resume.first_after(plan)).unwrap_or_default();
+    let resume = stream.resume.as_ref().zip(shared.checkpoints.as_ref());
+    let stores = resume.map(|(resume, _)| resume.stores(plan, stream.key_groups)).transpose()?.unwrap_or_default();
+    let first_after = resume.map(|(resume, _)| resume.first_after(plan)).unwrap_or_default();
+    let mut held = resume.map(|(resume, checkpoints)| HeldStream::open(checkpoints, resume, &stores, stream.key_groups)).transpose()?;
     let mut opened = Vec::new();
     for partition in (0..stream.key_groups.partitions()).map(PartitionId) {
-        let held = load(shared, stream, plan, partition, &stores)?;
+        let held = held.as_mut().map(|held| held.partition(partition)).transpose()?;
         for copy in 0..shared.options.replicas {
             let mut replica = Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids);
             if let Some(held) = &held {
-                held.records.iter().for_each(|(store, slice, record)| replica.load(*store, *slice, record));
+                held.load_into(&mut replica);
                 replica.resume(RestorePoint {
                     epoch: start.epoch,
                     splits: start.splits.clone(),
@@ -139,7 +143,11 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
         }
         let lists = match &held {
             None => EpochLists::new(partition, plan, bound_us, &ids),
-            Some(_) => EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits),
+            Some(held) => {
+                let mut lists = EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits);
+                held.put_back_into(&mut lists, start.epoch);
+                lists
+            }
         };
         opened.push(OpenPartition { partition, lists, uncounted: held.map(|held| held.uncounted).unwrap_or_default() });
     }
@@ -155,7 +163,7 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
         checkpoints.tell(Order::OpenStream(Box::new(OpenStream {
             info,
             plan: Arc::clone(plan),
-            stores,
+            stores: stores.iter().filter(|store| store.is_same).map(|store| (store.position, store.uid)).collect(),
             first_after: first_after.into_iter().collect(),
             splits: start.infos.clone(),
             partitions: opened,
@@ -163,34 +171,6 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
         })));
     }
     Ok(())
-}
-
-/// What a checkpoint has of a partition.
-struct Held {
-    records: Vec<(usize, i64, Record)>,
-    uncounted: Uncounted,
-}
-
-fn load(
-    shared: &Shared,
-    stream: &Stream,
-    plan: &SharedPlan,
-    partition: PartitionId,
-    stores: &BTreeMap<usize, StoreUid>,
-) -> Result<Option<Held>> {
-    let (Some(checkpoints), Some(resume)) = (&shared.checkpoints, &stream.resume) else { return Ok(None) };
-    let of_store = |(&position, &uid): (&usize, &StoreUid)| {
-        let store = plan.stores[position].as_ref().expect("a store of the plan");
-        (uid, Arc::from(store.accumulators.as_slice()))
-    };
-    let loaded = checkpoints.load(resume.stream.id, partition, stores.iter().map(of_store).collect())?;
-    let positions: Vec<usize> = stores.keys().copied().collect();
-    let position_of = |uid: StoreUid| stores.iter().find(|(_, other)| **other == uid).map(|(position, _)| *position);
-    let bad_by_store = loaded.counts.bad_by_store.iter().filter_map(|&(uid, bad)| Some((position_of(uid)?, bad))).collect();
-    let records = positions.into_iter().zip(loaded.stores);
-    let records = records.flat_map(|(position, slices)| slices.into_iter().map(move |(slice, record)| (position, slice, record)));
-    let uncounted = Uncounted { late: loaded.counts.late, bad: loaded.counts.bad, bad_by_store };
-    Ok(Some(Held { records: records.collect(), uncounted }))
 }
 
 fn open_chain(stream: &Stream, split: SplitId, at: Offset, watermark: RunningWatermark) -> Chain {

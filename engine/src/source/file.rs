@@ -128,7 +128,7 @@ fn with_format(path: PathBuf, format: Option<Format>) -> Result<(PathBuf, Format
 impl Source for FileSource {
     fn splits(&self) -> Result<Vec<SplitDescription>, SourceError> {
         let describe = |(path, _): &(PathBuf, Format)| {
-            let fingerprint = FileFingerprint::take(path)?;
+            let fingerprint = FileFingerprint::take(path, self.follow)?;
             let name = path.display().to_string();
             Ok(SplitDescription { name, size_bytes: Some(fingerprint.size_bytes), fingerprint: Fingerprint::File(fingerprint) })
         };

@@ -26,8 +26,6 @@ pub struct Counts {
     pub late: u64,
     /// Undecodable rows of these splits and rows too far ahead.
     pub bad: u64,
-    /// Windows closed, over all metrics and keys.
-    pub windows_closed: u64,
     /// Rows that could not be evaluated, by store, ascending.
     pub bad_by_store: Vec<(StoreUid, u64)>,
 }
@@ -54,8 +52,6 @@ pub struct PartitionBatch {
     pub state: PartitionState,
     /// Records that end at n, and older ones that were rewritten as one.
     pub records: Vec<(RecordId, Record)>,
-    /// Records that no kept checkpoint needs any more.
-    pub gone: Vec<RecordId>,
 }
 
 /// What writing a batch took.

@@ -11,8 +11,8 @@
 //! with all older ones that are not more than twice the largest of them. So what stays is eight records or sizes that fall by halves from old to new:
 //! a cover has O(log size) records. An entry that is rewritten as part of an older record ends in one half as large again; as part of a newer one it takes
 //! in everything before it that is not twice its size, which can happen again only when it has grown to half of what stands before it: so an entry is
-//! written O(log size) times. Merges reach back to epoch 0 whenever what came since is half of what stands there, so what a
-//! merge from 0 can leave out (sessions that are over) never makes up more than a constant part.
+//! written O(log size) times. Merges reach back to the first record whenever what came since is half of what stands there, so what a
+//! merge from there can leave out (sessions that are over) never makes up more than a constant part.
 //!
 //! *Letting go.* A record is obsolete once one that contains it ends at or before the newest kept epoch, and no kept epoch lies between their ends:
 //! then the cover of every kept and every later epoch takes the container. Inputs of a merge stay until then.
@@ -55,6 +55,8 @@ pub struct Merge {
     pub inputs: Vec<RecordId>,
     /// What holds all their entries.
     pub output: RecordId,
+    /// No record of the slice comes before it: it holds everything up to its end.
+    pub is_first: bool,
 }
 
 /// All records, by slice.
@@ -158,7 +160,7 @@ impl Ledger {
             return None;
         }
         let inputs = cover[oldest..=newer].iter().map(|entry| slice.record(entry.from, entry.to)).collect();
-        Some(Merge { inputs, output: slice.record(output.from, output.to) })
+        Some(Merge { inputs, output: slice.record(output.from, output.to), is_first: oldest == 0 })
     }
 
     /// Records that no kept epoch and no later one needs: all of slices that are not `needed`, and those that others stand for. `kept` are the

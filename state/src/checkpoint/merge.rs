@@ -16,8 +16,8 @@ use std::collections::BinaryHeap;
 pub struct SessionMerge {
     /// Pieces of one key less than this apart are one.
     pub gap_us: i64,
-    /// Sessions that have ended (their last row and the gap) at or before this time are left out. Only for a merge that begins at epoch 0: any
-    /// other record may hold a part of a longer session.
+    /// Sessions that have ended (their last row and the gap) at or before this time are left out. Only for a merge that has all of a key's pieces up to
+    /// some epoch: any other record may hold a part of a longer session.
     pub over_us: Option<i64>,
 }
 

@@ -5,8 +5,9 @@
 //! rows between two barriers: every replica would write the same one.
 
 use crate::delta::{KeyList, Placement};
-use raympp_operators::accumulator::AccumulatorColumn;
-use raympp_types::{Epoch, PartitionId, StoreUid, StreamId};
+use raympp_operators::accumulator::{Accumulator, AccumulatorColumn};
+use raympp_types::{Epoch, KeyGroups, KeyHash, PartitionId, StoreUid, StreamId};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Which record. They sort by partition, store and slice, then by where they begin and end.
@@ -85,6 +86,22 @@ impl Pieces {
     }
 }
 
+/// Which columns of a store's records are wanted, in which order.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// Columns that the records have.
+    pub stored: usize,
+    /// Positions of those wanted, each once, with what they accumulate.
+    pub wanted: Vec<(usize, Accumulator)>,
+}
+
+impl Columns {
+    /// All of a store with these accumulators.
+    pub fn all(accumulators: &[Accumulator]) -> Columns {
+        Columns { stored: accumulators.len(), wanted: accumulators.iter().cloned().enumerate().collect() }
+    }
+}
+
 /// Merged entries; all vectors have one element per entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -131,6 +148,31 @@ impl Record {
         }
         let ascends = self.keys.iter().zip(first_us).is_sorted_by(|a, b| a < b);
         (!ascends).then_some("its sessions do not ascend by key and time")
+    }
+
+    /// Its entries by the partition that owns their keys, where partitions are laid out like this.
+    pub fn by_partition(&self, key_groups: KeyGroups) -> BTreeMap<PartitionId, Record> {
+        let mut entries: BTreeMap<PartitionId, Vec<u32>> = BTreeMap::new();
+        for (entry, key) in self.keys.iter().enumerate() {
+            entries.entry(key_groups.partition(KeyHash::of(key))).or_default().push(entry as u32);
+        }
+        entries.into_iter().map(|(partition, entries)| (partition, self.gather(&entries))).collect()
+    }
+
+    /// The record of these entries, which ascend.
+    fn gather(&self, entries: &[u32]) -> Record {
+        let times = |times: &[i64]| entries.iter().map(|&entry| times[entry as usize]).collect();
+        let pieces = match &self.pieces {
+            Pieces::Sliced => Pieces::Sliced,
+            Pieces::Sessions { first_us, last_us } => Pieces::Sessions { first_us: times(first_us), last_us: times(last_us) },
+        };
+        let mut keys = KeyList::default();
+        entries.iter().for_each(|&entry| keys.push(self.keys.get(entry as usize)));
+        let rows = entries.iter().map(|&entry| self.rows[entry as usize]).collect();
+        let columns = self.columns.iter().map(|column| column.as_ref().map(|column| column.gather(entries))).collect();
+        let mut record = Record { pieces, keys, rows, columns };
+        record.drop_identities();
+        record
     }
 
     /// Makes columns without a cell that says anything absent, so that equal content is equal records.

@@ -3,7 +3,7 @@
 use super::batch::{PartitionBatch, PartitionState, Written};
 use super::commit::Commit;
 use super::error::StoreError;
-use super::record::{Record, RecordId};
+use super::record::{Columns, Record, RecordId};
 use raympp_operators::accumulator::Accumulator;
 use raympp_types::{Epoch, PartitionId, StreamId};
 
@@ -37,8 +37,13 @@ pub trait CheckpointStore: Send {
     /// All records and their bytes before compression, by id: what a [`super::ledger::Ledger`] is built from.
     fn records(&self) -> Result<Vec<(RecordId, u64)>, StoreError>;
 
+    /// A record with these of its store's columns.
+    fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError>;
+
     /// A record of a store with these accumulators.
-    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError>;
+    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError> {
+        self.read_columns(id, &Columns::all(accumulators))
+    }
 
     /// A partition at a barrier.
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError>;

@@ -10,10 +10,9 @@ use super::commit::Commit;
 use super::error::StoreError;
 use super::format::{CommitV1, IndexV1, PartV1, StateV1, parts_of};
 use super::place::{self, Table};
-use super::record::{Pieces, Record, RecordId};
+use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
 use crate::delta::KeyList;
-use raympp_operators::accumulator::Accumulator;
 use raympp_types::{Epoch, PartitionId, StreamId};
 
 /// What is done with each key and value of a range.
@@ -73,7 +72,6 @@ impl<B: Backend> CheckpointStore for Tables<B> {
             written.record_bytes.push(bytes);
             written.bytes += bytes;
         }
-        self.delete_records(&mut changes, &batch.gone)?;
         let key = place::of_state(batch.epoch, batch.stream, batch.partition);
         let what = state_text(batch.stream, batch.partition, batch.epoch);
         let state = archive::seal(Kind::State, &key, &StateV1::of(&batch.state), &what)?;
@@ -126,16 +124,16 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         Ok(records)
     }
 
-    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError> {
+    fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError> {
         let index = self.index_of(id)?.ok_or_else(|| StoreError::missing(id))?;
         let pieces = if index.sessions { Pieces::Sessions { first_us: Vec::new(), last_us: Vec::new() } } else { Pieces::Sliced };
-        let mut record = Record { pieces, keys: KeyList::default(), rows: Vec::new(), columns: vec![None; accumulators.len()] };
+        let mut record = Record { pieces, keys: KeyList::default(), rows: Vec::new(), columns: vec![None; columns.wanted.len()] };
         let damaged = |fault| StoreError::damaged(id, fault);
         for part in 0..index.parts {
             let key = place::of_part(id, part);
             let bytes = self.backend.get(Table::Parts, &key, id)?.ok_or_else(|| damaged("a part of it is not there"))?;
             let part: PartV1 = archive::open(Kind::Part, &key, &bytes, id)?;
-            part.append_to(&mut record, accumulators).map_err(damaged)?;
+            part.append_to(&mut record, columns).map_err(damaged)?;
         }
         if record.len() as u64 != index.entries {
             return Err(damaged("it has not as many entries as the index says"));

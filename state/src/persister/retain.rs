@@ -8,7 +8,7 @@ use crate::sliced::store_horizon_us;
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_operators::window::slice_start;
 use raympp_types::{Epoch, StoreUid, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Persister {
@@ -23,7 +23,7 @@ impl Persister {
                 merge.inputs.iter().map(|input| self.store.read(input, &store.accumulators)).collect::<Result<_, _>>()?;
             let sessions = match store.kind {
                 StoreKind::Sessions { gap_us } => {
-                    let over_us = (merge.output.from == Epoch(0)).then(|| lists.sessions_over_us(merge.output.store, read_us)).flatten();
+                    let over_us = merge.is_first.then(|| lists.sessions_over_us(merge.output.store, read_us)).flatten();
                     Some(SessionMerge { gap_us, over_us })
                 }
                 StoreKind::Sliced | StoreKind::Running => None,
@@ -43,8 +43,8 @@ impl Persister {
         let (old, kept) = self.kept.split_at(gone);
         let Some(oldest) = kept.first().filter(|_| gone > 0) else { return Ok(()) };
         let needed = |slice: SliceId| {
-            let Some(stream) = self.streams.get(&slice.stream) else { return self.unopened.contains_key(&slice.stream) };
-            stream.needs(slice, oldest.read_us(slice.stream))
+            let is_held = kept.iter().any(|kept| kept.has(slice));
+            self.streams.get(&slice.stream).map_or(is_held, |stream| stream.needs(slice, is_held, oldest.read_us(slice.stream)))
         };
         let epochs = |kept: &[Kept]| kept.iter().map(|kept| kept.epoch).collect::<Vec<Epoch>>();
         let records = self.ledger.obsolete(&epochs(kept), needed);
@@ -59,18 +59,31 @@ impl Persister {
 /// A checkpoint that is kept.
 pub(super) struct Kept {
     pub(super) epoch: Epoch,
-    /// By stream, up to where windows have closed: the frontier, or the highest event time of a stream that is complete.
-    read_us: BTreeMap<StreamId, i64>,
+    streams: BTreeMap<StreamId, KeptStream>,
+}
+
+struct KeptStream {
+    /// Up to where windows have closed: the frontier, or the highest event time of a stream that is complete.
+    read_us: i64,
+    stores: BTreeSet<StoreUid>,
 }
 
 impl Kept {
     pub(super) fn of(commit: &Commit) -> Kept {
-        let read_us = |stream: &StreamCommit| (stream.id, stream.frontier.min(stream.max_event_time).0);
-        Kept { epoch: commit.epoch, read_us: commit.streams.iter().map(read_us).collect() }
+        let kept = |stream: &StreamCommit| {
+            let read_us = stream.frontier.min(stream.max_event_time).0;
+            (stream.id, KeptStream { read_us, stores: stream.stores.iter().map(|store| store.uid).collect() })
+        };
+        Kept { epoch: commit.epoch, streams: commit.streams.iter().map(kept).collect() }
     }
 
     fn read_us(&self, stream: StreamId) -> i64 {
-        self.read_us.get(&stream).copied().unwrap_or(i64::MIN)
+        self.streams.get(&stream).map_or(i64::MIN, |stream| stream.read_us)
+    }
+
+    /// True if the slice's store is part of the checkpoint.
+    fn has(&self, slice: SliceId) -> bool {
+        self.streams.get(&slice.stream).is_some_and(|stream| stream.stores.contains(&slice.store))
     }
 }
 
@@ -85,17 +98,16 @@ impl StreamLists {
         self.plans.values().next_back()
     }
 
-    /// True if some window that ends after the frontier, or that retention keeps, may read a slice. A store that the newest checkpoint does not
-    /// know and no plan has is needed by nobody.
-    fn needs(&self, slice: SliceId, read_us: i64) -> bool {
-        let committed = self.committed.iter().flat_map(|committed| &committed.stores).any(|store| store.uid == slice.store);
-        let Some((position, store)) = self.store(slice.store) else { return committed };
+    /// True if some window that ends after the frontier, or that retention keeps, may read a slice. A store that no checkpoint holds and no plan
+    /// has is needed by nobody.
+    fn needs(&self, slice: SliceId, is_held: bool, read_us: i64) -> bool {
+        let Some((position, store)) = self.store(slice.store) else { return is_held };
         let planned = self.plans.values().any(|plan| plan.stores.get(position).is_some_and(Option::is_some));
         let over = match store.tiers.first() {
             Some(base) => slice_start(slice.slice + 1, base.width_us, base.offset_us).saturating_add(store_horizon_us(store)) <= read_us,
             None => false,
         };
-        (planned || committed) && !over
+        (planned || is_held) && !over
     }
 
     /// Sessions that ended at or before this are read by nobody who goes on from `read_us`.

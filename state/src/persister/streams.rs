@@ -121,7 +121,7 @@ impl StreamLists {
         let mut bad_by_store: Vec<(StoreUid, u64)> =
             uncounted.bad_by_store.iter().map(|(&position, &bad)| (self.stores[position].0, bad)).collect();
         bad_by_store.sort_unstable();
-        Counts { late: uncounted.late, bad: uncounted.bad, windows_closed: 0, bad_by_store }
+        Counts { late: uncounted.late, bad: uncounted.bad, bad_by_store }
     }
 
     /// The stream in the commit record of an epoch that all its partitions have written.

@@ -136,9 +136,8 @@ fn what_was_not_removed<P: Place>(place: &mut P) {
     let mut store = place.open();
     let records = fill(&mut store);
     store.remove(&[id(0, 1), id(7, 7)], &[Epoch(1), Epoch(9)]).unwrap();
-    let mut gone = batch(4, vec![(id(0, 4), records[0].clone())]);
-    gone.gone = vec![id(0, 3)];
-    store.write(&gone).unwrap();
+    store.remove(&[id(0, 3)], &[]).unwrap();
+    store.write(&batch(4, vec![(id(0, 4), records[0].clone())])).unwrap();
     store.commit(&commit(4)).unwrap();
     let store = place.kill(store);
     assert_eq!(store.commits().unwrap(), [Epoch(2), Epoch(4)]);

@@ -4,8 +4,8 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, PickOrder, RowOffsets, RowStamps, fold};
 use raympp_operators::expr::Expr;
 use raympp_state::checkpoint::{
-    Commit, Counts, MetricCommit, PartitionBatch, PartitionState, Pieces, Record, RecordId, SinkCommit, SliceId, SplitCommit, SplitState,
-    StoreCommit, StreamCommit,
+    Ahead, Commit, Counts, MetricCommit, PartitionBatch, PartitionState, Pieces, Record, RecordId, SinkCommit, SliceId, SplitCommit,
+    SplitState, StoreCommit, StreamCommit,
 };
 use raympp_state::delta::{KeyList, Mark};
 use raympp_testkit::random::Random;
@@ -158,13 +158,13 @@ pub(crate) fn state(epoch: u64) -> PartitionState {
     let floor = (Offset(1000 * epoch - 1), Mark::Floor(EventTime(-5)));
     let splits =
         vec![split(0, vec![floor, (Offset(1000 * epoch), barrier.clone())]), split(1, vec![(Offset(9), barrier), (Offset(9), Mark::End)])];
-    PartitionState { splits, counts: Counts { late: epoch, bad: 2, windows_closed: 3, bad_by_store: vec![(StoreUid(2), 4)] } }
+    PartitionState { splits, counts: Counts { late: epoch, bad: 2, bad_by_store: vec![(StoreUid(2), 4)] } }
 }
 
 /// A partition's list with these records and nothing to let go of.
 pub(crate) fn batch(epoch: u64, records: Vec<(RecordId, Record)>) -> PartitionBatch {
     let (stream, partition) = (StreamId(0), PartitionId(1));
-    PartitionBatch { stream, partition, epoch: Epoch(epoch), state: state(epoch), records, gone: Vec::new() }
+    PartitionBatch { stream, partition, epoch: Epoch(epoch), state: state(epoch), records }
 }
 
 /// A commit record with something in every field.
@@ -198,9 +198,11 @@ pub(crate) fn commit(epoch: u64) -> Commit {
         splits: vec![split],
         stores: vec![StoreCommit { uid: StoreUid(2), description: "by k".to_owned(), accumulators: vec!["sum(x)".to_owned()] }],
         metrics: vec![metric(0, None), metric(1, Some(EventTime(-1)))],
-        counts: Counts { late: 1, bad: 2, windows_closed: 3, bad_by_store: vec![(StoreUid(2), 4)] },
+        counts: Counts { late: 1, bad: 2, bad_by_store: vec![(StoreUid(2), 4)] },
     };
-    let sink = SinkCommit { name: "out".to_owned(), definition: "CREATE SINK out".to_owned(), handle: vec![0, 255, 7] };
+    let sink =
+        |name: &str, ahead| SinkCommit { name: name.to_owned(), definition: "CREATE SINK".to_owned(), handle: vec![0, 255, 7], ahead };
+    let ahead = Ahead { stream: StreamId(0), frontier: EventTime(70), offsets: vec![(SplitId(0), Offset(9))] };
     Commit {
         epoch: Epoch(epoch),
         wall_us: 1_700_000_000_000_000,
@@ -208,6 +210,6 @@ pub(crate) fn commit(epoch: u64) -> Commit {
         next_metric: MetricId(2),
         next_store: StoreUid(3),
         streams: vec![stream],
-        sinks: vec![sink],
+        sinks: vec![sink("in", None), sink("out", Some(ahead))],
     }
 }

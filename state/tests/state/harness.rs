@@ -15,6 +15,7 @@ use raympp_testkit::reader::RowReader;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
 use raympp_testkit::rows::{difference, rows_sorted};
 use raympp_testkit::script::StreamScript;
+use raympp_testkit::views::{expected, shown};
 use raympp_types::{
     Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm,
 };
@@ -439,19 +440,10 @@ impl Harness {
         let Some(metric) = plan.metrics.iter().find(|metric| metric.id == self.metrics[position].id) else { return };
         let hidden = metric.plan.window.has_bounds() && !self.is_joined(copy, &self.metrics[position]);
         let mine = |window: &KeyWindow| self.key_groups.partition(KeyHash::of(&window.key)) == view.partition();
-        let text = |window: &KeyWindow| {
-            let row = reference.result(position, window).row.as_ref()?;
-            Some(format!("closed={} live={} {row}", reference.is_closed(position, window), reference.is_live(position, window)))
-        };
         let windows = if hidden { &[][..] } else { &reference.windows(position).windows };
         for live_only in [false, true] {
-            let shown = |window: &&KeyWindow| {
-                mine(window) && reference.is_readable(position, window) && (!live_only || reference.is_live(position, window))
-            };
-            let mut expected: Vec<String> = windows.iter().filter(shown).filter_map(text).collect();
-            expected.sort_unstable();
-            let found = scanned(copy, metric, live_only);
-            if let Some(difference) = difference(&expected, &found) {
+            let expected = expected(reference, position, windows.iter().filter(|window| mine(window)), live_only);
+            if let Some(difference) = difference(&expected, &shown(view, metric, live_only)) {
                 panic!("scan of {} (live only: {live_only}): {difference}\n{}", metric.plan.name, metric.plan.definition);
             }
         }
@@ -463,18 +455,6 @@ impl Harness {
         }
         assert!(view.live(metric, b"\x01no such key\x00").is_none());
     }
-}
-
-fn scanned(copy: &Copy, metric: &raympp_operators::sharing::SharedMetric, live_only: bool) -> Vec<String> {
-    let mut rows = Vec::new();
-    for scanned in copy.replica.view().scan(metric, live_only) {
-        assert_eq!(scanned.live.len(), scanned.rows.batch.num_rows());
-        for (row, live) in scanned.live.iter().enumerate() {
-            rows.push(format!("closed={} live={live} {}", scanned.closed, raympp_testkit::rows::row_text(&scanned.rows.batch, row)));
-        }
-    }
-    rows.sort_unstable();
-    rows
 }
 
 impl Change {

@@ -1,8 +1,7 @@
 //! The disk that outlives processes: a checkpoint store in memory whose calls fail when told to.
 
-use raympp_operators::accumulator::Accumulator;
 use raympp_state::checkpoint::{
-    CheckpointStore, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
+    CheckpointStore, Columns, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
 };
 use raympp_types::{Epoch, PartitionId, StreamId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,12 +73,12 @@ impl CheckpointStore for Disk {
         self.lock().store.records()
     }
 
-    fn read(&self, id: &RecordId, accumulators: &[Accumulator]) -> Result<Record, StoreError> {
+    fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError> {
         let inner = self.lock();
         if inner.reads_fail {
             return Err(StoreError::new(StoreErrorKind::Io, id, "reading failed as the simulator asked", "read it again"));
         }
-        inner.store.read(id, accumulators)
+        inner.store.read_columns(id, columns)
     }
 
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError> {

@@ -255,14 +255,14 @@ impl Process {
         let run = self.streams.get_mut(&stream).expect("a stream of the job");
         let places = run.places();
         let Some(task) = run.tasks.get_mut(&split) else { return Ok(()) };
-        for delta in std::mem::take(&mut task.deltas) {
+        for (delta, plan) in std::mem::take(&mut task.deltas) {
             if around.has(Canary::LateOutside) {
                 send_late_outside(around, &mut self.sinks, stream, (task.marked.next(), &delta));
             }
             note_marks(around, stream, &delta);
             around.witness.one_offset_of_each_mark(stream, &delta)?;
             around.witness.replayed_maximum(stream, &delta)?;
-            invariants::all_rows_accounted_for(&delta, &task.plan)?;
+            invariants::all_rows_accounted_for(&delta, &plan)?;
             let delta = Arc::new(delta);
             for &place in &places {
                 let link = run.deltas.entry((split, place)).or_default();

@@ -8,12 +8,12 @@ use super::orders::{Order, Orders};
 use super::process::{Happening, Process, StreamRun};
 use super::sink::{Input, Sink};
 use super::task::Task;
-use super::truth::{Membership, MetricTruth, StreamTruth};
+use super::truth::{Counts, Membership, MetricTruth, StreamTruth};
 use crate::reader::RowReader;
 use raympp_coordinator::{Coordinator, CoordinatorOptions, Fact};
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store};
 use raympp_state::chain::{Chain, ChainOptions};
-use raympp_state::checkpoint::{CheckpointStore, Commit, Record, SinkCommit, SplitState, StoreError, StreamCommit};
+use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, SplitState, StoreError, StreamCommit};
 use raympp_state::delta::KeyList;
 use raympp_state::epoch_list::{EpochLists, Uncounted};
 use raympp_state::persister::{OpenPartition, OpenStream, Persister, SplitInfo, StreamInfo};
@@ -69,7 +69,8 @@ fn start_stream(around: &mut Around, process: &mut Process, id: StreamId, commit
     let from = commit.and_then(|commit| commit.streams.iter().find(|stream| stream.id == id));
     let epoch = commit.map_or(Epoch(0), |commit| commit.epoch);
     settle_members(around, id, from, epoch);
-    let begin = Begin::of(&around.truths[&id], from, epoch);
+    let new = from.map_or_else(Vec::new, |from| begin_with(around, id, from, epoch));
+    let begin = Begin::of(&around.truths[&id], from, epoch, &new);
     let run = open_partitions(around, &mut process.orders.persister, &begin, from).map_err(unreadable)?;
     process.streams.insert(id, run);
     let taken = from.map(|stream| (epoch, stream.frontier));
@@ -118,6 +119,15 @@ fn settle_members(around: &mut Around, id: StreamId, from: Option<&StreamCommit>
     }
 }
 
+/// Metrics that the script has and the commit does not: some begin with the process, and count from the commit's barrier; the others are added later.
+fn begin_with(around: &mut Around, id: StreamId, from: &StreamCommit, epoch: Epoch) -> Vec<MetricId> {
+    let known = |id: MetricId| from.metrics.iter().any(|known| known.id == id);
+    let missing: Vec<MetricId> = around.truths[&id].metrics.iter().filter(|m| m.wanted && !known(m.id)).map(|m| m.id).collect();
+    let new: Vec<MetricId> = missing.into_iter().filter(|_| around.random.once_in(2)).collect();
+    new.iter().for_each(|&metric| around.truth(id).metric(metric).counts = Counts::Behind(epoch));
+    new
+}
+
 /// What the job's script has and the process does not.
 fn ask_for_the_rest(around: &mut Around, process: &mut Process, id: StreamId) -> Outcome {
     let truth = &around.truths[&id];
@@ -162,7 +172,7 @@ pub(super) fn add_sink(
     around.witness.published_once(id, rows, taken.map_or(EventTime::MIN, |(_, frontier)| frontier))?;
     let partitions = around.truths[&stream].key_groups.partitions() as usize;
     process.sinks.insert(id, Sink::new(id, stream, input, partitions, taken));
-    let commit = SinkCommit { name: name_of(id), definition: String::new(), handle: handle.to_vec() };
+    let commit = SinkCommit { name: name_of(id), definition: String::new(), handle: handle.to_vec(), ahead: None };
     process.orders.give(around, Order::AddSink(id, Box::new(commit)));
     process.learn(around, Fact::SinkAdded(id, stream))
 }
@@ -176,10 +186,11 @@ struct Begin {
     stores: BTreeMap<usize, StoreUid>,
     first_after: HashMap<MetricId, EventTime>,
     splits: BTreeMap<SplitId, SplitState>,
+    uncounted: Uncounted,
 }
 
 impl Begin {
-    fn of(truth: &StreamTruth, from: Option<&StreamCommit>, epoch: Epoch) -> Begin {
+    fn of(truth: &StreamTruth, from: Option<&StreamCommit>, epoch: Epoch, new: &[MetricId]) -> Begin {
         let floor = from.map_or(EventTime::MIN, |from| from.frontier);
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
         let unread = |split| SplitState { split, offset: Offset(0), watermark, ended: false, marks: Vec::new() };
@@ -194,17 +205,25 @@ impl Begin {
                 let metrics: Vec<_> = wanted.map(|metric| (metric.id, Arc::clone(&metric.plan))).collect();
                 (SharedPlan::of(PlanVersion(1), &metrics), BTreeMap::new())
             }
-            Some(from) => plan_of(truth, from),
+            Some(from) => {
+                let (mut plan, stores) = plan_of(truth, from);
+                for metric in truth.metrics.iter().filter(|metric| new.contains(&metric.id)) {
+                    plan = plan.with(metric.id, &metric.plan);
+                }
+                (plan, stores)
+            }
         };
+        let of_new = from.iter().flat_map(|from| new.iter().map(|&id| (id, from.max_event_time)));
         let first_after = from.iter().flat_map(|from| &from.metrics).filter_map(|metric| Some((metric.id, metric.first_after?)));
         Begin {
             id: truth.id,
             epoch: from.map_or(Epoch(0), |_| epoch),
             frontier: floor,
             plan: Arc::new(plan),
-            stores,
-            first_after: first_after.collect(),
+            first_after: first_after.chain(of_new).collect(),
             splits,
+            uncounted: from.map(|from| uncounted(from, &stores)).unwrap_or_default(),
+            stores,
         }
     }
 }
@@ -313,17 +332,22 @@ impl Held {
         let mut records = Vec::new();
         for (&position, &uid) in &begin.stores {
             let store: &Store = begin.plan.stores[position].as_ref().expect("without holes");
-            let held = persister.records_at((stream, partition, uid), begin.epoch, &store.accumulators)?;
+            let held = persister.records_at((stream, partition, uid), begin.epoch, &Columns::all(&store.accumulators))?;
             records.extend(held.into_iter().map(|(slice, record)| (position, slice, record)));
         }
         if swaps_keys {
             records.iter_mut().for_each(|(_, _, record)| swap_keys(record));
         }
-        let counts = persister.store().partition(stream, partition, begin.epoch)?.counts;
-        let position_of = |uid: StoreUid| begin.stores.iter().find(|(_, other)| **other == uid).map(|(&position, _)| position);
-        let bad_by_store = counts.bad_by_store.iter().filter_map(|&(uid, bad)| Some((position_of(uid)?, bad))).collect();
-        Ok(Held { records, uncounted: Uncounted { late: counts.late, bad: counts.bad, bad_by_store } })
+        // What counts in no window is known for the stream as a whole.
+        let uncounted = if partition == PartitionId(0) { begin.uncounted.clone() } else { Uncounted::default() };
+        Ok(Held { records, uncounted })
     }
+}
+
+fn uncounted(from: &StreamCommit, stores: &BTreeMap<usize, StoreUid>) -> Uncounted {
+    let position_of = |uid: StoreUid| stores.iter().find(|(_, other)| **other == uid).map(|(&position, _)| position);
+    let bad_by_store = from.counts.bad_by_store.iter().filter_map(|&(uid, bad)| Some((position_of(uid)?, bad))).collect();
+    Uncounted { late: from.counts.late, bad: from.counts.bad, bad_by_store }
 }
 
 /// Ids are given in order of arrival, so after a restart they mean other keys.

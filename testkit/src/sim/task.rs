@@ -26,7 +26,7 @@ pub(super) struct Task {
     pub(super) split: SplitId,
     pub(super) chain: Chain,
     /// What the chain folds for.
-    pub(super) plan: Arc<SharedPlan>,
+    plan: Arc<SharedPlan>,
     reader: RowReader,
     silence: SilenceWatch,
     quiet_until_us: u64,
@@ -38,8 +38,8 @@ pub(super) struct Task {
     /// A plan that its barrier has brought and the chain does not follow yet; only a canary has one.
     plan_to_come: Option<Arc<SharedPlan>>,
     pub(super) ended: bool,
-    /// To be sent.
-    pub(super) deltas: Vec<Delta>,
+    /// To be sent, each with the plan that its rows were folded for.
+    pub(super) deltas: Vec<(Delta, Arc<SharedPlan>)>,
     /// To be told.
     pub(super) facts: Vec<Fact>,
     /// The way to the coordinator, and back.
@@ -139,7 +139,7 @@ impl Task {
     }
 
     fn send(&mut self, marks: Vec<Mark>) {
-        self.deltas.extend(self.chain.flush(marks));
+        self.deltas.extend(self.chain.flush(marks).map(|delta| (delta, Arc::clone(&self.plan))));
         if let Some(plan) = self.plan_to_come.take() {
             self.adopt(&plan);
         }

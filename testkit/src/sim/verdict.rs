@@ -5,10 +5,11 @@ use super::invariants::{Outcome, hold};
 use super::process::{Process, StreamRun};
 use super::start::{late_sink_of, sink_of};
 use super::truth::{MetricTruth, StreamTruth};
-use crate::reference::{Reference, SplitRows};
+use crate::reference::{KeyWindow, Reference, SplitRows};
 use crate::rows::difference;
+use crate::views::{expected, shown};
 use raympp_state::replica::Counters;
-use raympp_types::SinkId;
+use raympp_types::{KeyHash, SinkId};
 
 /// Compares everything.
 pub(super) fn check(around: &Around, process: &Process) -> Outcome {
@@ -24,6 +25,7 @@ fn check_stream(around: &Around, truth: &StreamTruth, run: &StreamRun) -> Outcom
     for (position, metric) in truth.metrics.iter().enumerate().filter(|(_, metric)| metric.plan.window.has_bounds()) {
         check_metric(&reference, position, metric, published(around, sink_of(metric.id)))?;
     }
+    check_views(&reference, truth, run)?;
     let mut late: Vec<String> = (0..splits.len()).flat_map(|split| reference.late_rows(split)).collect();
     late.sort_unstable();
     let differs = difference(&late, &published(around, late_sink_of(truth.id)));
@@ -34,6 +36,23 @@ fn check_stream(around: &Around, truth: &StreamTruth, run: &StreamRun) -> Outcom
     hold("rows + late + bad = offsets", found == (reference.late, reference.bad), || {
         format!("{}: late and bad are {found:?}, and should be {:?}", truth.id, (reference.late, reference.bad))
     })
+}
+
+/// What readers see of each replica, running totals and retained windows above all.
+fn check_views(reference: &Reference, truth: &StreamTruth, run: &StreamRun) -> Outcome {
+    for actor in run.actors.iter().flatten() {
+        let (view, plan) = (actor.replica.view(), actor.replica.plan());
+        let mine = |window: &&KeyWindow| truth.key_groups.partition(KeyHash::of(&window.key)) == actor.place.0;
+        for (position, metric) in truth.metrics.iter().enumerate() {
+            let Some(found) = plan.metrics.iter().find(|found| found.id == metric.id) else { continue };
+            let expected = expected(reference, position, reference.windows(position).windows.iter().filter(mine), false);
+            let differs = difference(&expected, &shown(view, found, false));
+            hold("readers see what the reference says", differs.is_none(), || {
+                format!("{:?}, {}: {}\n{}", actor.place, metric.plan.name, differs.unwrap_or_default(), metric.plan.definition)
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Exact texts of what a sink has published, sorted.

@@ -32,12 +32,15 @@ pub struct FileFingerprint {
     pub modified_ns: i128,
     /// XXH3 of the first 4 KiB, or of the whole file if it is shorter.
     pub head_hash: u64,
+    /// It was being followed: it may have grown.
+    #[serde(default)]
+    pub followed: bool,
 }
 
 impl FileFingerprint {
-    /// Looks at a file.
-    pub(super) fn take(path: &Path) -> Result<FileFingerprint, SourceError> {
-        Self::take_head(path, HEAD_BYTES)
+    /// Looks at a file, which is followed or not.
+    pub(super) fn take(path: &Path, followed: bool) -> Result<FileFingerprint, SourceError> {
+        Ok(FileFingerprint { followed, ..Self::take_head(path, HEAD_BYTES)? })
     }
 
     /// Looks at a file and the first `head_bytes` of it.
@@ -51,11 +54,13 @@ impl FileFingerprint {
             size_bytes: metadata.size(),
             modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
             head_hash: xxh3_64(&head),
+            followed: false,
         })
     }
 
-    /// Fails if the file at `path` is not the one this was taken of.
-    pub(super) fn check(&self, path: &Path, grows: bool) -> Result<(), SourceError> {
+    /// Fails if the file at `path` is not the one this was taken of; it may have grown if it was followed then or is `followed` now.
+    pub(super) fn check(&self, path: &Path, followed: bool) -> Result<(), SourceError> {
+        let grows = followed || self.followed;
         let now = Self::take_head(path, self.size_bytes.min(HEAD_BYTES))?;
         let same_file = now.inode == self.inode;
         let problem = if now.size_bytes < self.size_bytes {

@@ -1,7 +1,7 @@
 //! Commit records.
 
 use super::states::CountsV1;
-use crate::checkpoint::commit::{Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+use crate::checkpoint::commit::{Ahead, Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PlanVersion, RunningWatermark, SplitId, StoreUid, StreamId};
 use rkyv::{Archive, Deserialize, Serialize};
 
@@ -66,6 +66,14 @@ struct SinkV1 {
     name: String,
     definition: String,
     handle: Vec<u8>,
+    ahead: Option<AheadV1>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct AheadV1 {
+    stream: u32,
+    frontier_us: i64,
+    offsets: Vec<(u32, u64)>,
 }
 
 impl CommitV1 {
@@ -193,10 +201,24 @@ impl MetricV1 {
 
 impl SinkV1 {
     fn of(sink: &SinkCommit) -> SinkV1 {
-        SinkV1 { name: sink.name.clone(), definition: sink.definition.clone(), handle: sink.handle.clone() }
+        let ahead = sink.ahead.as_ref().map(AheadV1::of);
+        SinkV1 { name: sink.name.clone(), definition: sink.definition.clone(), handle: sink.handle.clone(), ahead }
     }
 
     fn into_commit(self) -> SinkCommit {
-        SinkCommit { name: self.name, definition: self.definition, handle: self.handle }
+        let ahead = self.ahead.map(AheadV1::into_ahead);
+        SinkCommit { name: self.name, definition: self.definition, handle: self.handle, ahead }
+    }
+}
+
+impl AheadV1 {
+    fn of(ahead: &Ahead) -> AheadV1 {
+        let offsets = ahead.offsets.iter().map(|&(split, offset)| (split.0, offset.0)).collect();
+        AheadV1 { stream: ahead.stream.0, frontier_us: ahead.frontier.0, offsets }
+    }
+
+    fn into_ahead(self) -> Ahead {
+        let offsets = self.offsets.into_iter().map(|(split, offset)| (SplitId(split), Offset(offset))).collect();
+        Ahead { stream: StreamId(self.stream), frontier: EventTime(self.frontier_us), offsets }
     }
 }

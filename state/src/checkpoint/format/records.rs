@@ -5,9 +5,9 @@
 
 use super::cells::ColumnV1;
 use crate::checkpoint::archive::ARCHIVE_BYTES_MAX;
-use crate::checkpoint::record::{Pieces, Record};
+use crate::checkpoint::record::{Columns, Pieces, Record};
 use crate::delta::KeyList;
-use raympp_operators::accumulator::{Accumulator, AccumulatorColumn};
+use raympp_operators::accumulator::AccumulatorColumn;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::ops::Range;
 
@@ -107,15 +107,17 @@ impl PartV1 {
         self.key_bytes.len() + entries + self.columns.iter().map(ColumnV1::bytes).sum::<usize>()
     }
 
-    /// Appends the entries to a record.
-    pub(in crate::checkpoint) fn append_to(self, record: &mut Record, accumulators: &[Accumulator]) -> Result<(), &'static str> {
+    /// Appends the entries to a record that has the wanted columns.
+    pub(in crate::checkpoint) fn append_to(self, record: &mut Record, columns: &Columns) -> Result<(), &'static str> {
         let entries = self.rows.len();
-        if self.columns.len() != accumulators.len() {
+        if self.columns.len() != columns.stored {
             return Err("it has not one column per accumulator of the store");
         }
         append_keys(&mut record.keys, &self.key_ends, &self.key_bytes)?;
         let before = record.rows.len();
-        for ((column, accumulator), into) in self.columns.into_iter().zip(accumulators).zip(&mut record.columns) {
+        let mut stored: Vec<Option<ColumnV1>> = self.columns.into_iter().map(Some).collect();
+        for ((position, accumulator), into) in columns.wanted.iter().zip(&mut record.columns) {
+            let column = stored.get_mut(*position).and_then(Option::take).ok_or("a column is wanted that it does not have")?;
             append_column(into, before, column.into_column(accumulator, entries)?, entries);
         }
         match &mut record.pieces {

@@ -41,7 +41,6 @@ enum MarkV1 {
 pub(super) struct CountsV1 {
     late: u64,
     bad: u64,
-    windows_closed: u64,
     bad_by_store: Vec<(u32, u64)>,
 }
 
@@ -126,11 +125,11 @@ impl MarkV1 {
 impl CountsV1 {
     pub(super) fn of(counts: &Counts) -> CountsV1 {
         let bad_by_store = counts.bad_by_store.iter().map(|&(store, bad)| (store.0, bad)).collect();
-        CountsV1 { late: counts.late, bad: counts.bad, windows_closed: counts.windows_closed, bad_by_store }
+        CountsV1 { late: counts.late, bad: counts.bad, bad_by_store }
     }
 
     pub(super) fn into_counts(self) -> Counts {
         let bad_by_store = self.bad_by_store.into_iter().map(|(store, bad)| (StoreUid(store), bad)).collect();
-        Counts { late: self.late, bad: self.bad, windows_closed: self.windows_closed, bad_by_store }
+        Counts { late: self.late, bad: self.bad, bad_by_store }
     }
 }

@@ -4,9 +4,9 @@
 //! It is planted between actor and persister: of what follows a barrier in its split, the first delta's rows are handed over in front of the
 //! barrier, and the offsets where they belong.
 
-use raympp_state::delta::{Delta, DeltaPart, DictionaryChange, Mark, Stamp};
+use raympp_state::delta::{Delta, DeltaPart, DictionaryChange, Stamp};
 use raympp_state::replica::Accepted;
-use raympp_types::{PartitionId, SplitId, StreamId};
+use raympp_types::{PartitionId, PlanVersion, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(in crate::sim) struct LiveMemory {
     held: BTreeMap<(StreamId, PartitionId, SplitId), Accepted>,
+    /// Newest plans that have been handed over. Rows under a newer one can't stand before its barrier.
+    plans: BTreeMap<(StreamId, PartitionId), PlanVersion>,
 }
 
 impl LiveMemory {
@@ -22,7 +24,10 @@ impl LiveMemory {
         let mut handed = Vec::new();
         for next in accepted {
             let place = (stream, partition, next.delta.stamp.split);
-            let barrier = |mark: &Mark| matches!(mark, Mark::Barrier { .. });
+            let plan = self.plans.entry((stream, partition)).or_insert(PlanVersion(u64::MAX));
+            let newest = next.delta.stamp.plans().max();
+            let brings_plan = newest.is_some_and(|newest| newest != *plan);
+            *plan = newest.unwrap_or(*plan);
             if let Some(held) = self.held.remove(&place) {
                 let stamp = &held.delta.stamp;
                 let before = Stamp { marks: Vec::new(), ..stamp.clone() };
@@ -31,7 +36,7 @@ impl LiveMemory {
                 handed.push(rows_at(Stamp { from: stamp.to, ..before }, &next, partition));
                 handed.push(nothing_at(at));
                 handed.push(nothing_at(next.delta.stamp.clone()));
-            } else if next.merged && next.delta.stamp.marks.iter().any(barrier) {
+            } else if next.merged && newest.is_some() && !brings_plan {
                 self.held.insert(place, next);
             } else {
                 handed.push(next);

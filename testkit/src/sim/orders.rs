@@ -14,6 +14,9 @@ use raympp_types::{Epoch, PartitionId, SinkId, StreamId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Longest time of an order that does not touch the disk.
+const IN_MEMORY_US: u64 = 20;
+
 /// What the persister is told.
 pub(super) enum Order {
     AddPlan(StreamId, Arc<SharedPlan>),
@@ -47,12 +50,19 @@ impl Orders {
             order => order,
         });
         if self.waiting.len() == 1 {
-            Self::schedule(around);
+            self.schedule(around);
         }
     }
 
-    fn schedule(around: &mut Around) {
-        let delay_us = around.delay(around.pace.disk_us);
+    /// Lists grow in memory; what a barrier completes, and commits, go to the disk.
+    fn schedule(&self, around: &mut Around) {
+        let Some(next) = self.waiting.front() else { return };
+        let in_memory = match next {
+            Order::Accepted(.., accepted) => accepted.iter().all(|accepted| accepted.delta.stamp.marks.is_empty()),
+            Order::Seal(..) | Order::Commit(..) | Order::Forget => false,
+            Order::AddPlan(..) | Order::AddSink(..) | Order::DropSink(..) | Order::Prepared(..) => true,
+        };
+        let delay_us = around.delay(if in_memory { around.pace.disk_us.min(IN_MEMORY_US) } else { around.pace.disk_us });
         around.later(delay_us, Happening::Persist);
     }
 
@@ -71,9 +81,7 @@ impl Orders {
                 around.send(&mut self.up, Happening::Learn(fact));
             }
         }
-        if !self.waiting.is_empty() {
-            Self::schedule(around);
-        }
+        self.schedule(around);
         Ok(())
     }
 

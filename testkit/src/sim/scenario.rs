@@ -103,13 +103,13 @@ impl Pace {
         let interval_us = random.pick(&[2_000, 10_000, 30_000]);
         Pace {
             interval_us,
-            in_flight_max: random.pick(&[2, 3, 16]),
+            in_flight_max: random.pick(&[2, 4, 16]),
             keep: random.pick(&[1, 2, 4]),
             read_us: random.pick(&[200, 2_000, 5_000]),
             read_rows: random.pick(&[1, 5, 20]),
             flush_rows: random.pick(&[1, 7, 64]),
             hop_us: random.pick(&[10, 1_000, 8_000]),
-            disk_us: random.pick(&[100, 2_000, 3 * interval_us]),
+            disk_us: random.pick(&[100, 2_000, interval_us]),
             close_us: random.pick(&[10, 500, 4_000]),
             silence_once_in: random.pick(&[0, 0, 10, 40]),
             silence_us: random.pick(&[20_000, 100_000]),
@@ -157,7 +157,7 @@ fn stream(random: &mut Random, id: StreamId, text: &mut String) -> StreamScenari
 fn shape_of_splits(random: &mut Random, bound_us: i64) -> SplitsShape {
     SplitsShape {
         splits: 1 + random.index(4),
-        rows: random.pick(&[10, 60, 120]),
+        rows: random.pick(&[10, 80, 200, 400]),
         batch_rows: random.pick(&[1, 16, 200]),
         keys: random.pick(&[1, 3, 10, 100]),
         start_us: random.pick(&[0, -30_000_000, 1_700_000_000_000_000]),

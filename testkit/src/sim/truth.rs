@@ -135,7 +135,7 @@ impl StreamTruth {
     /// A split's floor rises where its chain is.
     pub(super) fn raise(&mut self, split: SplitId, at: Offset, floor: EventTime) {
         let floors = &mut self.split(split).rows.floors;
-        if floors.iter().all(|&(_, other)| other < floor) {
+        if floor > EventTime::MIN && floors.iter().all(|&(_, other)| other < floor) {
             floors.push((at, floor));
         }
     }

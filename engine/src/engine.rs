@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::ingest::IngestTask;
+use crate::saved_checkpoints;
 use crate::sink_task::{Request, SinkTask};
 use crate::stream::Stream;
 use crate::writer::WriterQueue;
@@ -391,7 +392,10 @@ impl Drop for Engine {
 /// The checkpoints of an engine that keeps some.
 fn open_checkpoints(options: &EngineOptions, facts: &FactSender, cores: &[Arc<CoreHandle>]) -> Result<Option<Checkpoints>> {
     let Some(directory) = &options.state_dir else { return Ok(None) };
-    let store = RocksStore::open(directory).map_err(checkpoint_error)?;
+    let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
+    if options.fall_back {
+        saved_checkpoints::fall_back(&mut store).map_err(checkpoint_error)?;
+    }
     let checkpoints = Checkpoints::start(Box::new(store), options.keep_checkpoints, options.clock.clone(), facts.clone(), cores.to_vec())?;
     match refuse_unknown_resets(options, checkpoints.from.as_deref()) {
         Ok(()) => Ok(Some(checkpoints)),

@@ -52,6 +52,7 @@ mod metric;
 mod parking;
 mod place;
 mod queue;
+pub mod saved_checkpoints;
 pub mod sink;
 mod sink_task;
 pub mod source;

@@ -24,10 +24,48 @@ pub(crate) enum Command {
         /// The script
         file: PathBuf,
     },
+    /// Look at the checkpoints of a job, or go back to one
+    Checkpoint {
+        #[command(subcommand)]
+        command: CheckpointCommand,
+    },
     /// Report the errors of a script, if any; inputs that are missing and outputs that can't be written are warnings
     Check {
         /// The script
         file: PathBuf,
+    },
+}
+
+/// What to do with checkpoints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointCommand {
+    /// List checkpoints with their age, rows read and size
+    List {
+        /// The state directory
+        place: PathBuf,
+    },
+    /// Show what a checkpoint holds: offsets of splits, watermarks, metrics and their groups
+    Show {
+        /// The state directory
+        place: PathBuf,
+        /// Which; the newest unless said
+        epoch: Option<u64>,
+    },
+    /// Read checkpoints as a whole and report what is damaged
+    Verify {
+        /// The state directory
+        place: PathBuf,
+        /// Which; all unless said
+        #[arg(long)]
+        epoch: Option<u64>,
+    },
+    /// Take a job back to an older checkpoint: later ones are gone, and what has been published is not published again
+    Restore {
+        /// The state directory
+        place: PathBuf,
+        /// Which
+        #[arg(long)]
+        epoch: u64,
     },
 }
 
@@ -57,6 +95,9 @@ pub(crate) struct RunOptions {
     /// Newest checkpoints that stay restorable [default: 10]
     #[arg(long, requires = "state_dir")]
     pub(crate) keep: Option<usize>,
+    /// If the newest checkpoint is damaged, go on from the newest one that is whole
+    #[arg(long, requires = "state_dir")]
+    pub(crate) fall_back: bool,
     /// Start this metric anew, since its definition has changed (may be repeated; leave it out again from the next run on)
     #[arg(long, value_name = "METRIC", requires = "state_dir")]
     pub(crate) reset: Vec<String>,

@@ -1,6 +1,7 @@
 //! The `raympp` binary. Exit codes: 0 done, 1 failed while running, 2 bad usage or SQL, 141 (as after SIGPIPE) nobody reads the output any
 //! longer.
 
+mod checkpoint;
 mod cli;
 mod demo;
 mod demo_screen;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Demo(options) => demo::demo(&options),
         cli::Command::Explain { file } => script::explain(&file),
+        cli::Command::Checkpoint { command } => checkpoint::run(&command),
         cli::Command::Check { file } => script::check(&file),
     };
     match result {

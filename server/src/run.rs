@@ -70,6 +70,7 @@ fn build(options: &RunOptions) -> Result<Engine, Failure> {
     if let Some(interval) = options.checkpoint_interval {
         builder = builder.barrier_interval_us(interval.as_micros() as u64);
     }
+    builder = builder.fall_back(options.fall_back);
     for metric in &options.reset {
         builder = builder.reset_metric(metric);
     }

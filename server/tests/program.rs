@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod program {
+    mod checkpoints;
     mod checks;
     mod output;
     pub(crate) mod support;

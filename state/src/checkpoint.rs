@@ -10,7 +10,8 @@
 //! names what is damaged: every archive carries a checksum over its contents and its place.
 //!
 //! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in; [`error`] and [`store`] are the contract;
-//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; `archive` and `format` are bytes; `place`
+//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; [`contents`] tells what is in one and [`mod@take_back`]
+//! goes back to an older one; `archive` and `format` are bytes; `place`
 //! is the order of archives; `tables` keeps the contract over any ordered map, of which there are two: [`memory`] and `rocks`.
 
 pub mod record;
@@ -20,6 +21,8 @@ pub mod commit;
 pub mod error;
 pub mod store;
 pub mod ledger;
+pub mod contents;
+pub mod take_back;
 mod archive;
 mod format;
 pub mod place;
@@ -30,6 +33,7 @@ pub mod rocks;
 
 pub use batch::{Counts, PartitionBatch, PartitionState, SplitState, Written};
 pub use commit::{Ahead, Commit, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StreamCommit};
+pub use contents::{Contents, StoreContents};
 pub use error::{StoreError, StoreErrorKind};
 pub use ledger::{Ledger, Merge};
 pub use memory::MemoryStore;
@@ -38,3 +42,4 @@ pub use record::{Columns, Pieces, Record, RecordId, SliceId};
 #[cfg(not(loom))]
 pub use rocks::RocksStore;
 pub use store::CheckpointStore;
+pub use take_back::take_back;

@@ -307,7 +307,7 @@ impl Persister {
         all.sort_by_key(|stream| stream.id);
         let of_sink = |sink: &PreparedSink| {
             let newest = sink.handles.range(..=epoch).next_back().map(|(_, handle)| handle.clone());
-            let ahead = sink.commit.ahead.clone().filter(|ahead| is_ahead(ahead, &all));
+            let ahead = sink.commit.ahead.clone().filter(|ahead| is_ahead(sink.commit.stream, ahead, &all));
             SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ahead, ..sink.commit.clone() }
         };
         let mut sinks: Vec<SinkCommit> = self.sinks.values().map(of_sink).collect();
@@ -359,8 +359,8 @@ impl Persister {
 }
 
 /// True if a sink has something that its stream does not have again.
-fn is_ahead(ahead: &Ahead, streams: &[StreamCommit]) -> bool {
-    let Some(stream) = streams.iter().find(|stream| stream.id == ahead.stream) else { return false };
+fn is_ahead(stream: StreamId, ahead: &Ahead, streams: &[StreamCommit]) -> bool {
+    let Some(stream) = streams.iter().find(|other| other.id == stream) else { return false };
     let offset_of = |split: SplitId| stream.splits.iter().find(|at| at.id == split).map_or(Offset(0), |at| at.offset);
     stream.frontier < ahead.frontier || ahead.offsets.iter().any(|&(split, offset)| offset_of(split) < offset)
 }

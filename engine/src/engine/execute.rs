@@ -372,7 +372,7 @@ impl Shared {
         let (handle, ahead) = before.map(|commit| (commit.handle.clone(), commit.ahead.clone())).unwrap_or_default();
         let has = ahead.as_ref().map_or(EventTime::MIN, |ahead| ahead.frontier);
         let taken = stream.resume.as_ref().map(|resume| (resume.epoch, resume.frontier().max(has)));
-        let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), handle, ahead };
+        let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), stream: stream.id, handle, ahead };
         checkpoints.tell(Order::AddSink(id, Box::new(commit)));
         (id, Commits::ByEpoch(taken))
     }
@@ -385,7 +385,7 @@ impl Shared {
     /// Sinks have the late rows of a split up to here.
     pub(super) fn late_rows_from(&self, stream: StreamId, split: SplitId) -> Offset {
         let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_ref());
-        let ahead = from.iter().flat_map(|from| &from.sinks).filter_map(|sink| sink.ahead.as_ref()).filter(|ahead| ahead.stream == stream);
+        let ahead = from.iter().flat_map(|from| &from.sinks).filter(|sink| sink.stream == stream).filter_map(|sink| sink.ahead.as_ref());
         let of_split = ahead.flat_map(|ahead| &ahead.offsets).filter(|(other, _)| *other == split);
         of_split.map(|(_, offset)| *offset).max().unwrap_or_default()
     }

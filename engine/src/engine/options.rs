@@ -24,6 +24,7 @@ pub struct EngineOptions {
     pub(crate) barrier_interval_us: u64,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
+    pub(crate) fall_back: bool,
     /// Metrics that do not go on with what the checkpoint has of them.
     pub(crate) reset_metrics: Arc<BTreeSet<String>>,
     pub(crate) clock: Clock,
@@ -42,6 +43,7 @@ pub struct EngineBuilder {
     barrier_interval_us: Option<u64>,
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
+    fall_back: bool,
     reset_metrics: BTreeSet<String>,
     clock: Clock,
 }
@@ -102,6 +104,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Goes on from the newest checkpoint that is whole if newer ones are damaged, which is logged; everything is read once to find out. Sinks do not
+    /// publish again what they have published. Default: a damaged checkpoint is an error.
+    pub fn fall_back(mut self, fall_back: bool) -> Self {
+        self.fall_back = fall_back;
+        self
+    }
+
     /// Starts this metric anew at the checkpoint that the run goes on from: needed where its definition has changed so that what the checkpoint has
     /// of it means something else. It then counts as one that is added there. May be called several times.
     pub fn reset_metric(mut self, metric: impl Into<String>) -> Self {
@@ -157,6 +166,7 @@ impl EngineBuilder {
             barrier_interval_us,
             state_dir,
             keep_checkpoints,
+            fall_back: self.fall_back,
             reset_metrics: Arc::new(self.reset_metrics),
             clock,
         })

@@ -105,6 +105,8 @@ pub struct SinkCommit {
     pub name: String,
     /// Its statement in canonical text.
     pub definition: String,
+    /// The stream that it reads from.
+    pub stream: StreamId,
     /// What the sink needs to publish what it has prepared; nobody else reads it.
     pub handle: Vec<u8>,
     /// The handle stands for more than this epoch, since the job was taken back to it from a later one.
@@ -114,8 +116,6 @@ pub struct SinkCommit {
 /// What a sink has been given already: rows that come again, since the job was taken back, are not for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ahead {
-    /// The stream it reads from.
-    pub stream: StreamId,
     /// It has the windows that end at or before this.
     pub frontier: EventTime,
     /// It has the late rows of each split up to here, by split.

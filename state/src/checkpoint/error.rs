@@ -47,7 +47,12 @@ impl StoreError {
 
     /// Bytes that are not what was written.
     pub fn damaged(what: impl ToString, happened: impl ToString) -> StoreError {
-        StoreError::new(StoreErrorKind::Damaged, what, happened, "restore another checkpoint or a copy of the directory")
+        StoreError::new(
+            StoreErrorKind::Damaged,
+            what,
+            happened,
+            "go on from an older checkpoint with --fall-back (fall_back), or restore a copy of the directory",
+        )
     }
 
     /// Something that is not there.

@@ -147,6 +147,12 @@ impl Backend for Memory {
         Ok(())
     }
 
+    fn delete_from(&self, batch: &mut MemoryBatch, table: Table, from: &[u8]) -> Result<(), StoreError> {
+        let keys = self.now.get(&table).into_iter().flat_map(|map| map.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)));
+        batch.0.extend(keys.map(|(key, _)| Change(table, key.to_vec(), None)));
+        Ok(())
+    }
+
     fn apply(&mut self, batch: MemoryBatch, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
         let told = |kind| StoreError::new(kind, what.to_string(), "writing failed as a test asked", "write it again");
         match self.failure.take() {

@@ -129,6 +129,12 @@ impl Backend for Rocks {
         Ok(())
     }
 
+    fn delete_from(&self, batch: &mut WriteBatch, table: Table, from: &[u8]) -> Result<(), StoreError> {
+        // Keys are shorter, so none sorts behind this.
+        batch.delete_range_cf(self.family(self.db()?, table)?, from, &[u8::MAX; 64][..]);
+        Ok(())
+    }
+
     fn apply(&mut self, batch: WriteBatch, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(durable);

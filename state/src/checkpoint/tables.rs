@@ -35,6 +35,9 @@ pub trait Backend: Send {
     /// Adds the removal of a key, which need not be there.
     fn delete(&self, batch: &mut Self::Batch, table: Table, key: &[u8]) -> Result<(), StoreError>;
 
+    /// Adds the removal of all keys from `from` on, none of which need be readable.
+    fn delete_from(&self, batch: &mut Self::Batch, table: Table, from: &[u8]) -> Result<(), StoreError>;
+
     /// Applies the changes in order, as a whole or not at all; if `durable`, they and all earlier ones are durable when it returns.
     fn apply(&mut self, batch: Self::Batch, durable: bool, what: &dyn ToString) -> Result<(), StoreError>;
 
@@ -153,7 +156,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         self.delete_records(&mut changes, records)?;
         for &epoch in epochs {
             self.backend.delete(&mut changes, Table::Commits, &place::of_commit(epoch))?;
-            self.delete_states(&mut changes, epoch, Some(epoch))?;
+            self.delete_states(&mut changes, epoch)?;
         }
         self.backend.apply(changes, false, &"what no kept checkpoint needs")
     }
@@ -165,7 +168,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         }
         let later: Vec<RecordId> = self.records()?.into_iter().map(|(id, _)| id).filter(|id| id.to > epoch).collect();
         self.delete_records(&mut changes, &later)?;
-        self.delete_states(&mut changes, epoch.next(), None)?;
+        self.backend.delete_from(&mut changes, Table::States, &place::of_commit(epoch.next()))?;
         self.backend.before_rewind(epoch)?;
         self.backend.apply(changes, true, &format!("what was written after {epoch}"))
     }
@@ -215,15 +218,15 @@ impl<B: Backend> Tables<B> {
         Ok(())
     }
 
-    /// Removes all partitions' states of epochs from `first` to `last`.
-    fn delete_states(&self, changes: &mut B::Batch, first: Epoch, last: Option<Epoch>) -> Result<(), StoreError> {
+    /// Removes all partitions' states of an epoch.
+    fn delete_states(&self, changes: &mut B::Batch, epoch: Epoch) -> Result<(), StoreError> {
         let mut keys = Vec::new();
-        self.backend.scan(Table::States, &place::of_commit(first), &mut |key, _| {
+        self.backend.scan(Table::States, &place::of_commit(epoch), &mut |key, _| {
             keys.push(key.to_vec());
             Ok(())
         })?;
-        let within = |key: &&Vec<u8>| last.is_none_or(|last| place::epoch_of(key).is_some_and(|epoch| epoch <= last));
-        keys.iter().take_while(within).try_for_each(|key| self.backend.delete(changes, Table::States, key))
+        let is_of_epoch = |key: &&Vec<u8>| place::epoch_of(key) == Some(epoch);
+        keys.iter().take_while(is_of_epoch).try_for_each(|key| self.backend.delete(changes, Table::States, key))
     }
 }
 

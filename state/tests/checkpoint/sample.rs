@@ -200,9 +200,14 @@ pub(crate) fn commit(epoch: u64) -> Commit {
         metrics: vec![metric(0, None), metric(1, Some(EventTime(-1)))],
         counts: Counts { late: 1, bad: 2, bad_by_store: vec![(StoreUid(2), 4)] },
     };
-    let sink =
-        |name: &str, ahead| SinkCommit { name: name.to_owned(), definition: "CREATE SINK".to_owned(), handle: vec![0, 255, 7], ahead };
-    let ahead = Ahead { stream: StreamId(0), frontier: EventTime(70), offsets: vec![(SplitId(0), Offset(9))] };
+    let sink = |name: &str, ahead| SinkCommit {
+        name: name.to_owned(),
+        definition: "CREATE SINK".to_owned(),
+        stream: StreamId(0),
+        handle: vec![0, 255, 7],
+        ahead,
+    };
+    let ahead = Ahead { frontier: EventTime(70), offsets: vec![(SplitId(0), Offset(9))] };
     Commit {
         epoch: Epoch(epoch),
         wall_us: 1_700_000_000_000_000,

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod changes;
+mod going_back;
 mod random_changes;
 mod support;

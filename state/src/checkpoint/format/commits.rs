@@ -65,13 +65,13 @@ struct MetricV1 {
 struct SinkV1 {
     name: String,
     definition: String,
+    stream: u32,
     handle: Vec<u8>,
     ahead: Option<AheadV1>,
 }
 
 #[derive(Archive, Serialize, Deserialize)]
 struct AheadV1 {
-    stream: u32,
     frontier_us: i64,
     offsets: Vec<(u32, u64)>,
 }
@@ -202,23 +202,24 @@ impl MetricV1 {
 impl SinkV1 {
     fn of(sink: &SinkCommit) -> SinkV1 {
         let ahead = sink.ahead.as_ref().map(AheadV1::of);
-        SinkV1 { name: sink.name.clone(), definition: sink.definition.clone(), handle: sink.handle.clone(), ahead }
+        let (name, definition) = (sink.name.clone(), sink.definition.clone());
+        SinkV1 { name, definition, stream: sink.stream.0, handle: sink.handle.clone(), ahead }
     }
 
     fn into_commit(self) -> SinkCommit {
         let ahead = self.ahead.map(AheadV1::into_ahead);
-        SinkCommit { name: self.name, definition: self.definition, handle: self.handle, ahead }
+        SinkCommit { name: self.name, definition: self.definition, stream: StreamId(self.stream), handle: self.handle, ahead }
     }
 }
 
 impl AheadV1 {
     fn of(ahead: &Ahead) -> AheadV1 {
         let offsets = ahead.offsets.iter().map(|&(split, offset)| (split.0, offset.0)).collect();
-        AheadV1 { stream: ahead.stream.0, frontier_us: ahead.frontier.0, offsets }
+        AheadV1 { frontier_us: ahead.frontier.0, offsets }
     }
 
     fn into_ahead(self) -> Ahead {
         let offsets = self.offsets.into_iter().map(|(split, offset)| (SplitId(split), Offset(offset))).collect();
-        Ahead { stream: StreamId(self.stream), frontier: EventTime(self.frontier_us), offsets }
+        Ahead { frontier: EventTime(self.frontier_us), offsets }
     }
 }

@@ -1,0 +1,87 @@
+//! Checkpoints of a state directory, looked at and chosen from outside of a run: what is there, what it holds, whether it is whole, and going back.
+//!
+//! Looking needs no run to stop; going back does, since one process at a time writes to a state directory.
+
+use crate::checkpoint::checkpoint_error;
+use crate::error::Result;
+use raympp_state::checkpoint::{CheckpointStore, RocksStore, take_back};
+use std::path::Path;
+
+pub use raympp_state::checkpoint::{
+    Ahead, Commit, Contents, Counts, MetricCommit, SinkCommit, SplitCommit, StoreCommit, StoreContents, StoreError, StreamCommit,
+};
+pub use raympp_types::{Epoch, EventTime};
+
+/// Checkpoints that can be read.
+pub struct SavedCheckpoints {
+    store: Box<dyn CheckpointStore>,
+}
+
+impl SavedCheckpoints {
+    /// Those of a state directory, which a run may be writing to; what it writes from now on is not seen.
+    ///
+    /// # Errors
+    /// [`crate::Error::Checkpoint`] if it is none, or can't be read.
+    pub fn open(directory: &Path) -> Result<SavedCheckpoints> {
+        let store = RocksStore::open_read_only(directory).map_err(checkpoint_error)?;
+        Ok(SavedCheckpoints { store: Box::new(store) })
+    }
+
+    /// What they hold.
+    ///
+    /// # Errors
+    /// [`crate::Error::Checkpoint`] if the index of records can't be read.
+    pub fn contents(&self) -> Result<Contents<'_>> {
+        Contents::open(self.store.as_ref()).map_err(checkpoint_error)
+    }
+}
+
+/// Takes the job of a state directory back to an older checkpoint; later ones are gone. The next run reads again what comes behind it, and no sink
+/// publishes again what has been published.
+///
+/// # Errors
+/// [`crate::Error::Checkpoint`] if a run uses the directory, if there is no such checkpoint, or if it can't be read as a whole: then nothing has changed.
+pub fn restore(directory: &Path, epoch: Epoch) -> Result<()> {
+    // Made only where there is one: a mistyped path shall not become a state directory.
+    RocksStore::open_read_only(directory).map_err(checkpoint_error)?;
+    let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
+    let mut contents = Contents::open(&store).map_err(checkpoint_error)?;
+    contents.verify(epoch).map_err(checkpoint_error)?;
+    let newest = newest_readable(&store).map_err(checkpoint_error)?;
+    take_back(&mut store, epoch, &newest).map(|_| ()).map_err(checkpoint_error)
+}
+
+/// Takes a store back to its newest checkpoint that is whole. Does nothing to one whose newest is, or that has none.
+pub(crate) fn fall_back(store: &mut dyn CheckpointStore) -> std::result::Result<(), StoreError> {
+    let mut contents = Contents::open(store)?;
+    let mut damaged = Vec::new();
+    let mut whole = None;
+    for epoch in store.commits()?.into_iter().rev() {
+        match contents.verify(epoch) {
+            Ok(()) => {
+                whole = Some(epoch);
+                break;
+            }
+            Err(error) => damaged.push((epoch, error)),
+        }
+    }
+    let Some((_, newest)) = damaged.first() else { return Ok(()) };
+    let Some(whole) = whole else { return Err(newest.clone()) };
+    for (epoch, error) in &damaged {
+        tracing::warn!(%epoch, %error, to = %whole, "the checkpoint can't be used; falling back to an older one");
+    }
+    let newest = newest_readable(store)?;
+    take_back(store, whole, &newest).map(|_| ())
+}
+
+/// The newest commit record that can be read.
+fn newest_readable(store: &dyn CheckpointStore) -> std::result::Result<Commit, StoreError> {
+    let mut outcome = Err(StoreError::missing("a checkpoint"));
+    for epoch in store.commits()?.into_iter().rev() {
+        outcome = store.read_commit(epoch);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}

@@ -12,7 +12,7 @@
 //! A [`Canary`] is a planted bug: the simulator has to catch each of them.
 //!
 //! Modules in reading order: `agenda`, `trace`; `scenario` is what a seed stands for, `truth` what has truly happened; `disk`, `task`, `actor`,
-//! `sink`, `orders` are the parts of a process; `around` is what outlives it; `invariants`; `process`, `start`, `changes`; `life`; `verdict`.
+//! `sink`, `orders` are the parts of a process; `around` is what outlives it; `invariants`; `process`, `actions`, `start`, `changes`; `life`; `verdict`.
 
 mod agenda;
 mod trace;
@@ -27,6 +27,7 @@ mod orders;
 mod around;
 mod invariants;
 mod process;
+mod actions;
 mod start;
 mod changes;
 mod life;

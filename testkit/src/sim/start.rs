@@ -172,7 +172,7 @@ pub(super) fn add_sink(
     around.witness.published_once(id, rows, taken.map_or(EventTime::MIN, |(_, frontier)| frontier))?;
     let partitions = around.truths[&stream].key_groups.partitions() as usize;
     process.sinks.insert(id, Sink::new(id, stream, input, partitions, taken));
-    let commit = SinkCommit { name: name_of(id), definition: String::new(), handle: handle.to_vec(), ahead: None };
+    let commit = SinkCommit { name: name_of(id), stream, definition: String::new(), handle: handle.to_vec(), ahead: None };
     process.orders.give(around, Order::AddSink(id, Box::new(commit)));
     process.learn(around, Fact::SinkAdded(id, stream))
 }

@@ -1,14 +1,16 @@
 //! Drives chains and replicas without threads: a seed decides who does what next.
 
+mod copy;
+mod promotions;
 mod restarts;
+mod takeovers;
 
-use arrow::array::RecordBatch;
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions, Rejected};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::epoch_list::{EpochList, EpochLists};
-use raympp_state::replica::{Applied, PassedBarrier, Replica, SplitProgress, Want};
+use raympp_state::replica::{LateRows, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
 use raympp_testkit::reader::RowReader;
@@ -54,6 +56,8 @@ struct Feeder {
     rows: SplitRows,
     reader: RowReader,
     ended: bool,
+    /// Changes that had been finished when it ended.
+    ended_before: u64,
 }
 
 /// A metric of the script and what has become of it.
@@ -81,7 +85,7 @@ pub(crate) struct Copy {
     pub(crate) replica: Replica,
     inbox: Vec<VecDeque<Arc<Delta>>>,
     pub(crate) results: Vec<ResultDelta>,
-    late_rows: Vec<(Epoch, RecordBatch)>,
+    late_rows: Vec<LateRows>,
     /// What a checkpoint would be made of, if the test takes any.
     lists: Option<EpochLists>,
     /// Complete lists, by epoch.
@@ -107,6 +111,10 @@ pub(crate) struct Harness {
     pub(crate) rejected: Vec<Rejected>,
     /// How often everything has been lost but the epoch lists.
     restarts: u64,
+    /// How often the reader of a split has been lost.
+    takeovers: u64,
+    /// Changes that have been finished.
+    finished: u64,
 }
 
 pub(crate) fn chain_options(script: &StreamScript) -> ChainOptions {
@@ -151,6 +159,8 @@ impl Harness {
             copies,
             rejected: Vec::new(),
             restarts: 0,
+            takeovers: 0,
+            finished: 0,
         }
     }
 
@@ -204,11 +214,17 @@ impl Harness {
     /// Pushes some rows of a split, and perhaps flushes.
     fn read(&mut self, split: usize, random: &mut Random) {
         let feeder = &mut self.feeders[split];
-        let most = self.run.push_rows.min(self.run.flush_rows - feeder.chain.pending_rows()).max(1);
+        let most = self.run.push_rows.min(self.run.flush_rows - feeder.chain.pending_rows()).min(feeder.chain.room()).max(1);
         self.rejected.extend(feeder.push(1 + random.below(most)));
+        self.pass_stops(split);
+        let feeder = &mut self.feeders[split];
+        if feeder.chain.is_repeating() || feeder.ended {
+            return;
+        }
         let done = feeder.chain.offset().0 == feeder.rows.len();
         if done || feeder.chain.pending_rows() >= self.run.flush_rows || random.once_in(6) {
             feeder.ended = done;
+            feeder.ended_before = self.finished;
             let mut marks = if done { vec![Mark::End] } else { Vec::new() };
             if self.run.floor_once_in > 0 && random.once_in(self.run.floor_once_in) {
                 marks.insert(0, feeder.floor(random));
@@ -273,7 +289,7 @@ impl Harness {
     fn place_barrier(&mut self, split: usize) {
         let Some(change) = &mut self.change else { return };
         let feeder = &mut self.feeders[split];
-        if change.placed.contains_key(&feeder.rows.split) {
+        if change.placed.contains_key(&feeder.rows.split) || feeder.chain.is_repeating() {
             return;
         }
         let delta = feeder.chain.flush(vec![change.mark()]);
@@ -292,6 +308,7 @@ impl Harness {
             change.placed.entry(feeder.rows.split).or_insert((feeder.chain.offset(), EventTime::MAX));
         }
         let change = self.change.take().expect("looked at above");
+        self.finished += 1;
         let offsets = change.placed.iter().map(|(&split, &(offset, _))| (split, offset)).collect();
         if let Some(number) = change.added {
             self.metrics[number].since = Some((change.epoch, offsets));
@@ -366,17 +383,14 @@ impl Harness {
         let mut expected: Vec<String> = (0..self.feeders.len()).flat_map(|split| reference.late_rows(split)).collect();
         expected.sort_unstable();
         for replica in 0..self.run.replicas {
-            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows).map(|(_, rows)| rows);
+            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows).flat_map(|late| &late.rows);
             assert_eq!(difference(&expected, &rows_sorted(late)), None, "late rows");
         }
     }
 
     fn check_counters(&self, reference: &Reference, copies: &[&Copy]) {
         let sum = |of: &dyn Fn(&Copy) -> u64| copies.iter().map(|copy| of(copy)).sum::<u64>();
-        assert_eq!(sum(&|copy| copy.replica.counters().rows_below_frontier), 0, "rows met a closed window");
-        assert_eq!(sum(&|copy| copy.replica.counters().violations), 0);
-        assert_eq!(sum(&|copy| copy.replica.counters().late), reference.late, "late rows");
-        assert_eq!(sum(&|copy| copy.replica.counters().bad), reference.bad, "bad rows");
+        self.check_uncounted(reference, copies);
         if self.restarts > 0 || self.metrics.iter().any(|metric| metric.dropped || metric.since.is_some()) {
             return;
         }
@@ -392,6 +406,14 @@ impl Harness {
         }
         assert_eq!(sum(&|copy| copy.replica.counters().windows_closed), windows, "windows closed");
         assert_eq!(sum(&|copy| copy.replica.counters().overflowed), overflowed, "results that did not fit");
+    }
+
+    fn check_uncounted(&self, reference: &Reference, copies: &[&Copy]) {
+        let sum = |of: &dyn Fn(&Copy) -> u64| copies.iter().map(|copy| of(copy)).sum::<u64>();
+        assert_eq!(sum(&|copy| copy.replica.counters().rows_below_frontier), 0, "rows met a closed window");
+        assert_eq!(sum(&|copy| copy.replica.counters().violations), 0);
+        assert_eq!(sum(&|copy| copy.replica.counters().late), reference.late, "late rows");
+        assert_eq!(sum(&|copy| copy.replica.counters().bad), reference.bad, "bad rows");
     }
 
     /// Every replica of every partition has passed the same barriers.
@@ -467,7 +489,7 @@ impl Feeder {
     fn new(script: &StreamScript, rows: &SplitRows, plan: &SharedPlan, key_groups: KeyGroups) -> Feeder {
         let (options, watermark) = (chain_options(script), RunningWatermark::default());
         let chain = Chain::open(rows.split, SplitTerm(1), Offset(0), watermark, options, plan, key_groups);
-        Feeder { chain, rows: rows.clone(), reader: RowReader::new(rows.clone()), ended: false }
+        Feeder { chain, rows: rows.clone(), reader: RowReader::new(rows.clone()), ended: false, ended_before: 0 }
     }
 
     /// A floor about where the split is, noted for the reference.
@@ -497,41 +519,5 @@ impl Feeder {
     /// Pushes up to `most` offsets; a run ends with its batch.
     fn push(&mut self, most: u64) -> Vec<Rejected> {
         self.reader.read(most).map_or_else(Vec::new, |run| self.chain.push(&run.rows()))
-    }
-}
-
-impl Copy {
-    /// Applies the next delta of a split.
-    fn deliver(&mut self, split: usize, plans: &[Arc<SharedPlan>]) {
-        let Some(delta) = self.inbox[split].pop_front() else { return };
-        for mark in &delta.stamp.marks {
-            if let Mark::Barrier { plan, .. } = mark {
-                self.replica.adopt(Arc::clone(&plans[plan.0 as usize - 1]));
-            }
-        }
-        assert_eq!(self.replica.apply(&delta), Applied::Yes);
-        self.passed.extend(std::iter::from_fn(|| self.replica.take_passed_barrier()));
-        self.late_rows.extend(self.replica.take_late_rows());
-        if let Some(lists) = &mut self.lists {
-            self.replica.take_accepted().iter().for_each(|accepted| lists.take(&accepted.delta, accepted.merged));
-            self.saved.extend(std::iter::from_fn(|| lists.take_complete()));
-        }
-    }
-
-    /// Windows leave in order of their ends, and nothing follows a window's last piece. Each row has its key and window.
-    fn check_flags(&self, metrics: &[Metric]) {
-        for metric in metrics {
-            let mut done = EventTime::MIN;
-            let mut last = true;
-            for result in self.results.iter().filter(|result| result.metric == metric.id) {
-                assert_eq!(result.groups.len(), result.batch.num_rows());
-                assert!(result.window_end > done, "{}: a piece of {} after {done} was done", metric.id, result.window_end);
-                last = result.last;
-                if last {
-                    done = result.window_end;
-                }
-            }
-            assert!(last || metric.dropped, "{}: the last window's last piece is flagged", metric.id);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The persister over a store that fails: nothing of a list that could not be written is lost, and nothing counts twice.
 
-use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
+use crate::small::{counts, delta, first_chain, ones, plan_of};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::{
     CheckpointStore, Columns, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
@@ -96,8 +96,7 @@ fn open_stream(script: &StreamScript, plan: &Arc<SharedPlan>, partition: Partiti
 fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (script, partition) = (counts(), PartitionId(0));
     let plan = plan_of(&script);
-    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
-    replica.keep_accepted();
+    let mut chain = first_chain(&script, &plan, 0);
     let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
     let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
@@ -108,8 +107,7 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
         reads.store(epoch.0 % 5 > 0, Ordering::Relaxed);
         writes.store(epoch.0 % 7 == 0, Ordering::Relaxed);
         let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
-        replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]));
-        match &persister.accepted(STREAM, partition, &replica.take_accepted())[..] {
+        match &persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]))[..] {
             [Outcome::Acked(..)] => {
                 assert!(matches!(persister.commit(epoch, &[STREAM], 0), Outcome::Committed(_)));
                 reads.store(false, Ordering::Relaxed);
@@ -135,18 +133,15 @@ fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
         crate::small::script("CREATE METRIC other AS SELECT v, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v;");
     let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
     let third = Arc::new(second.without(MetricId(7)));
-    let (mut chain, mut replica) = (first_chain(&script, &first, 0), replica(&script, &first, &[0]));
-    replica.keep_accepted();
+    let mut chain = first_chain(&script, &first, 0);
     let mut persister = Persister::open(Box::new(MemoryStore::new()), None, 1).unwrap();
     persister.open_stream(open_stream(&script, &first, partition));
     persister.add_plan(STREAM, &second);
     persister.add_plan(STREAM, &third);
-    replica.adopt(Arc::clone(&third));
     let barrier = |epoch| Mark::Barrier { epoch: Epoch(epoch), splits: Arc::new([SplitId(0)]), plan: third.version };
-    replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier(1)]));
+    let mut outcomes = persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier(1)]));
     chain.adopt(&third);
-    replica.apply(&delta(&mut chain, &ones(&[("a", 2.0)]), vec![barrier(2)]));
-    let outcomes = persister.accepted(STREAM, partition, &replica.take_accepted());
+    outcomes.extend(persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 2.0)]), vec![barrier(2)])));
     assert!(matches!(outcomes[..], [Outcome::Acked(_, Epoch(1), ..), Outcome::Acked(_, Epoch(2), ..)]), "{outcomes:?}");
     assert!(matches!(persister.commit(Epoch(2), &[STREAM], 0), Outcome::Committed(_)));
     let commit = persister.store().read_commit(Epoch(2)).unwrap();

@@ -114,7 +114,7 @@ impl Harness {
 impl Feeder {
     /// To where a split was at a barrier.
     fn go_back(&mut self, state: &SplitState) {
-        self.reader.seek(state.offset);
+        self.seek(state.offset);
         self.ended = state.ended;
         let floor = state.watermark.floor;
         self.rows.floors.retain(|&(offset, raised)| offset < state.offset || offset == state.offset && raised <= floor);
@@ -124,7 +124,7 @@ impl Feeder {
 impl Copy {
     /// What had come out beyond an epoch was not published.
     fn forget_beyond(&mut self, epoch: Epoch, frontier: EventTime) {
-        self.late_rows.retain(|(first, _)| *first <= epoch);
+        self.late_rows.retain(|late| late.epoch <= epoch);
         self.results = std::mem::take(&mut self.results).into_iter().filter_map(|result| up_to(result, frontier)).collect();
     }
 }

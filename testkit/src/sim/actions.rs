@@ -3,7 +3,7 @@
 use super::actor::Place;
 use super::around::Around;
 use super::canary::Canary;
-use super::invariants::Outcome;
+use super::invariants::{Outcome, hold};
 use super::orders::Order;
 use super::process::{Happening, Process};
 use super::sink::Request;
@@ -43,6 +43,10 @@ impl Process {
             Action::Commit { epoch, streams } => {
                 let streams = streams.iter().map(|stream| stream.stream).collect();
                 self.orders.give(around, Order::Commit(epoch, streams));
+            }
+            // Replicas live and die with the process, and nobody says that one is lost.
+            Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {
+                return hold("only lost replicas are replaced", false, || format!("{action:?}"));
             }
             Action::Publish { epoch, .. } => self.publish(around, epoch),
             Action::GiveUp { epoch, .. } => {

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::delta::Delta;
-use raympp_state::replica::{Accepted, Applied, PassedBarrier, Replica, Want};
+use raympp_state::replica::{Applied, LateRows, PassedBarrier, Replica, Want};
 use raympp_state::result::ResultDelta;
 use raympp_types::{Epoch, EventTime, MetricId, PartitionId, PlanVersion, SinkId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,10 +49,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(place: Place, mut replica: Replica) -> Actor {
-        if place.1 == 0 {
-            replica.keep_accepted();
-        }
+    pub(super) fn new(place: Place, replica: Replica) -> Actor {
         let (told, items) = (BTreeSet::new(), Vec::new());
         Actor { place, replica, sealing: VecDeque::new(), complete: false, told, closes: false, items }
     }
@@ -61,18 +58,19 @@ impl Actor {
         self.place.1 == 0
     }
 
-    /// Applies a delta; returns what the persister gets.
-    pub(super) fn apply(&mut self, delta: &Arc<Delta>, plans: &BTreeMap<PlanVersion, Arc<SharedPlan>>) -> (Applied, Vec<Accepted>) {
+    /// Applies a delta.
+    pub(super) fn apply(&mut self, delta: &Arc<Delta>, plans: &BTreeMap<PlanVersion, Arc<SharedPlan>>) -> Applied {
         for plan in delta.stamp.plans().filter_map(|plan| plans.get(&plan)) {
             self.replica.adopt(Arc::clone(plan));
         }
         let outcome = self.replica.apply(delta);
         let late = self.replica.take_late_rows();
         if self.is_primary() {
-            self.items.extend(late.into_iter().map(|(epoch, rows)| (To::Late, Item::Late(epoch, rows))));
+            let items = |late: LateRows| late.rows.into_iter().map(move |rows| (To::Late, Item::Late(late.epoch, rows)));
+            self.items.extend(late.into_iter().flat_map(items));
         }
         self.take_passed();
-        (outcome, self.replica.take_accepted())
+        outcome
     }
 
     pub(super) fn seal(&mut self, epoch: Epoch) {

@@ -8,9 +8,9 @@ use super::process::Happening;
 use raympp_coordinator::{Fact, Failure};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::SinkCommit;
+use raympp_state::delta::Delta;
 use raympp_state::persister::{Outcome as Written, Persister};
-use raympp_state::replica::Accepted;
-use raympp_types::{Epoch, PartitionId, SinkId, StreamId};
+use raympp_types::{Epoch, SinkId, StreamId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) enum Order {
     AddSink(SinkId, Box<SinkCommit>),
     DropSink(SinkId),
     Prepared(SinkId, Epoch, Vec<u8>),
-    Accepted(StreamId, PartitionId, Vec<Accepted>),
+    Take(StreamId, Arc<Delta>),
     Seal(StreamId, Epoch),
     Commit(Epoch, Vec<StreamId>),
     Forget,
@@ -43,13 +43,15 @@ impl Orders {
     }
 
     pub(super) fn give(&mut self, around: &mut Around, order: Order) {
-        self.waiting.push_back(match order {
-            Order::Accepted(stream, partition, accepted) if around.has(Canary::LiveMemory) => {
-                Order::Accepted(stream, partition, self.live_memory.instead(stream, partition, accepted))
+        let idle = self.waiting.is_empty();
+        match order {
+            Order::Take(stream, delta) if around.has(Canary::LiveMemory) => {
+                let deltas = self.live_memory.instead(stream, delta).into_iter();
+                self.waiting.extend(deltas.map(|delta| Order::Take(stream, delta)));
             }
-            order => order,
-        });
-        if self.waiting.len() == 1 {
+            order => self.waiting.push_back(order),
+        }
+        if idle {
             self.schedule(around);
         }
     }
@@ -58,7 +60,7 @@ impl Orders {
     fn schedule(&self, around: &mut Around) {
         let Some(next) = self.waiting.front() else { return };
         let in_memory = match next {
-            Order::Accepted(.., accepted) => accepted.iter().all(|accepted| accepted.delta.stamp.marks.is_empty()),
+            Order::Take(_, delta) => delta.stamp.marks.is_empty(),
             Order::Seal(..) | Order::Commit(..) | Order::Forget => false,
             Order::AddPlan(..) | Order::AddSink(..) | Order::DropSink(..) | Order::Prepared(..) => true,
         };
@@ -92,7 +94,7 @@ impl Orders {
             Order::AddSink(sink, commit) => persister.add_sink(sink, *commit),
             Order::DropSink(sink) => persister.drop_sink(sink),
             Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle),
-            Order::Accepted(stream, partition, accepted) => return persister.accepted(stream, partition, &accepted),
+            Order::Take(stream, delta) => return persister.take(stream, &delta),
             Order::Seal(stream, epoch) => return persister.seal(stream, epoch),
             Order::Commit(epoch, streams) => return vec![persister.commit(epoch, &streams, around.now_us() as i64)],
             // What can't be forgotten now is forgotten later.

@@ -173,6 +173,7 @@ impl Process {
             around.witness.replayed_maximum(stream, &delta)?;
             invariants::all_rows_accounted_for(&delta, &plan)?;
             let delta = Arc::new(delta);
+            self.orders.give(around, Order::Take(stream, Arc::clone(&delta)));
             for &place in &places {
                 let link = run.deltas.entry((split, place)).or_default();
                 around.send(link, Happening::Apply(stream, place, Arc::clone(&delta)));
@@ -192,7 +193,7 @@ impl Process {
     fn apply(&mut self, around: &mut Around, stream: StreamId, place: Place, delta: &Arc<Delta>) -> Outcome {
         let run = self.streams.get_mut(&stream).expect("a stream of the job");
         let actor = &mut run.actors[place.0.0 as usize][place.1];
-        let (applied, accepted) = actor.apply(delta, &run.plans);
+        let applied = actor.apply(delta, &run.plans);
         let stamp = &delta.stamp;
         if around.has(Canary::HalfWindow) {
             actor.tell_sealed();
@@ -207,9 +208,6 @@ impl Process {
         invariants::no_row_below_frontier(actor)?;
         if around.trace.steps() % 8 == 0 {
             invariants::equal_exports(&run.actors[place.0.0 as usize])?;
-        }
-        if !accepted.is_empty() {
-            self.orders.give(around, Order::Accepted(stream, place.0, accepted));
         }
         self.hand_over(around, stream, place);
         self.schedule_close(around, stream, place);

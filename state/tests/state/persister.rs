@@ -129,8 +129,9 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
 fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
     let (script, partition) = (counts(), PartitionId(0));
     let first = plan_of(&script);
-    let other =
-        crate::small::script("CREATE METRIC other AS SELECT v, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v;");
+    let other = crate::small::script(
+        "CREATE METRIC other AS SELECT v, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v, window_start;",
+    );
     let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
     let third = Arc::new(second.without(MetricId(7)));
     let mut chain = first_chain(&script, &first, 0);

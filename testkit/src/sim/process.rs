@@ -206,7 +206,7 @@ impl Process {
         }
         invariants::no_overlap(actor)?;
         invariants::no_row_below_frontier(actor)?;
-        if around.trace.steps() % 8 == 0 {
+        if around.trace.steps().is_multiple_of(8) {
             invariants::equal_exports(&run.actors[place.0.0 as usize])?;
         }
         self.hand_over(around, stream, place);

@@ -71,8 +71,9 @@ pub struct EpochLists {
     partition: PartitionId,
     bound_us: i64,
     plan: PlanVersion,
-    /// All stores there have been, by position, those included that a plan has dropped: an older epoch may still need them.
-    stores: Vec<Arc<Store>>,
+    /// All stores there have been, by position, those included that a plan has dropped: an older epoch may still need them. `None`: it came and went
+    /// between two barriers, so that no delta has anything of it.
+    stores: Vec<Option<Arc<Store>>>,
     keys: Vec<Keys>,
     dictionaries: HashMap<SplitId, Dictionaries>,
     splits: BTreeMap<SplitId, SplitProgress>,
@@ -136,8 +137,7 @@ impl EpochLists {
         for space in &plan.key_spaces[self.keys.len()..] {
             self.keys.push(Keys::new(space.types()));
         }
-        let new = plan.stores[self.stores.len()..].iter();
-        self.stores.extend(new.map(|store| Arc::clone(store.as_ref().expect("a plan that brings a store has use for it"))));
+        self.stores.extend_from_slice(&plan.stores[self.stores.len()..]);
         self.plan = plan.version;
     }
 
@@ -167,7 +167,7 @@ impl EpochLists {
             if is_news {
                 let list = self.open.entry(behind).or_default();
                 for entries in &part.entries {
-                    let store = &self.stores[entries.store];
+                    let Some(store) = &self.stores[entries.store] else { continue };
                     dictionaries.resolve(store.key_space, &entries.ids, &mut self.ids);
                     list.merge(store, entries, &self.ids, &mut self.keys[store.key_space]);
                 }
@@ -240,7 +240,7 @@ impl EpochLists {
         let list = self.open.entry(behind).or_default();
         list.uncounted.add(uncounted);
         for (&(store, slice), record) in records {
-            let layout = &self.stores[store];
+            let Some(layout) = &self.stores[store] else { continue };
             list.put(layout, (store, slice), record, &mut self.keys[layout.key_space]);
         }
     }

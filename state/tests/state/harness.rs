@@ -7,15 +7,17 @@ mod takeovers;
 
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::SharedPlan;
-use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
+use raympp_state::chain::{Chain, ChainOptions, Rejected};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::epoch_list::{EpochList, EpochLists};
 use raympp_state::replica::{LateRows, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
+use raympp_testkit::reader::RowReader;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
 use raympp_testkit::rows::{difference, rows_sorted};
 use raympp_testkit::script::StreamScript;
+use raympp_testkit::views::{expected, shown};
 use raympp_types::{
     Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm,
 };
@@ -52,8 +54,7 @@ pub(crate) struct Changes {
 struct Feeder {
     chain: Chain,
     rows: SplitRows,
-    /// Next batch, and the next row of it.
-    at: (usize, usize),
+    reader: RowReader,
     ended: bool,
     /// Changes that had been finished when it ended.
     ended_before: u64,
@@ -461,19 +462,10 @@ impl Harness {
         let Some(metric) = plan.metrics.iter().find(|metric| metric.id == self.metrics[position].id) else { return };
         let hidden = metric.plan.window.has_bounds() && !self.is_joined(copy, &self.metrics[position]);
         let mine = |window: &KeyWindow| self.key_groups.partition(KeyHash::of(&window.key)) == view.partition();
-        let text = |window: &KeyWindow| {
-            let row = reference.result(position, window).row.as_ref()?;
-            Some(format!("closed={} live={} {row}", reference.is_closed(position, window), reference.is_live(position, window)))
-        };
         let windows = if hidden { &[][..] } else { &reference.windows(position).windows };
         for live_only in [false, true] {
-            let shown = |window: &&KeyWindow| {
-                mine(window) && reference.is_readable(position, window) && (!live_only || reference.is_live(position, window))
-            };
-            let mut expected: Vec<String> = windows.iter().filter(shown).filter_map(text).collect();
-            expected.sort_unstable();
-            let found = scanned(copy, metric, live_only);
-            if let Some(difference) = difference(&expected, &found) {
+            let expected = expected(reference, position, windows.iter().filter(|window| mine(window)), live_only);
+            if let Some(difference) = difference(&expected, &shown(view, metric, live_only)) {
                 panic!("scan of {} (live only: {live_only}): {difference}\n{}", metric.plan.name, metric.plan.definition);
             }
         }
@@ -487,18 +479,6 @@ impl Harness {
     }
 }
 
-fn scanned(copy: &Copy, metric: &raympp_operators::sharing::SharedMetric, live_only: bool) -> Vec<String> {
-    let mut rows = Vec::new();
-    for scanned in copy.replica.view().scan(metric, live_only) {
-        assert_eq!(scanned.live.len(), scanned.rows.batch.num_rows());
-        for (row, live) in scanned.live.iter().enumerate() {
-            rows.push(format!("closed={} live={live} {}", scanned.closed, raympp_testkit::rows::row_text(&scanned.rows.batch, row)));
-        }
-    }
-    rows.sort_unstable();
-    rows
-}
-
 impl Change {
     fn mark(&self) -> Mark {
         Mark::Barrier { epoch: self.epoch, splits: Arc::clone(&self.splits), plan: self.plan.version }
@@ -509,7 +489,7 @@ impl Feeder {
     fn new(script: &StreamScript, rows: &SplitRows, plan: &SharedPlan, key_groups: KeyGroups) -> Feeder {
         let (options, watermark) = (chain_options(script), RunningWatermark::default());
         let chain = Chain::open(rows.split, SplitTerm(1), Offset(0), watermark, options, plan, key_groups);
-        Feeder { chain, rows: rows.clone(), at: (0, 0), ended: false, ended_before: 0 }
+        Feeder { chain, rows: rows.clone(), reader: RowReader::new(rows.clone()), ended: false, ended_before: 0 }
     }
 
     /// A floor about where the split is, noted for the reference.
@@ -538,31 +518,6 @@ impl Feeder {
 
     /// Pushes up to `most` offsets; a run ends with its batch.
     fn push(&mut self, most: u64) -> Vec<Rejected> {
-        let from = self.chain.offset();
-        let (mut to, mut offsets) = (from.0, Vec::new());
-        while self.rows.batches.get(self.at.0).is_some_and(|batch| batch.num_rows() == self.at.1) {
-            self.at = (self.at.0 + 1, 0);
-        }
-        let left = self.rows.batches.get(self.at.0).map_or(0, |batch| batch.num_rows() - self.at.1);
-        while to < self.rows.len() && to - from.0 < most {
-            if !self.rows.undecodable.contains(&to) {
-                if offsets.len() == left {
-                    break;
-                }
-                offsets.push((to - from.0) as u32);
-            }
-            to += 1;
-        }
-        let batch = match self.rows.batches.get(self.at.0) {
-            Some(batch) => batch.slice(self.at.1, offsets.len()),
-            None => match self.rows.batches.last() {
-                Some(batch) => batch.slice(0, 0),
-                None => return Vec::new(),
-            },
-        };
-        self.at.1 += offsets.len();
-        let undecodable = to - from.0 - offsets.len() as u64;
-        let row_offsets = (undecodable > 0).then_some(&offsets[..]);
-        self.chain.push(&Rows { from, to: Offset(to), batch: &batch, row_offsets, undecodable })
+        self.reader.read(most).map_or_else(Vec::new, |run| self.chain.push(&run.rows()))
     }
 }

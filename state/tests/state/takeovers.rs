@@ -86,14 +86,7 @@ impl Copy {
 impl Feeder {
     /// To the row at an offset.
     pub(super) fn seek(&mut self, offset: Offset) {
-        let skipped = self.rows.undecodable.iter().filter(|&&bad| bad < offset.0).count();
-        let mut rows = offset.0 as usize - skipped;
-        self.at = (0, 0);
-        while let Some(batch) = self.rows.batches.get(self.at.0).filter(|batch| batch.num_rows() <= rows && rows > 0) {
-            rows -= batch.num_rows();
-            self.at.0 += 1;
-        }
-        self.at.1 = rows;
+        self.reader.seek(offset);
     }
 
     /// Floors that nobody has seen have never been.

@@ -47,7 +47,7 @@ pub(crate) struct Actor {
     pub(crate) id: ReplicaId,
     /// Which of the partition's places it fills.
     pub(crate) slot: usize,
-    primary: bool,
+    pub(crate) primary: bool,
     /// What it sends under, if it is the primary.
     term: Term,
     replica: Replica,

@@ -17,25 +17,29 @@ pub use remote::open_blobs;
 pub(crate) use resume::{KeptStore, ResumePoint, ResumedSplit};
 
 use self::counters::RemoteCounters;
-use crate::clock::Clock;
+use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{CoreHandle, FactSender};
 use crate::error::{Error, Result};
-use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::packed::contents::read_some;
 use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind};
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_state::delta::Delta;
 use raympp_state::persister::{OpenStream, Outcome, Persister};
 use raympp_types::{Epoch, PartitionId, SinkId, StoreUid, StreamId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use upload::{UploadQueue, UploadThread};
 
 /// Entries of deltas that may wait for the persister before tasks stop reading.
 const BACKLOG_MAX: i64 = 1 << 23;
+/// While it is not known whether a checkpoint is committed, the state directory is opened anew each time that this has passed, in microseconds.
+const SETTLE_US: u64 = 500_000;
 /// How nice the persister's thread is: what remains of a core goes to it.
 const NICENESS: i32 = 10;
 
@@ -73,6 +77,9 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// Said as often as it is tried in vain.
+const UNOPENED: &str = "the state directory can't be opened anew; it is tried again, and until then no checkpoint is committed";
+
 /// What is to be read of a checkpoint.
 pub(crate) struct Load {
     stream: StreamId,
@@ -102,7 +109,7 @@ pub(crate) trait Announce: Send + Sync {
     /// Sinks show what they have prepared for the epoch and those it stands for.
     fn published(&self, epoch: Epoch, streams: &[StreamEpoch]);
 
-    /// What is committed in the state directory could not be copied. It is tried again; who waits for it need not.
+    /// What is committed in the state directory could not be copied, or the directory can't be opened. It is tried again; who waits for it need not.
     fn delayed(&self, error: Error);
 
     /// The job can't go on.
@@ -157,7 +164,7 @@ impl Checkpoints {
         let counters = remote.as_ref().map(|remote| Arc::new(RemoteCounters::new(remote, from.as_ref())));
         let uploader = remote.map(|remote| UploadThread::start(remote, orders.clone())).transpose().map_err(no_thread)?;
         let uploads = uploader.as_ref().map(UploadThread::queue).zip(counters.clone());
-        let worker = Worker { persister, taken, backlog: Arc::clone(&backlog), clock, facts, cores, uploads, announce };
+        let worker = Worker { persister, taken, backlog: Arc::clone(&backlog), clock, facts, cores, uploads, announce, settle_us: None };
         let thread = std::thread::Builder::new().name("raympp-persister".into()).spawn(move || worker.run());
         let thread = Mutex::new(Some(thread.map_err(no_thread)?));
         Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), remote: counters })
@@ -214,6 +221,8 @@ struct Worker {
     /// With a place outside.
     uploads: Option<(UploadQueue, Arc<RemoteCounters>)>,
     announce: Arc<dyn Announce>,
+    /// While it is not known what is committed: when the store is asked next.
+    settle_us: Option<u64>,
 }
 
 impl Worker {
@@ -222,12 +231,42 @@ impl Worker {
         if let Err(error) = rustix::process::setpriority_process(Some(own), NICENESS) {
             tracing::warn!(%error, "the persister's thread keeps its priority");
         }
-        while let Ok(order) = self.taken.recv() {
+        while let Some(order) = self.next_order() {
             match order {
                 Order::Stop => return,
                 other => self.carry_out(other),
             }
         }
+    }
+
+    /// The next order, if there will be one. Until it comes, asks what is committed, if that is not known.
+    fn next_order(&mut self) -> Option<Order> {
+        while self.persister.is_in_doubt() {
+            let now_us = machine_now_us();
+            let due_us = *self.settle_us.get_or_insert(now_us.saturating_add(SETTLE_US));
+            match self.taken.recv_timeout(Duration::from_micros(due_us.saturating_sub(now_us))) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.settle(),
+            }
+        }
+        self.taken.recv().ok()
+    }
+
+    /// Asks the store, which could not be opened before, what is committed in it.
+    fn settle(&mut self) {
+        self.settle_us = None;
+        match self.persister.settle() {
+            // The coordinator's thread ends only at shutdown.
+            Ok(newest) => drop(self.facts.send(Fact::Reopened(newest))),
+            Err(error) => self.tell_unopened(error),
+        }
+    }
+
+    /// Who waits for a checkpoint need not: it may be long.
+    fn tell_unopened(&self, error: StoreError) {
+        tracing::error!(%error, "{UNOPENED}");
+        self.announce.delayed(checkpoint_error(error));
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -306,6 +345,7 @@ impl Worker {
                     tracing::warn!(%error, "something that no checkpoint needs stays there for now");
                 }
                 if let Some(copied) = queue.finish() {
+                    visit(CrashPoint::UploadUnpublished);
                     self.announce.published(copied.epoch, &copied.streams());
                 }
             }
@@ -333,8 +373,14 @@ impl Worker {
     fn tell(&self, outcomes: Vec<Outcome>) {
         for outcome in outcomes {
             let facts = match outcome {
-                Outcome::Acked(stream, epoch, partition, vector) => vec![Fact::Acked { stream, epoch, partition, vector }],
-                Outcome::Committed(epoch) => vec![Fact::Committed(epoch)],
+                Outcome::Acked(stream, epoch, partition, vector) => {
+                    visit(CrashPoint::AckUntold);
+                    vec![Fact::Acked { stream, epoch, partition, vector }]
+                }
+                Outcome::Committed(epoch) => {
+                    visit(CrashPoint::CommitUntold);
+                    vec![Fact::Committed(epoch)]
+                }
                 Outcome::Failed(epoch, error) => {
                     tracing::error!(%epoch, %error, "a partition's part of the checkpoint could not be written; the next one will hold it");
                     vec![Fact::Failed(epoch, Failure::Partition)]
@@ -344,7 +390,7 @@ impl Worker {
                     let mut facts = vec![Fact::Failed(epoch, Failure::Commit)];
                     match newest {
                         Ok(newest) => facts.push(Fact::Reopened(newest)),
-                        Err(error) => tracing::error!(%error, "the state directory can't be opened anew; no checkpoint will be committed"),
+                        Err(error) => self.tell_unopened(error),
                     }
                     facts
                 }

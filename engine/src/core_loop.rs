@@ -16,6 +16,7 @@ use crate::stream::Stream;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_state::delta::Delta;
 use raympp_types::{Epoch, EventTime, PartitionId, ReplicaId, SplitId, SplitTerm, StreamId, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -276,6 +277,7 @@ impl Core {
             if self.tasks[i].stream.id == stream {
                 self.tasks[i].mark_barrier(epoch, Arc::clone(splits), plan);
                 self.send_deltas(i);
+                visit(CrashPoint::ChainMarked);
             }
         }
     }
@@ -295,7 +297,17 @@ impl Core {
     }
 
     fn apply(&mut self, stream: &Arc<Stream>, delta: &Arc<Delta>, now: u64) {
-        self.with_actors(stream.id, |actor| actor.apply(delta, now));
+        let visit_at_barrier = |wanted: bool, point| {
+            if wanted && delta.stamp.has_barrier() {
+                visit(point)
+            }
+        };
+        self.with_actors(stream.id, |actor| {
+            visit_at_barrier(!actor.primary, CrashPoint::StandbyBehind);
+            let facts = actor.apply(delta, now);
+            visit_at_barrier(actor.primary, CrashPoint::PrimaryAtBarrier);
+            facts
+        });
     }
 
     /// Lets the actors of a stream do something. One that panics is gone.
@@ -460,6 +472,9 @@ impl Core {
                 }
             }
             self.apply(&stream, &delta, now);
+            if delta.stamp.has_barrier() {
+                visit(CrashPoint::OneCoreTold);
+            }
         }
         self.empty_outboxes();
         self.send_facts(task);

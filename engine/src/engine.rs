@@ -27,6 +27,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, select, unbounded};
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure};
 use raympp_operators::sql::{Catalog, ObjectKind};
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{Epoch, MetricId, PlanVersion, SinkId, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -388,6 +389,9 @@ fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>, events: &Rece
             }
             if let Fact::StreamStarts { stream, .. } = &fact {
                 start::place_tasks(shared, *stream);
+                if committed > Epoch(0) {
+                    visit(CrashPoint::Restored);
+                }
             }
             if fact == Fact::Checkpoint {
                 let next = coordinator.started().next();
@@ -481,6 +485,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::Publish { epoch, streams } => {
             let Some(checkpoints) = &shared.checkpoints else { return };
             tracing::debug!(%epoch, "committed");
+            visit(CrashPoint::CommitUnpublished);
             supervise::note_committed(&shared.state.lock(), epoch);
             if checkpoints.remote.is_some() {
                 checkpoints.tell(Order::Publish(epoch, streams));
@@ -503,6 +508,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             ask_sinks(shared, Request::GiveUp(epoch));
         }
         Action::Prepare { sink, epoch, frontier } => {
+            visit(CrashPoint::PrepareAsked);
             let state = shared.state.lock();
             let asked = state.sinks.values().find(|(id, _)| *id == sink);
             asked.into_iter().for_each(|(_, sink)| sink.ask(Request::Prepare(epoch, frontier)));

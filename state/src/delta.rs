@@ -95,6 +95,11 @@ impl Stamp {
     pub fn plans(&self) -> impl Iterator<Item = PlanVersion> {
         self.marks.iter().filter_map(|mark| if let Mark::Barrier { plan, .. } = mark { Some(*plan) } else { None })
     }
+
+    /// True if an epoch ends or begins here.
+    pub fn has_barrier(&self) -> bool {
+        self.plans().next().is_some()
+    }
 }
 
 /// One stamp for all partitions, and parts for those that have something in it.

@@ -4,8 +4,9 @@
 //! [`view`]. Modules in reading order: [`delta`] is what moves; [`dictionary`], [`fold`] and [`chain`] make deltas from rows; [`version`],
 //! `shared_cells`, [`block`] and [`slices`] are the readable memory; [`keys`] interns keys; [`sliced`] and [`sessions`] keep the windows;
 //! [`replica`] puts them under the exactly-once rule, [`opening`] says how the next reader of a split goes on, [`receipts`] what receivers keep; [`view`] reads them; [`result`] is what leaves; [`checkpoint`] keeps what a
-//! restart needs, [`epoch_list`] gathers it from deltas, and the [`persister`] puts it there.
+//! restart needs, [`epoch_list`] gathers it from deltas, and the [`persister`] puts it there. [`crash_point`] names where tests end a process.
 
+pub mod crash_point;
 pub mod delta;
 pub mod dictionary;
 pub mod fold;

@@ -17,6 +17,7 @@ use crate::checkpoint::packed::Contents;
 use crate::checkpoint::{
     Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit,
 };
+use crate::crash_point::{CrashPoint, visit};
 use crate::delta::Delta;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use raympp_operators::sharing::SharedPlan;
@@ -35,7 +36,8 @@ pub enum Outcome {
     Failed(Epoch, StoreError),
     /// The commit record is durable.
     Committed(Epoch),
-    /// The commit record could not be written. What the store holds, opened anew: the newest epoch committed.
+    /// The commit record could not be written. What the store holds, opened anew: the newest epoch committed; or why that is not known yet, and
+    /// [`Persister::settle`] is to be called until it is.
     CommitFailed(Epoch, StoreError, Result<Epoch, StoreError>),
 }
 
@@ -116,6 +118,8 @@ pub struct Persister {
     pinned: Option<Epoch>,
     /// Streams of the newest checkpoint that this run has not opened yet.
     unopened: BTreeMap<StreamId, StreamCommit>,
+    /// The commit record whose write has failed, until the store can be asked whether it is there.
+    in_doubt: Option<Commit>,
 }
 
 impl Persister {
@@ -140,6 +144,7 @@ impl Persister {
             kept,
             pinned: None,
             unopened,
+            in_doubt: None,
         })
     }
 
@@ -267,6 +272,7 @@ impl Persister {
         };
         let own = batch.records.len();
         batch.records.extend(merges);
+        visit(CrashPoint::ListUnwritten);
         match self.store.write(&batch) {
             Ok(written) => batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes)),
             Err(error) => {
@@ -281,25 +287,44 @@ impl Persister {
         stream.note_written(list, &counts);
         let lists = stream.partitions.get_mut(&partition).expect("it has lists");
         (lists.uncounted, lists.written) = (uncounted, list.epoch);
+        visit(CrashPoint::ListWritten);
         Ok(())
     }
 
     /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.
     pub fn commit(&mut self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Outcome {
         let commit = self.commit_record(epoch, streams, wall_us);
+        visit(CrashPoint::CommitUnwritten);
         match self.carry_states(&commit, streams).and_then(|()| self.store.commit(&commit)) {
             Ok(_) => {
                 self.note_committed(commit);
                 Outcome::Committed(epoch)
             }
             Err(error) => {
-                let newest = self.store.reopen().and_then(|()| Ok(self.store.commits()?.last().copied().unwrap_or_default()));
-                if matches!(newest, Ok(newest) if newest == epoch) {
-                    self.note_committed(commit);
-                }
-                Outcome::CommitFailed(epoch, error, newest)
+                self.in_doubt = Some(commit);
+                Outcome::CommitFailed(epoch, error, self.settle())
             }
         }
+    }
+
+    /// True if it is not known whether a commit record is there. [`Persister::settle`] finds out; nothing is to be committed before.
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt.is_some()
+    }
+
+    /// Opens the store anew and looks what is committed in it: the newest epoch.
+    ///
+    /// # Errors
+    /// What the store says, above all while its disk is full; then nothing is known, and the next call may tell.
+    pub fn settle(&mut self) -> Result<Epoch, StoreError> {
+        self.store.reopen()?;
+        let newest = self.store.commits()?.last().copied().unwrap_or_default();
+        if let Some(commit) = self.in_doubt.take()
+            && commit.epoch == newest
+        {
+            self.note_committed(commit);
+        }
+        Ok(newest)
     }
 
     fn commit_record(&self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Commit {

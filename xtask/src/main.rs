@@ -19,6 +19,7 @@ mod fuzz;
 mod loom;
 mod markdown;
 mod readme;
+mod shipped;
 mod sim;
 mod tidy;
 
@@ -136,6 +137,7 @@ const TEST_STEPS: &[Step] = &[
 const CI_STEPS: &[Step] = &[
     Step { name: "demo", run: |workspace, _| demo::run(workspace, &[]) },
     Step { name: "README commands", run: readme::run },
+    Step { name: "shipped program", run: shipped::run },
     Step { name: "simulator's canaries", run: sim::canaries },
     Step { name: "loom", run: loom::run },
     Step { name: "benches, tiny", run: |workspace, report| cargo::bench_tiny(workspace, report) },
@@ -145,7 +147,9 @@ const CI_STEPS: &[Step] = &[
 const SOAK_STEPS: &[Step] = &[
     Step {
         name: "tests, long",
-        run: |workspace, report| cargo::test(workspace, report, &[("PROPTEST_CASES", "20000"), ("RAYMPP_SOAK", "1")]),
+        run: |workspace, report| {
+            cargo::test(workspace, report, &[("PROPTEST_CASES", "20000"), ("RAYMPP_SOAK", "1"), ("RAYMPP_CRASH_ROUNDS", "300")])
+        },
     },
     Step { name: "DuckDB comparison, 20 seeds", run: |workspace, report| duckdb::compare(workspace, report, &["--seeds", "20"]) },
     Step { name: "fuzz, long", run: |workspace, _| fuzz::run(workspace, &["600".to_owned()]) },

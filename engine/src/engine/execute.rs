@@ -22,6 +22,7 @@ use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, 
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
 use raympp_state::checkpoint::SinkCommit;
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{EventTime, KeyGroups, MetricId, Offset, PlanVersion, SinkId, SplitId, StreamId};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -347,10 +348,12 @@ impl Shared {
         let name = plan.name.clone();
         let tell = move |event| match event {
             SinkEvent::Prepared(epoch, handle) => {
+                visit(CrashPoint::PreparedUntold);
                 if let Some(checkpoints) = &shared.checkpoints {
                     checkpoints.tell(Order::Prepared(id, epoch, handle.as_bytes().to_vec()));
                 }
                 shared.tell_coordinator(Fact::Prepared(id, epoch));
+                visit(CrashPoint::PreparedTold);
             }
             SinkEvent::Failed(epoch, error) => {
                 tracing::error!(sink = name, %epoch, %error, "the rows of an epoch could not be made durable; they come with the next one");

@@ -17,6 +17,7 @@ use crate::ingest::{IngestTask, Input};
 use crate::stream::{Ordered, Origin, Stream};
 use raympp_coordinator::{Action, Coordinator, Fact};
 use raympp_state::chain::Chain;
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_state::delta::{Mark, PlacedMark};
 use raympp_state::opening::{Answer, Opened, Opening};
 use raympp_types::{Epoch, Offset, PartitionId, ReplicaId, RunningWatermark, SplitId, SplitTerm, StreamId};
@@ -147,6 +148,7 @@ impl Supervisor {
                 }
                 let promote = || Control::Promote { stream, partition, replica, term };
                 shared.cores.iter().for_each(|core| core.tell(promote()));
+                visit(CrashPoint::Promoted);
             }
             Action::Repair { stream, partition } => {
                 let places = self.empty.entry((stream, partition)).or_default();

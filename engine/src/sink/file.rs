@@ -35,6 +35,7 @@ use disk::Disk;
 use publish::Directory;
 use raympp_operators::expr::arrow_types::arrow_schema;
 use raympp_operators::plan::Options;
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{Epoch, Schema};
 use staging::Staging;
 use state::State;
@@ -140,7 +141,7 @@ impl FileSink {
 
     fn begin(&mut self) -> Result<(), SinkError> {
         self.directory.disk.make_directory(&self.directory.path)?;
-        self.removable()?.iter().try_for_each(|path| self.directory.disk.remove(path))
+        self.removable()?.iter().try_for_each(|path| self.directory.remove_leftover(path))
     }
 
     /// Brings the directory to what a handle says.
@@ -159,6 +160,7 @@ impl FileSink {
             } else {
                 let path = self.directory.staged(part.number);
                 self.staging = Some(Staging::resume(&self.directory.disk, part, &path, self.directory.format, &self.schema)?);
+                visit(CrashPoint::StagedCut);
             }
         }
         self.directory.remove_temporary(state.open)?;
@@ -266,6 +268,9 @@ impl Sink for FileSink {
         while let Some(&part) = self.state.complete.first().filter(|part| part.number < complete_below) {
             self.directory.publish(part, &self.schema)?;
             self.state.complete.remove(0);
+            if self.state.complete.first().is_some_and(|part| part.number < complete_below) {
+                visit(CrashPoint::PartsInPart);
+            }
         }
         if let Some(state) = self.prepared.remove(&epoch) {
             self.committed = State { complete: Vec::new(), ..state };

@@ -20,6 +20,7 @@ use crate::queue::{Queue, Woken};
 use crate::sink::{Cut, Sink, SinkError};
 use arrow::array::RecordBatch;
 use crossbeam::channel::Receiver;
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{Epoch, EventTime, PartitionId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -212,7 +213,11 @@ impl<'a> EpochWriter<'a> {
         let mut batches = std::mem::take(&mut self.left_over);
         batches.extend(self.windows.take(frontier.0)?);
         let is_in = |(of, _): &mut (Epoch, RecordBatch)| frontier == EventTime::MAX || *of <= epoch;
+        let before = batches.len();
         batches.extend(self.rows.extract_if(.., is_in).map(|(_, batch)| batch));
+        if batches.len() > before {
+            visit(CrashPoint::LateTakenIn);
+        }
         Ok(batches)
     }
 

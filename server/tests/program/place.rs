@@ -1,5 +1,6 @@
 //! A place outside of state directories for a test's checkpoints: a directory or, where `RAYMPP_S3_SERVER` names a server program for tests, a
 //! bucket of such a server, with trouble on the line.
+#![allow(dead_code, reason = "not each test binary has a place")]
 
 use super::support::Directory;
 use std::io::{BufRead, BufReader};

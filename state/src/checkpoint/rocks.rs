@@ -25,6 +25,7 @@ mod settings;
 use super::error::StoreError;
 use super::place::Table;
 use super::tables::{Backend, Tables, Visit};
+use crate::crash_point::{CrashPoint, attempt, visit};
 use directory::Directory;
 use failure::Doing;
 pub use link::Link;
@@ -99,6 +100,9 @@ impl Rocks {
             Access::Write => DB::open_cf_descriptors(&options, &path, families),
             Access::Read => DB::open_cf_descriptors_read_only(&options, &path, families, false),
         };
+        if make && opened.is_ok() {
+            visit(CrashPoint::DatabaseMade);
+        }
         let db = opened.map_err(|error| failure::of(error, Doing::Opening, &path.display()))?;
         // Only who holds the database's lock may trust the file beside it.
         self.newest = marker::read(&self.directory)?;
@@ -128,6 +132,7 @@ impl Backend for Rocks {
 
     fn get(&self, table: Table, key: &[u8], what: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
         let db = self.db()?;
+        attempt(CrashPoint::StoreRead).map_err(|error| failure::of_io(&error, what))?;
         let value = db.get_cf_opt(self.family(db, table)?, key, &reading());
         value.map_err(|error| self.failed(error, Doing::Reading, what))
     }
@@ -161,7 +166,9 @@ impl Backend for Rocks {
     fn apply(&mut self, batch: WriteBatch, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(durable);
-        self.db()?.write_opt(batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))
+        attempt(CrashPoint::StoreChange).map_err(|error| failure::of_io(&error, what))?;
+        self.db()?.write_opt(batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))?;
+        attempt(CrashPoint::StoreChanged).map_err(|error| failure::of_io(&error, what))
     }
 
     fn newest(&self) -> Option<Epoch> {
@@ -182,6 +189,7 @@ impl Backend for Rocks {
 
     /// The commit is durable whatever becomes of the marker, which only helps to notice its loss: a failure to write it is none of the commit's.
     fn after_commit(&mut self, epoch: Epoch) {
+        visit(CrashPoint::CommitUnmarked);
         if marker::write(&self.directory, epoch, marker::Durable::No).is_ok() {
             self.newest = Some(epoch);
         }

@@ -12,6 +12,7 @@ use super::format::{CommitV1, IndexV1, PartV1, StateV1, parts_of};
 use super::place::{self, ArchiveKey, Table};
 use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
+use crate::crash_point::{CrashPoint, visit};
 use crate::delta::KeyList;
 use raympp_types::{Epoch, PartitionId, StreamId};
 
@@ -186,6 +187,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         self.delete_records(&mut changes, &later)?;
         self.backend.delete_from(&mut changes, Table::States, &place::of_commit(epoch.next()))?;
         self.backend.before_rewind(epoch)?;
+        visit(CrashPoint::RewindDue);
         self.backend.apply(changes, true, &format!("what was written after {epoch}"))
     }
 

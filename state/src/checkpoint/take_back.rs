@@ -9,6 +9,7 @@
 use super::commit::{Ahead, Commit, SinkCommit, StreamCommit};
 use super::error::StoreError;
 use super::store::CheckpointStore;
+use crate::crash_point::{CrashPoint, visit};
 use raympp_types::{Epoch, Offset, SplitId};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub fn take_back(store: &mut dyn CheckpointStore, epoch: Epoch, newest: &Commit)
     let mut commit = store.read_commit(epoch)?;
     commit.sinks = sinks_of(&commit, newest);
     store.commit(&commit)?;
+    visit(CrashPoint::TakenBackInPart);
     store.rewind(epoch)?;
     Ok(commit)
 }

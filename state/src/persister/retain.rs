@@ -4,6 +4,7 @@ use super::Persister;
 use super::streams::StreamLists;
 use crate::checkpoint::record::SliceId;
 use crate::checkpoint::{Commit, Record, RecordId, SessionMerge, StoreError, StreamCommit};
+use crate::crash_point::{CrashPoint, visit};
 use crate::sliced::store_horizon_us;
 use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
 use raympp_operators::window::slice_start;
@@ -48,7 +49,9 @@ impl Persister {
         let needed = |slice: SliceId| self.is_needed(slice, kept.iter().any(|kept| kept.has(slice)), oldest);
         let epochs: Vec<Epoch> = kept.iter().map(|kept| kept.epoch).collect();
         let records = self.ledger.obsolete(&epochs, needed);
+        visit(CrashPoint::ForgetDue);
         self.store.remove(&records, &old)?;
+        visit(CrashPoint::Forgotten);
         self.ledger.remove(&records);
         self.kept.retain(|kept| !old.contains(&kept.epoch));
         Ok(())

@@ -17,11 +17,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const STREAM: StreamId = StreamId(3);
 
-/// A store in memory whose reads of records, or writes of lists, fail while its owner says so.
+/// A store in memory that fails while its owner says so.
+#[derive(Default)]
 struct Failing {
     store: MemoryStore,
-    reads: Arc<AtomicBool>,
-    writes: Arc<AtomicBool>,
+    faults: Arc<Faults>,
+}
+
+/// What fails.
+#[derive(Default)]
+struct Faults {
+    reads: AtomicBool,
+    writes: AtomicBool,
+    commits: AtomicBool,
+    /// Commits are there, and their answers are lost.
+    answers: AtomicBool,
+    opening: AtomicBool,
 }
 
 fn unless(fails: &AtomicBool, what: &str) -> Result<(), StoreError> {
@@ -31,12 +42,14 @@ fn unless(fails: &AtomicBool, what: &str) -> Result<(), StoreError> {
 
 impl CheckpointStore for Failing {
     fn write(&mut self, batch: &PartitionBatch) -> Result<Written, StoreError> {
-        unless(&self.writes, "writing")?;
+        unless(&self.faults.writes, "writing")?;
         self.store.write(batch)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError> {
-        self.store.commit(commit)
+        unless(&self.faults.commits, "committing")?;
+        let bytes = self.store.commit(commit)?;
+        unless(&self.faults.answers, "answering").map(|()| bytes)
     }
 
     fn commits(&self) -> Result<Vec<Epoch>, StoreError> {
@@ -52,7 +65,7 @@ impl CheckpointStore for Failing {
     }
 
     fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError> {
-        unless(&self.reads, "reading")?;
+        unless(&self.faults.reads, "reading")?;
         self.store.read_columns(id, columns)
     }
 
@@ -81,6 +94,7 @@ impl CheckpointStore for Failing {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
+        unless(&self.faults.opening, "opening")?;
         self.store.reopen()
     }
 }
@@ -106,8 +120,8 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (script, partition) = (counts(), PartitionId(0));
     let plan = plan_of(&script);
     let mut chain = first_chain(&script, &plan, 0);
-    let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
+    let store = Failing::default();
+    let Faults { reads, writes, .. } = &*Arc::clone(&store.faults);
     let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
     persister.open_stream(open_stream(&script, &plan, partition));
     let mut failed = Vec::new();
@@ -132,6 +146,37 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     }
     let count = |what: &str| failed.iter().filter(|failed| *failed == what).count();
     assert!(count("reading") >= 3 && count("writing") >= 3, "{failed:?}");
+}
+
+/// As on a full disk, where a database can't be opened either: what is committed is asked until it is known.
+#[test]
+fn a_commit_in_doubt_is_settled_once_the_store_can_be_opened() {
+    for is_there in [false, true] {
+        let (script, partition) = (counts(), PartitionId(0));
+        let plan = plan_of(&script);
+        let mut chain = first_chain(&script, &plan, 0);
+        let store = Failing::default();
+        let faults = Arc::clone(&store.faults);
+        let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+        persister.open_stream(open_stream(&script, &plan, partition));
+        let mut write = |persister: &mut Persister, epoch| {
+            let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
+            persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]))
+        };
+        assert!(matches!(write(&mut persister, Epoch(1))[..], [Outcome::Acked(..)]));
+        let fails = if is_there { &faults.answers } else { &faults.commits };
+        [fails, &faults.opening].map(|fault| fault.store(true, Ordering::Relaxed));
+        assert!(matches!(persister.commit(Epoch(1), &[STREAM], 0), Outcome::CommitFailed(Epoch(1), _, Err(_))));
+        assert!(persister.is_in_doubt() && persister.settle().is_err() && persister.is_in_doubt());
+        [fails, &faults.opening].map(|fault| fault.store(false, Ordering::Relaxed));
+        let newest = if is_there { Epoch(1) } else { Epoch(0) };
+        assert_eq!((persister.settle().unwrap(), persister.is_in_doubt()), (newest, false));
+        assert!(matches!(write(&mut persister, Epoch(2))[..], [Outcome::Acked(..)]));
+        assert!(matches!(persister.commit(Epoch(2), &[STREAM], 0), Outcome::Committed(_)));
+        // Only one checkpoint is kept: the one that was in doubt is known and goes, if it was there.
+        persister.forget().unwrap();
+        assert_eq!(persister.store().commits().unwrap(), [Epoch(2)]);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Invariant: a file sink changes nothing on disk but through this. For real use it is [`std::fs`] and an untaken branch per operation.
 
 use super::super::error::SinkError;
+use raympp_state::crash_point::{CrashPoint, attempt};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -60,6 +61,7 @@ impl Disk {
     }
 
     fn run<T>(&self, operation: Operation, path: &Path, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        attempt(CrashPoint::OutputChange)?;
         let Some(probe) = &self.probe else { return act() };
         probe.before(operation, path)?;
         let done = act()?;
@@ -99,7 +101,7 @@ impl Disk {
     /// Writes all bytes. One who watches sees two writes, so that there is a moment with half of them.
     pub(super) fn write(&self, file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.probe.is_none() {
-            return file.write_all(bytes);
+            return self.run(Operation::Write, path, || file.write_all(bytes));
         }
         let (first, second) = bytes.split_at(bytes.len() / 2);
         self.run(Operation::Write, path, || file.write_all(first))?;

@@ -5,6 +5,7 @@ use super::disk::{Disk, length};
 use super::state::{Part, State};
 use super::{Format, convert, staging};
 use arrow::datatypes::SchemaRef;
+use raympp_state::crash_point::{CrashPoint, visit};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,14 @@ impl Directory {
     pub(super) fn remove_temporary(&self, open: Option<Part>) -> Result<(), SinkError> {
         let kept = open.map(|part| self.staged(part.number));
         let (_, temporary) = self.files()?;
-        temporary.iter().filter(|path| Some(*path) != kept.as_ref()).try_for_each(|path| self.disk.remove(path))
+        temporary.iter().filter(|path| Some(*path) != kept.as_ref()).try_for_each(|path| self.remove_leftover(path))
+    }
+
+    /// Removes a file that an earlier run left.
+    pub(super) fn remove_leftover(&self, path: &Path) -> Result<(), SinkError> {
+        self.disk.remove(path)?;
+        visit(CrashPoint::LeftoverRemoved);
+        Ok(())
     }
 
     /// Fails if something is not there that a state needs, or something is that it does not know of.
@@ -104,7 +112,9 @@ impl Directory {
                 self.cut(part, &staged)?;
                 staged.clone()
             };
+            visit(CrashPoint::PartUnnamed);
             self.disk.rename(&whole, &published)?;
+            visit(CrashPoint::PartNamed);
             tracing::info!(part = %published.display(), rows = part.rows, "published");
         }
         // Also if it is there: a crash may have come between the two.

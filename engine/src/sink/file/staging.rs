@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow_ipc::writer::StreamWriter;
+use raympp_state::crash_point::{CrashPoint, visit};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +78,9 @@ impl Staging {
     pub(super) fn sync(&mut self, disk: &Disk, directory: &Path) -> Result<Part, SinkError> {
         if self.changed {
             self.write_out(disk)?;
+            visit(CrashPoint::StagedUnsynced);
             disk.sync(&self.file, &self.path)?;
+            visit(CrashPoint::StagedSynced);
             self.changed = false;
         }
         if self.new {

@@ -10,6 +10,7 @@ use crate::checkpoint::error::{StoreError, StoreErrorKind};
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::place::ArchiveKey;
 use crate::checkpoint::store::CheckpointStore;
+use crate::crash_point::{CrashPoint, visit};
 use raympp_types::Epoch;
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub fn import(blobs: Arc<dyn Blobs>, epoch: Epoch, store: &mut dyn CheckpointSto
     store.put_archives(&contents.states)?;
     for run in packed.ranges(keys_of(&packed, &contents)?)? {
         store.put_archives(&packed.read_run(&run)?)?;
+        visit(CrashPoint::PartImported);
     }
     store.commit(&commit)?;
     Ok(commit)

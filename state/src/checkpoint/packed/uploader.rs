@@ -12,6 +12,7 @@ use super::pack::{self, PACK_BYTES, PackTail, PackWriter};
 use crate::checkpoint::error::{StoreError, StoreErrorKind};
 use crate::checkpoint::place::ArchiveKey;
 use crate::checkpoint::record::RecordId;
+use crate::crash_point::{CrashPoint, visit};
 use raympp_types::Epoch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -90,6 +91,7 @@ impl Uploader {
         };
         uploader.check_job(head.as_ref())?;
         uploader.take_over(head, last)?;
+        visit(CrashPoint::PlaceTaken);
         uploader.read_log()?;
         uploader.collect()?;
         Ok(uploader)
@@ -251,6 +253,7 @@ impl Uploader {
         // Known before it is there: should only the answer be lost, it is deleted one day.
         self.packs.insert(name.clone(), pack);
         self.blobs.put(&name, bytes)?;
+        visit(CrashPoint::PackPut);
         self.ledger.add(&name, &index);
         Ok(name)
     }
@@ -272,6 +275,7 @@ impl Uploader {
         let entry = Entry { job, writer, run, kept, take_overs: self.take_overs.clone(), checkpoint: Some(checkpoint) };
         self.in_doubt = true;
         self.create(slot, &entry)?;
+        visit(CrashPoint::EntryCreated);
         self.in_doubt = false;
         uploaded.objects += 1;
         uploaded.bytes += entry.seal(slot)?.len() as u64;
@@ -294,12 +298,14 @@ impl Uploader {
     fn collect(&mut self) -> Result<(), StoreError> {
         while let Some(&slot) = self.old.first() {
             self.blobs.delete(&slot.name())?;
+            visit(CrashPoint::CollectedInPart);
             self.old.remove(&slot);
         }
         let is_needed = |name: &String| self.ledger.has(name) || self.kept.values().any(|kept| kept.packs.contains_key(name));
         let useless: Vec<String> = self.packs.keys().filter(|name| !is_needed(name)).cloned().collect();
         for name in useless {
             self.blobs.delete(&name)?;
+            visit(CrashPoint::CollectedInPart);
             self.packs.remove(&name);
         }
         Ok(())

@@ -7,6 +7,7 @@
 use super::Access;
 use super::failure;
 use crate::checkpoint::error::{StoreError, StoreErrorKind};
+use crate::crash_point::{CrashPoint, visit};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ impl Directory {
                 return Err(self.foreign_file()?.map_or(there, |name| self.foreign(&name)));
             }
             self.claim()?;
+            visit(CrashPoint::DirectoryClaimed);
         }
         self.check_identity()?;
         let database = self.database();
@@ -124,6 +126,7 @@ impl Directory {
         if durable {
             file.sync_all()?;
         }
+        visit(CrashPoint::LineDrafted);
         fs::rename(&draft, self.path.join(name))?;
         if durable { File::open(&self.path)?.sync_all() } else { Ok(()) }
     }

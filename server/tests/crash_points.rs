@@ -86,10 +86,13 @@ fn case(point: CrashPoint) -> (Setting, &'static str, u64) {
     }
 }
 
+/// The text of a job whose sinks lie below a directory of this name.
+type Script = dyn Fn(&Directory, &str) -> String + Sync;
+
 /// What is read, and what must come out.
 struct Input {
     name: &'static str,
-    script: Box<dyn Fn(&Directory, &str) -> String + Sync>,
+    script: Box<Script>,
     expected: Published,
 }
 

@@ -165,10 +165,10 @@ fn a_commit_in_doubt_is_settled_once_the_store_can_be_opened() {
         };
         assert!(matches!(write(&mut persister, Epoch(1))[..], [Outcome::Acked(..)]));
         let fails = if is_there { &faults.answers } else { &faults.commits };
-        [fails, &faults.opening].map(|fault| fault.store(true, Ordering::Relaxed));
+        [fails, &faults.opening].into_iter().for_each(|fault| fault.store(true, Ordering::Relaxed));
         assert!(matches!(persister.commit(Epoch(1), &[STREAM], 0), Outcome::CommitFailed(Epoch(1), _, Err(_))));
         assert!(persister.is_in_doubt() && persister.settle().is_err() && persister.is_in_doubt());
-        [fails, &faults.opening].map(|fault| fault.store(false, Ordering::Relaxed));
+        [fails, &faults.opening].into_iter().for_each(|fault| fault.store(false, Ordering::Relaxed));
         let newest = if is_there { Epoch(1) } else { Epoch(0) };
         assert_eq!((persister.settle().unwrap(), persister.is_in_doubt()), (newest, false));
         assert!(matches!(write(&mut persister, Epoch(2))[..], [Outcome::Acked(..)]));

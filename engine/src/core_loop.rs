@@ -462,7 +462,6 @@ impl Core {
             self.apply(&stream, &delta, now);
         }
         self.empty_outboxes();
-        self.send_facts(task);
     }
 
     fn empty_outboxes(&mut self) -> bool {

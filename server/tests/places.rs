@@ -192,6 +192,7 @@ fn a_place_that_can_not_be_used_is_told_before_anything_begins() {
     for (url, said) in [
         ("ftp://host/path", "ftp is not a kind of place"),
         ("file://here", "it names no absolute path"),
+        ("s3:///prefix", "it names no bucket"),
         (&format!("file://{file}"), "a-file"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_raympp"))

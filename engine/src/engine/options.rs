@@ -126,7 +126,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Copies each checkpoint to this place as well, `file:///directory`, and publishes an epoch when it is durable there. With an
+    /// Copies each checkpoint to this place as well, `s3://bucket/prefix` or `file:///directory`, and publishes an epoch when it is durable there. With an
     /// empty state directory the run goes on from the newest checkpoint of the place. Needs a
     /// state directory. Default: none.
     pub fn checkpoint_url(mut self, url: impl Into<String>) -> Self {

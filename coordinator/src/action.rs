@@ -1,7 +1,7 @@
 //! What the coordinator wants done.
 
 use crate::fact::Failure;
-use raympp_types::{Epoch, EventTime, PlanVersion, SinkId, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, PartitionId, PlanVersion, ReplicaId, SinkId, SplitId, StreamId, Term};
 use std::sync::Arc;
 
 /// What is to be done.
@@ -93,6 +93,31 @@ pub enum Action {
         epoch: Epoch,
         /// As in its [`Action::Commit`].
         streams: Arc<[StreamEpoch]>,
+    },
+    /// The partition's primary is lost, and this replica, which is in sync, takes its place under a term that voids what that one may still say.
+    Promote {
+        /// Of which stream.
+        stream: StreamId,
+        /// Of which partition.
+        partition: PartitionId,
+        /// Which replica.
+        replica: ReplicaId,
+        /// What its results are sent under.
+        term: Term,
+    },
+    /// A replica is lost: another is to be made from those in sync, and to be told of when it is in sync itself.
+    Repair {
+        /// Of which stream.
+        stream: StreamId,
+        /// Of which partition.
+        partition: PartitionId,
+    },
+    /// No replica is in sync: the partition can go on from a checkpoint only. The first replica that is in sync again is promoted.
+    Orphaned {
+        /// Of which stream.
+        stream: StreamId,
+        /// Of which partition.
+        partition: PartitionId,
     },
     /// An epoch will never be committed. The next one stands for both: partitions merge what they have of it into the next one's, sinks
     /// carry what they had prepared. Every stream and sink of it takes part in the next one, if it is still there and has anything in it that

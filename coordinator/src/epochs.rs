@@ -21,8 +21,9 @@ use crate::action::Action;
 use crate::committing::Flight;
 use crate::fact::{Fact, Failure};
 use crate::idle::{Floor, Rise, Silence};
+use crate::replicas::Replicas;
 use crate::streams::{Need, Placed, StreamState};
-use raympp_types::{Epoch, EventTime, SinkId, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, PartitionId, ReplicaId, SinkId, SplitId, StreamId};
 use std::collections::BTreeMap;
 
 /// How a coordinator works.
@@ -52,6 +53,7 @@ pub struct Coordinator {
     streams: BTreeMap<StreamId, StreamState>,
     sinks: BTreeMap<SinkId, SinkState>,
     flight: Flight,
+    replicas: Replicas,
 }
 
 impl Coordinator {
@@ -66,6 +68,7 @@ impl Coordinator {
             streams: BTreeMap::new(),
             sinks: BTreeMap::new(),
             flight: Flight::after(options.committed),
+            replicas: Replicas::default(),
         }
     }
 
@@ -106,6 +109,16 @@ impl Coordinator {
         self.flight.given_up(why)
     }
 
+    /// Replicas of a partition that are in sync, in order of their ids.
+    pub fn in_sync(&self, stream: StreamId, partition: PartitionId) -> Vec<ReplicaId> {
+        self.replicas.in_sync(stream, partition)
+    }
+
+    /// Primaries that were replaced.
+    pub fn promotions(&self) -> u64 {
+        self.replicas.promotions()
+    }
+
     /// Takes a fact and answers with what is to be done now, in this order.
     pub fn learn(&mut self, fact: Fact) -> Vec<Action> {
         let mut actions = self.note(fact);
@@ -127,6 +140,8 @@ impl Coordinator {
                 Vec::new()
             }
             Fact::StreamStarts { .. } | Fact::StreamDropped(_) | Fact::SinkAdded(..) | Fact::SinkDropped(_) => self.come_or_go(fact),
+            Fact::ReplicaInSync(stream, partition, replica) => self.replicas.join(stream, partition, replica),
+            Fact::ReplicaLost(stream, partition, replica) => self.replicas.lose(stream, partition, replica),
             Fact::SplitJoins(stream, split) => self.streams.get_mut(&stream).and_then(|stream| stream.join(split)).into_iter().collect(),
             Fact::PlanChanges(stream, plan) => self.tell_stream(stream, |stream| stream.change_plan(plan)),
             Fact::Placed(stream, epoch, split, watermark) => self.tell_stream(stream, |stream| stream.mark(epoch, split, watermark)),
@@ -185,6 +200,7 @@ impl Coordinator {
                 self.streams.remove(&stream);
                 self.sinks.retain(|_, sink| sink.stream != stream);
                 self.flight.drop_stream(stream);
+                self.replicas.drop_stream(stream);
             }
             Fact::SinkAdded(sink, stream) => {
                 self.sinks.insert(sink, SinkState { stream, since: self.started.next() });

@@ -1,7 +1,7 @@
 //! What the coordinator is told.
 
 use crate::idle::Silence;
-use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, SinkId, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, ReplicaId, SinkId, SplitId, StreamId};
 use std::sync::Arc;
 
 /// V(n): the offsets of a stream's splits at barrier n, in order of splits. A split that had ended is in it with its length.
@@ -31,6 +31,10 @@ pub enum Fact {
     },
     /// A stream is gone, and its sinks with it.
     StreamDropped(StreamId),
+    /// A replica of a partition has all that its chains have brought. The first of a partition is its primary under the first term.
+    ReplicaInSync(StreamId, PartitionId, ReplicaId),
+    /// A replica of a partition is gone, or so far behind that nobody waits for it any longer.
+    ReplicaLost(StreamId, PartitionId, ReplicaId),
     /// A split wants to join a stream.
     SplitJoins(StreamId, SplitId),
     /// The stream's set of metrics has changed; the change takes effect at the next barrier, which is due at once.

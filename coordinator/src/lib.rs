@@ -6,7 +6,8 @@
 //! a split joins, which splits are idle and how far their floors rise.
 //!
 //! In reading order: [`Fact`] and [`Action`]; `placing`: one barrier in one stream; `streams`: what a stream needs; `committing`: what becomes
-//! of an epoch once its barrier is on its way; `epochs`: all of it together; `idle`: floors.
+//! of an epoch once its barrier is on its way; `epochs`: all of it together; `idle`: floors; `replicas`: who is in sync and who is the
+//! primary.
 
 mod action;
 mod committing;
@@ -14,6 +15,7 @@ mod epochs;
 mod fact;
 mod idle;
 mod placing;
+mod replicas;
 mod streams;
 
 pub use action::{Action, StreamEpoch};

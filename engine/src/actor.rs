@@ -2,16 +2,21 @@
 //!
 //! An actor never waits. Results that a consumer has no room for stay here, the stream is marked *held* so that its tasks stop reading,
 //! and nothing more is closed until they are gone. Deltas are always taken, so queues between cores always drain.
+//!
+//! A standby applies what the primary applies and closes what consumers have from it ([`standby`]); so it can take its place at any time.
 
-use crate::changelog::Changelog;
-use crate::consumer::{Consumer, Item, Wants};
+mod standby;
+
+use crate::changelog::{Change, Changelog};
+use crate::consumer::{Changes, Consumer, Item, Wants};
+use crate::plant::Place;
 use crate::stream::{PartitionCounters, Stream};
 use raympp_coordinator::Fact;
 use raympp_state::delta::Delta;
-use raympp_state::replica::{Applied, ExportedGroup, PassedBarrier, Replica, Want};
+use raympp_state::replica::{Applied, ExportedGroup, LateRows, PassedBarrier, Replica, Want};
 use raympp_state::result::ResultDelta;
-use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
-use std::collections::VecDeque;
+use raympp_types::{Epoch, EventTime, MetricId, PartitionId, ReplicaId, Term};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -39,12 +44,29 @@ pub struct ReplicaExport {
 pub(crate) struct Actor {
     pub(crate) stream: Arc<Stream>,
     pub(crate) partition: PartitionId,
+    pub(crate) id: ReplicaId,
+    /// Which of the partition's places it fills.
+    pub(crate) slot: usize,
     primary: bool,
+    /// What it sends under, if it is the primary.
+    term: Term,
     replica: Replica,
     owed: VecDeque<(Arc<Consumer>, Item)>,
     holds_stream: bool,
-    /// Barriers that every split has passed, each with the frontier there, whose windows have not all been handed over.
-    sealing: VecDeque<(Epoch, EventTime)>,
+    /// Barriers that every split has passed, whose windows have not all been handed over.
+    sealing: VecDeque<PassedBarrier>,
+    /// The last one whose windows have been put before everything that is owed.
+    sealed: Epoch,
+    /// Late rows that consumers may not have from the primary.
+    late: VecDeque<LateRows>,
+    /// Rows applied, by store.
+    rows_by_store: BTreeMap<usize, u64>,
+    /// Copies that are to be made of it when it has handed over all that has closed.
+    copies: Vec<(ReplicaId, usize)>,
+    /// Changes handed out under its term.
+    changes: u64,
+    /// Everything that the frontier closes has been closed and handed over.
+    at_rest: bool,
     complete: bool,
     /// Consumers up to this number know that everything has closed.
     told_complete: u64,
@@ -56,21 +78,26 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(stream: Arc<Stream>, partition: PartitionId, primary: bool, mut replica: Replica) -> Actor {
-        if primary && stream.host.persister.is_some() {
-            replica.keep_accepted();
-        }
-        if primary {
-            stream.set_view(partition, Arc::clone(replica.view()));
-        }
+    /// The replica that fills a place of a partition; the first place's is the first primary.
+    pub(crate) fn new(stream: Arc<Stream>, partition: PartitionId, id: ReplicaId, slot: usize, primary: bool, replica: Replica) -> Actor {
+        stream.set_view(partition, slot, primary, Arc::clone(replica.view()));
         Actor {
             stream,
             partition,
+            id,
+            slot,
             primary,
+            term: Term(1),
             replica,
             owed: VecDeque::new(),
             holds_stream: false,
             sealing: VecDeque::new(),
+            sealed: Epoch(0),
+            late: VecDeque::new(),
+            rows_by_store: BTreeMap::new(),
+            copies: Vec::new(),
+            changes: 0,
+            at_rest: false,
             complete: false,
             told_complete: 0,
             changelogs: Vec::new(),
@@ -81,25 +108,31 @@ impl Actor {
 
     /// Applies a delta; returns what the coordinator should know.
     pub(crate) fn apply(&mut self, delta: &Arc<Delta>, now_us: u64) -> Vec<Fact> {
-        for plan in delta.stamp.plans() {
-            if plan > self.replica.plan_version() {
+        let stamp = &delta.stamp;
+        self.at_rest = false;
+        self.stream.host.plant.visit(|| Place::Apply { partition: self.partition, replica: self.id, split: stamp.split, to: stamp.to });
+        let is_fenced = self.replica.is_fenced(stamp);
+        for plan in stamp.plans() {
+            if plan > self.replica.plan_version() && !is_fenced {
                 self.replica.adopt(self.stream.plan_of(plan));
             }
         }
         if self.primary {
-            self.watch_changes();
+            self.watch_changes(false);
         }
         match self.replica.apply(delta) {
             Applied::Yes => self.count_rows(delta),
+            // What a new reader sends again, and what its predecessor had still sent.
+            Applied::Duplicate | Applied::Fenced => {}
             outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
         }
-        if let Some(persister) = self.stream.host.persister.as_ref().filter(|_| self.primary) {
-            persister.accepted(self.stream.id, self.partition, self.replica.take_accepted());
-        }
+        self.stream.host.plant.visit(|| Place::Applied { partition: self.partition, replica: self.id, split: stamp.split, to: stamp.to });
+        self.note_applied(stamp.split);
+        self.late.extend(self.replica.take_late_rows());
         self.rows_behind += delta.stamp.to.0 - delta.stamp.from.0;
         self.replica.view().publish_as_of(now_us);
         if !self.primary {
-            self.replica.take_late_rows();
+            self.forget_late();
             return self.take_passed();
         }
         self.publish_late();
@@ -108,8 +141,6 @@ impl Actor {
             self.sizes_due_us = now_us + SIZES_EVERY_US;
             self.publish_sizes();
         }
-        let applied = self.replica.splits()[&delta.stamp.split].applied;
-        self.stream.note_applied(delta.stamp.split, self.partition, applied);
         for i in 0..self.changelogs.len() {
             self.changelogs[i].touch(&mut self.replica);
         }
@@ -123,37 +154,28 @@ impl Actor {
     }
 
     /// Counts the rows that a delta has brought, by store.
-    fn count_rows(&self, delta: &Delta) {
-        let Some(part) = delta.part(self.partition).filter(|part| self.primary && !part.entries.is_empty()) else { return };
-        let mut by_store = self.counters().by_store.lock();
-        let mut sum = 0;
-        for entries in &part.entries {
-            let rows: u64 = entries.rows.iter().sum();
-            by_store.entry(entries.store).or_default().rows += rows;
-            sum += rows;
+    fn count_rows(&mut self, delta: &Delta) {
+        for entries in delta.part(self.partition).iter().flat_map(|part| &part.entries) {
+            *self.rows_by_store.entry(entries.store).or_default() += entries.rows.iter().sum::<u64>();
         }
-        self.counters().rows.fetch_add(sum, Ordering::Relaxed);
     }
 
     /// Barriers that every split has passed since the last call: consumers will be told when the epoch's windows have been handed over. Where
     /// there are checkpoints, the persister acks what it has written.
     fn take_passed(&mut self) -> Vec<Fact> {
         let mut acks = Vec::new();
-        while let Some(PassedBarrier { epoch, frontier, vector }) = self.replica.take_passed_barrier() {
-            if self.primary {
-                self.sealing.push_back((epoch, frontier));
-                if self.stream.host.persister.is_none() {
-                    acks.push(Fact::Acked { stream: self.stream.id, epoch, partition: self.partition, vector });
-                }
-            }
+        while let Some(passed) = self.replica.take_passed_barrier() {
+            acks.extend(self.ack(&passed));
+            self.sealing.push_back(passed);
+            self.forget_marks();
         }
         acks
     }
 
     fn publish_late(&mut self) {
-        for (epoch, rows) in self.replica.take_late_rows() {
+        for late in self.late.drain(..) {
             for consumer in self.stream.consumers.all().iter().filter(|consumer| consumer.wants == Wants::Late) {
-                self.owed.push_back((Arc::clone(consumer), Item::Late(epoch, rows.clone())));
+                self.owed.push_back((Arc::clone(consumer), Item::Late(late.clone())));
             }
         }
     }
@@ -168,8 +190,10 @@ impl Actor {
         to.violations.store(counters.violations, Ordering::Relaxed);
         to.late.store(counters.late, Ordering::Relaxed);
         to.bad.store(counters.bad, Ordering::Relaxed);
-        if !self.replica.bad_by_store().is_empty() {
+        to.rows.store(self.rows_by_store.values().sum(), Ordering::Relaxed);
+        if !self.replica.bad_by_store().is_empty() || !self.rows_by_store.is_empty() {
             let mut by_store = to.by_store.lock();
+            self.rows_by_store.iter().for_each(|(&store, &rows)| by_store.entry(store).or_default().rows = rows);
             self.replica.bad_by_store().iter().for_each(|(&store, &bad)| by_store.entry(store).or_default().bad = bad);
         }
     }
@@ -204,6 +228,10 @@ impl Actor {
         if !self.owed.is_empty() {
             return handed;
         }
+        self.stream.host.plant.visit(|| Place::Step { partition: self.partition, replica: self.id });
+        if !self.primary {
+            self.follow_primary();
+        }
         let changed = self.primary && self.step_changelogs(now_us);
         let mut results = Vec::new();
         let consumers = self.stream.consumers.all();
@@ -233,20 +261,27 @@ impl Actor {
         if !closed && self.primary && self.owed.is_empty() {
             self.publish_closed();
         }
-        if !closed && !changed && self.replica.frontier() == EventTime::MAX && !self.complete {
+        if !closed && !changed && self.replica.closing_frontier() == EventTime::MAX && !self.complete {
             self.finish();
             self.seal(&consumers);
         }
         if self.complete && self.primary {
             self.tell_complete(&consumers);
         }
+        self.at_rest = !closed && self.owed.is_empty();
         handed | changed | closed | !self.owed.is_empty()
     }
 
     /// Tells consumers of epochs that are whole: all that their frontiers close has been put before this. The one that takes in the rest of the
     /// stream waits for the last changes.
     fn seal(&mut self, consumers: &[Arc<Consumer>]) {
-        while let Some((epoch, frontier)) = self.sealing.pop_front_if(|(_, frontier)| *frontier < EventTime::MAX || self.complete) {
+        if !self.primary {
+            return;
+        }
+        while let Some(PassedBarrier { epoch, frontier, .. }) =
+            self.sealing.pop_front_if(|passed| passed.frontier < EventTime::MAX || self.complete)
+        {
+            self.sealed = epoch;
             for consumer in consumers.iter().filter(|consumer| consumer.by_epochs) {
                 self.owed.push_back((Arc::clone(consumer), Item::Sealed(self.partition, epoch, frontier)));
             }
@@ -255,9 +290,12 @@ impl Actor {
 
     /// Says up to where all windows have been handed over. Whoever sees it finds them in its queue.
     fn publish_closed(&self) {
-        let (closed_us, frontier) = (&self.counters().closed_us, self.replica.frontier().0);
-        if closed_us.load(Ordering::Relaxed) != frontier {
-            closed_us.store(frontier, Ordering::SeqCst);
+        let (counters, frontier) = (self.counters(), self.replica.closing_frontier().0);
+        if counters.closed_us.load(Ordering::Relaxed) != frontier {
+            counters.closed_us.store(frontier, Ordering::SeqCst);
+        }
+        if self.stream.host.replicas > 1 {
+            self.publish_handed();
         }
     }
 
@@ -270,33 +308,32 @@ impl Actor {
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {
         let (replica, sealing) = (&self.replica, &self.sealing);
-        for changelog in self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric) {
-            let closed = changelog.close(&result, |end| epoch_of_window(replica, sealing, end));
-            self.owed.extend(closed.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
-        }
-        let rows = result.batch.num_rows() as u64;
-        self.stream.results.fetch_add(rows, Ordering::Relaxed);
-        if rows > 0 {
-            let mut by_metric = self.counters().by_metric.lock();
-            let counters = by_metric.entry(result.metric).or_default();
-            counters.results += rows;
-            counters.overflowed += result.overflowed;
-        }
+        let of_metric = self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric);
+        let closed: Vec<(Arc<Consumer>, Change)> = of_metric
+            .flat_map(|changelog| {
+                let changes = changelog.close(&result, |end| epoch_of_window(replica, sealing, end));
+                owed_to(changelog.consumer(), changes)
+            })
+            .collect();
+        self.owe_changes(closed);
         let result = Arc::new(result);
+        let counted = self.counters().by_metric.lock().entry(result.metric).or_default().take(&result);
+        self.stream.results.fetch_add(counted, Ordering::Relaxed);
         for consumer in consumers.iter().filter(|consumer| consumer.wants.closed_windows_of(result.metric)) {
             self.owed.push_back((Arc::clone(consumer), Item::Closed(Arc::clone(&result))));
         }
     }
 
-    /// Makes a changelog for each consumer that wants one.
-    fn watch_changes(&mut self) {
+    /// Makes a changelog for each consumer that wants one; `after`: one that goes on for another primary.
+    fn watch_changes(&mut self, after: bool) {
         let consumers = self.stream.consumers.all();
         for consumer in consumers.iter() {
             if let Wants::Changes(metric, every_us) = consumer.wants
                 && !self.changelogs.iter().any(|changelog| changelog.consumer_id() == consumer.id)
                 && let Some(metric) = self.stream.metric(metric)
             {
-                self.changelogs.push(Changelog::new(metric, every_us, Arc::clone(consumer), &mut self.replica));
+                let begin = if after { Changelog::take_over } else { Changelog::new };
+                self.changelogs.push(begin(metric, every_us, Arc::clone(consumer), &mut self.replica));
             }
         }
         let is_wanted = |changelog: &Changelog| {
@@ -307,12 +344,23 @@ impl Actor {
 
     fn step_changelogs(&mut self, now_us: u64) -> bool {
         let (replica, sealing) = (&self.replica, &self.sealing);
-        let before = self.owed.len();
-        for changelog in &mut self.changelogs {
+        let changes = self.changelogs.iter_mut().flat_map(|changelog| {
             let changes = changelog.changes(replica, now_us, |end| epoch_of_window(replica, sealing, end));
-            self.owed.extend(changes.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
+            owed_to(changelog.consumer(), changes)
+        });
+        let changes: Vec<(Arc<Consumer>, Change)> = changes.collect();
+        let any = !changes.is_empty();
+        self.owe_changes(changes);
+        any
+    }
+
+    fn owe_changes(&mut self, changes: Vec<(Arc<Consumer>, Change)>) {
+        let (partition, term) = (self.partition, self.term);
+        for (consumer, Change { epoch, rows, touches }) in changes {
+            self.changes += 1;
+            let touches = if self.stream.host.replicas > 1 { touches } else { Vec::new() };
+            self.owed.push_back((consumer, Item::Changes(Changes { partition, term, number: self.changes, epoch, rows, touches })));
         }
-        self.owed.len() > before
     }
 
     /// Everything has closed.
@@ -322,21 +370,25 @@ impl Actor {
             return;
         }
         let (replica, sealing) = (&self.replica, &self.sealing);
-        for changelog in &mut self.changelogs {
+        let changes = self.changelogs.iter_mut().flat_map(|changelog| {
             let changes = changelog.finish(replica, |end| epoch_of_window(replica, sealing, end));
-            self.owed.extend(changes.into_iter().map(|(epoch, rows)| (Arc::clone(changelog.consumer()), Item::Changes(epoch, rows))));
-        }
+            owed_to(changelog.consumer(), changes)
+        });
+        let changes: Vec<(Arc<Consumer>, Change)> = changes.collect();
+        self.owe_changes(changes);
         self.tell_complete(&self.stream.consumers.all());
         self.publish_counters();
         self.publish_sizes();
         self.hand_over();
-        self.stream.complete.fetch_add(1, Ordering::AcqRel);
+        if !self.counters().complete.swap(true, Ordering::AcqRel) {
+            self.stream.complete.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Tells the consumers that do not know yet; some come when all is over.
     fn tell_complete(&mut self, consumers: &[Arc<Consumer>]) {
         for consumer in consumers.iter().filter(|consumer| consumer.id > self.told_complete) {
-            self.owed.push_back((Arc::clone(consumer), Item::Complete));
+            self.owed.push_back((Arc::clone(consumer), Item::Complete(self.partition)));
         }
         self.told_complete = consumers.iter().map(|consumer| consumer.id).max().unwrap_or(0).max(self.told_complete);
     }
@@ -354,7 +406,7 @@ impl Actor {
     fn hand_over(&mut self) -> bool {
         let before = self.owed.len();
         while let Some((consumer, item)) = self.owed.pop_front() {
-            if let Err(item) = consumer.queue.try_push(item) {
+            if let Err(item) = consumer.hand_over(item) {
                 self.owed.push_front((consumer, item));
                 break;
             }
@@ -397,7 +449,11 @@ impl Actor {
 
 /// The first epoch that takes in a window that ends at this time, of those that every split has passed and of those to come. A window is shown
 /// and closed under rising epochs, since a barrier that every split has passed stays in `sealing` until the window has closed.
-fn epoch_of_window(replica: &Replica, sealing: &VecDeque<(Epoch, EventTime)>, end: EventTime) -> Epoch {
-    let sealed = sealing.iter().find(|(_, frontier)| end <= *frontier).map(|(epoch, _)| *epoch);
+fn epoch_of_window(replica: &Replica, sealing: &VecDeque<PassedBarrier>, end: EventTime) -> Epoch {
+    let sealed = sealing.iter().find(|passed| end <= passed.frontier).map(|passed| passed.epoch);
     sealed.unwrap_or_else(|| replica.epoch_of_window(end))
+}
+
+fn owed_to(consumer: &Arc<Consumer>, changes: Vec<Change>) -> Vec<(Arc<Consumer>, Change)> {
+    changes.into_iter().map(|change| (Arc::clone(consumer), change)).collect()
 }

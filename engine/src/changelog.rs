@@ -5,8 +5,11 @@
 //! deleted; a window that closes is upserted once more with its final row, or deleted if it has none. A running total never closes: if it
 //! is forgotten while a change of it is held back, its last value is kept until it may be emitted. So the last change per
 //! (key, window) is a function of the rows, however many changes came before it.
+//!
+//! A partition's next primary goes on from what the consumer shows: all keys count as changed, so each row is said once more, and what is shown and
+//! not there any more is deleted as it would have been.
 
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, KeyWindow, Shown};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
@@ -30,9 +33,28 @@ pub(crate) struct Changelog {
     let_go: BTreeMap<KeyBytes, Arc<Session>>,
     next_us: u64,
     /// Last row of each (key, window start, window end) upserted and not finished, where it may have to be deleted.
-    open: BTreeMap<(KeyBytes, i64, i64), RecordBatch>,
-    /// Rows to be emitted, each with the end of its window; without windows [`EventTime::MAX`].
-    ready: Vec<(EventTime, RecordBatch)>,
+    open: Shown,
+    /// Rows to be emitted.
+    ready: Vec<Ready>,
+}
+
+/// A row to be emitted.
+struct Ready {
+    /// The end of its window; without windows [`EventTime::MAX`].
+    end: EventTime,
+    row: RecordBatch,
+    /// What is open there from then on.
+    at: KeyWindow,
+    open: Option<RecordBatch>,
+}
+
+/// Rows that are emitted together.
+pub(crate) struct Change {
+    /// The first epoch that holds all rows of the stream that they show.
+    pub(crate) epoch: Epoch,
+    pub(crate) rows: RecordBatch,
+    /// What is open from then on, by key and window.
+    pub(crate) touches: Vec<(KeyWindow, Option<RecordBatch>)>,
 }
 
 impl Changelog {
@@ -48,6 +70,19 @@ impl Changelog {
             open: BTreeMap::new(),
             ready: Vec::new(),
         }
+    }
+
+    /// Goes on for a primary that was replaced.
+    pub(crate) fn take_over(metric: Arc<SharedMetric>, every_us: Option<i64>, consumer: Arc<Consumer>, replica: &mut Replica) -> Changelog {
+        let open = consumer.shown(replica.view().partition());
+        let changelog = Changelog::new(metric, every_us, consumer, replica);
+        let dirty = replica.ids(changelog.metric.store).collect();
+        Changelog { open, dirty, ..changelog }
+    }
+
+    /// True if something that was forgotten has yet to be said: nobody else could say it.
+    pub(crate) fn holds_let_go(&self) -> bool {
+        !self.let_go.is_empty()
     }
 
     pub(crate) fn metric(&self) -> MetricId {
@@ -88,7 +123,7 @@ impl Changelog {
 
     /// Rows to emit now, in order, each run with the first epoch that holds all rows of the stream that it shows; `epoch_of` tells that by
     /// the end of a window.
-    pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
+    pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
         if now_us >= self.next_us && self.holds_back() {
             self.next_us = now_us + self.every_us.unwrap_or(0) as u64;
             self.emit_dirty(replica);
@@ -123,10 +158,11 @@ impl Changelog {
     fn put(&mut self, at: (KeyBytes, i64, i64), rows: Option<RecordBatch>) {
         match rows {
             Some(rows) => {
-                self.emit(at.2, &rows, "upsert");
-                if self.metric.plan.window.has_bounds() || self.metric.plan.having.is_some() {
-                    self.open.insert(at, rows);
+                let open = (self.metric.plan.window.has_bounds() || self.metric.plan.having.is_some()).then(|| rows.clone());
+                if let Some(rows) = &open {
+                    self.open.insert(at.clone(), rows.clone());
                 }
+                self.emit(at, &rows, "upsert", open);
             }
             None => self.delete(&at),
         }
@@ -148,20 +184,21 @@ impl Changelog {
 
     fn delete(&mut self, at: &(KeyBytes, i64, i64)) {
         if let Some(row) = self.open.remove(at) {
-            self.emit(at.2, &row, "delete");
+            self.emit(at.clone(), &row, "delete", None);
         }
     }
 
-    fn emit(&mut self, end: i64, rows: &RecordBatch, op: &str) {
-        let end = if self.metric.plan.window.has_bounds() { EventTime(end) } else { EventTime::MAX };
-        self.ready.push((end, with_op(rows, op)));
+    fn emit(&mut self, at: KeyWindow, row: &RecordBatch, op: &str, open: Option<RecordBatch>) {
+        let end = if self.metric.plan.window.has_bounds() { EventTime(at.2) } else { EventTime::MAX };
+        self.ready.push(Ready { end, row: with_op(row, op), at, open });
     }
 
     /// Takes note of closed windows; returns final rows, and deletions of what has none, as [`Changelog::changes`] does.
-    pub(crate) fn close(&mut self, result: &ResultDelta, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
+    pub(crate) fn close(&mut self, result: &ResultDelta, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
         for (row, (key, start, end)) in result.groups.iter().enumerate() {
-            self.open.remove(&(KeyBytes::from(&**key), *start, *end));
-            self.emit(*end, &result.batch.slice(row, 1), "upsert");
+            let at = (KeyBytes::from(&**key), *start, *end);
+            self.open.remove(&at);
+            self.emit(at, &result.batch.slice(row, 1), "upsert", None);
         }
         if result.last && self.metric.plan.window.has_bounds() {
             let over: Vec<_> = self.open.keys().filter(|(_, _, end)| EventTime(*end) <= result.window_end).cloned().collect();
@@ -171,7 +208,7 @@ impl Changelog {
     }
 
     /// The last rows: what never closed is final now.
-    pub(crate) fn finish(&mut self, replica: &Replica, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
+    pub(crate) fn finish(&mut self, replica: &Replica, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
         self.emit_dirty(replica);
         if self.metric.plan.window.has_bounds() {
             let open: Vec<_> = self.open.keys().cloned().collect();
@@ -180,11 +217,16 @@ impl Changelog {
         self.take_ready(epoch_of)
     }
 
-    fn take_ready(&mut self, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<(Epoch, RecordBatch)> {
+    fn take_ready(&mut self, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
         let ready = std::mem::take(&mut self.ready).into_iter();
-        let ready: Vec<(Epoch, RecordBatch)> = ready.map(|(end, rows)| (epoch_of(end), rows)).collect();
+        let ready: Vec<(Epoch, Ready)> = ready.map(|ready| (epoch_of(ready.end), ready)).collect();
         let runs = ready.chunk_by(|one, next| one.0 == next.0);
-        runs.map(|run| (run[0].0, joined(run.iter().map(|(_, rows)| rows)))).collect()
+        let change = |run: &[(Epoch, Ready)]| Change {
+            epoch: run[0].0,
+            rows: joined(run.iter().map(|(_, ready)| &ready.row)),
+            touches: run.iter().map(|(_, ready)| (ready.at.clone(), ready.open.clone())).collect(),
+        };
+        runs.map(change).collect()
     }
 }
 

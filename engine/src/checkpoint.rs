@@ -1,6 +1,6 @@
 //! Checkpoints of an engine with a state directory: the persister's thread, and what a run goes on from.
 //!
-//! The thread runs at low priority and takes orders from actors (deltas they have accepted), the coordinator (commit, publish) and sinks (what they have
+//! The thread runs at low priority and takes orders from cores (each delta that their tasks send), the coordinator (commit, publish) and sinks (what they have
 //! prepared). With a place outside of the state directory another thread copies what it has committed there (`checkpoint/upload.rs`), and publication waits
 //! for that. Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
 
@@ -26,8 +26,8 @@ use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::packed::contents::read_some;
 use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind};
+use raympp_state::delta::Delta;
 use raympp_state::persister::{OpenStream, Outcome, Persister};
-use raympp_state::replica::Accepted;
 use raympp_types::{Epoch, PartitionId, SinkId, StoreUid, StreamId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,8 +53,8 @@ pub(crate) enum Order {
     DropSink(SinkId),
     /// What a sink has prepared.
     Prepared(SinkId, Epoch, Vec<u8>),
-    /// A partition's replica has accepted deltas.
-    Accepted(StreamId, PartitionId, Vec<Accepted>),
+    /// The next delta of one of the stream's chains.
+    Delta(StreamId, Arc<Delta>),
     /// No chain of the stream carries this barrier.
     Seal(StreamId, Epoch),
     /// Write the commit record.
@@ -109,7 +109,7 @@ pub(crate) trait Announce: Send + Sync {
     fn failed(&self, error: Error);
 }
 
-/// The hand through which actors give the persister deltas.
+/// The hand through which cores give the persister deltas.
 #[derive(Clone)]
 pub(crate) struct Handover {
     orders: Sender<Order>,
@@ -122,19 +122,16 @@ impl Handover {
         self.backlog.load(Ordering::Acquire) > BACKLOG_MAX
     }
 
-    /// Gives it what a partition's replica has accepted.
-    pub(crate) fn accepted(&self, stream: StreamId, partition: PartitionId, accepted: Vec<Accepted>) {
-        if !accepted.is_empty() {
-            self.backlog.fetch_add(entries_of(partition, &accepted), Ordering::AcqRel);
-            // The persister ends after the actors.
-            let _ = self.orders.send(Order::Accepted(stream, partition, accepted));
-        }
+    /// Gives it a delta, each once and in the order of its chain.
+    pub(crate) fn delta(&self, stream: StreamId, delta: &Arc<Delta>) {
+        self.backlog.fetch_add(entries_of(delta), Ordering::AcqRel);
+        // The persister ends after the tasks.
+        let _ = self.orders.send(Order::Delta(stream, Arc::clone(delta)));
     }
 }
 
-fn entries_of(partition: PartitionId, accepted: &[Accepted]) -> i64 {
-    let parts = accepted.iter().filter_map(|accepted| accepted.delta.part(partition));
-    parts.flat_map(|part| &part.entries).map(|entries| entries.ids.len() as i64).sum()
+fn entries_of(delta: &Delta) -> i64 {
+    delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len() as i64).sum()
 }
 
 impl Checkpoints {
@@ -171,7 +168,7 @@ impl Checkpoints {
         self.from.as_ref().map_or(Epoch(0), |commit| commit.epoch)
     }
 
-    /// What actors hold.
+    /// What streams hold.
     pub(crate) fn handover(&self) -> Handover {
         Handover { orders: self.orders.clone(), backlog: Arc::clone(&self.backlog) }
     }
@@ -242,9 +239,9 @@ impl Worker {
             Order::AddSink(sink, commit) => persister.add_sink(sink, *commit),
             Order::DropSink(sink) => persister.drop_sink(sink),
             Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle),
-            Order::Accepted(stream, partition, accepted) => {
-                let outcomes = persister.accepted(stream, partition, &accepted);
-                self.shrink_backlog(entries_of(partition, &accepted));
+            Order::Delta(stream, delta) => {
+                let outcomes = persister.take(stream, &delta);
+                self.shrink_backlog(entries_of(&delta));
                 self.tell(outcomes);
             }
             Order::Seal(stream, epoch) => {

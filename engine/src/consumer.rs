@@ -1,30 +1,52 @@
 //! Who gets the results of a metric: subscriptions and sinks, each behind a bounded queue, each handed whole windows only.
 //!
 //! Pieces of one window come from one partition in any order of keys, the last one flagged. The consumer's side keeps the pieces of a
-//! partition until the flag, so nobody ever sees half a window of a partition.
+//! partition until the flag, so nobody ever sees half a window of a partition. A queue outlives the actors that fill it: when a partition gets a
+//! new primary, that one sends again what may be missing, and [`Intake`] drops what has come before.
 
 use crate::queue::Queue;
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
+use raympp_state::receipts::{LateReceipts, UpdateReceipts, WindowReceipts};
+use raympp_state::replica::LateRows;
 use raympp_state::result::ResultDelta;
-use raympp_types::{Epoch, EventTime, MetricId, PartitionId};
-use std::collections::{BTreeMap, VecDeque};
+use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SplitId, Term};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A key in canonical bytes and the start and end of its window.
+pub(crate) type KeyWindow = (Box<[u8]>, i64, i64);
+
+/// Rows of a changelog that were upserted and neither deleted nor made final.
+pub(crate) type Shown = BTreeMap<KeyWindow, RecordBatch>;
+
+/// Rows of a changelog.
+pub(crate) struct Changes {
+    pub(crate) partition: PartitionId,
+    pub(crate) term: Term,
+    /// Counts up within a term.
+    pub(crate) number: u64,
+    /// The first epoch that holds all rows of the stream that they show.
+    pub(crate) epoch: Epoch,
+    pub(crate) rows: RecordBatch,
+    /// What they do to the consumer's [`Shown`]; nothing where no other actor will ever ask for it.
+    pub(crate) touches: Vec<(KeyWindow, Option<RecordBatch>)>,
+}
 
 /// What travels from actors to a consumer.
 pub(crate) enum Item {
     /// A piece of closed windows.
     Closed(Arc<ResultDelta>),
-    /// Rows of a changelog, and the first epoch that holds all rows of the stream that they show.
-    Changes(Epoch, RecordBatch),
-    /// Late rows of the stream, and the first epoch that holds them.
-    Late(Epoch, RecordBatch),
+    /// Rows of a changelog.
+    Changes(Changes),
+    /// Late rows of the stream.
+    Late(LateRows),
     /// Everything of a partition that belongs to this epoch or earlier ones has been put into the queue: windows that end up to the frontier at
     /// its barrier, changes and late rows of these epochs.
     Sealed(PartitionId, Epoch, EventTime),
-    /// One partition has put its last rows into the queue. Only word of the epoch that takes in the rest of the stream may follow.
-    Complete,
+    /// One partition has put its last rows into the queue. Only word of the epoch that takes in the rest of the stream may follow, and what comes again.
+    Complete(PartitionId),
 }
 
 /// What a consumer wants.
@@ -72,6 +94,53 @@ pub(crate) struct Consumer {
     /// It is told what epochs are whole.
     pub(crate) by_epochs: bool,
     pub(crate) queue: Queue<Item>,
+    /// What a changelog's consumer shows, by partition: the next primary of a partition goes on from it.
+    shown: Mutex<BTreeMap<PartitionId, Shown>>,
+    /// By split, where the last delta ends whose late rows have been put into the queue.
+    late: Mutex<BTreeMap<SplitId, Offset>>,
+}
+
+impl Consumer {
+    /// Puts an item into its queue, or gives it back if there is no room.
+    pub(crate) fn hand_over(&self, mut item: Item) -> Result<(), Item> {
+        let (partition, touches) = match &mut item {
+            Item::Changes(changes) => (changes.partition, std::mem::take(&mut changes.touches)),
+            Item::Late(late) => {
+                let (split, to) = (late.split, late.to);
+                self.queue.try_push(item)?;
+                let mut late = self.late.lock();
+                let at = late.entry(split).or_default();
+                *at = to.max(*at);
+                return Ok(());
+            }
+            _ => return self.queue.try_push(item),
+        };
+        self.queue.try_push(item).map_err(|item| match item {
+            Item::Changes(changes) => Item::Changes(Changes { touches: touches.clone(), ..changes }),
+            other => other,
+        })?;
+        if !touches.is_empty() {
+            let mut shown = self.shown.lock();
+            let shown = shown.entry(partition).or_default();
+            for (at, row) in touches {
+                match row {
+                    Some(row) => drop(shown.insert(at, row)),
+                    None => drop(shown.remove(&at)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the late rows that it has of a split end.
+    pub(crate) fn late_to(&self, split: SplitId) -> Option<Offset> {
+        self.late.lock().get(&split).copied()
+    }
+
+    /// What it shows of a partition.
+    pub(crate) fn shown(&self, partition: PartitionId) -> Shown {
+        self.shown.lock().get(&partition).cloned().unwrap_or_default()
+    }
 }
 
 /// The consumers of a stream; actors look at it without a lock.
@@ -91,7 +160,14 @@ impl Consumers {
     pub(crate) fn add(&self, wants: Wants, by_epochs: bool, capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Arc<Consumer> {
         let mut next_id = self.change.lock();
         *next_id += 1;
-        let consumer = Arc::new(Consumer { id: *next_id, wants, by_epochs, queue: Queue::new(capacity, room) });
+        let consumer = Arc::new(Consumer {
+            id: *next_id,
+            wants,
+            by_epochs,
+            queue: Queue::new(capacity, room),
+            shown: Mutex::default(),
+            late: Mutex::default(),
+        });
         let mut list = Vec::clone(&self.list.load());
         list.push(Arc::clone(&consumer));
         self.list.store(Arc::new(list));
@@ -106,25 +182,47 @@ impl Consumers {
     }
 }
 
-/// Puts pieces together to whole windows.
-#[derive(Default)]
-pub(crate) struct WindowAssembler {
-    pieces: BTreeMap<PartitionId, Vec<Arc<ResultDelta>>>,
-    whole: VecDeque<RecordBatch>,
+/// What an item brings that its consumer has not had.
+pub(crate) enum News {
+    /// Pieces of whole windows.
+    Closed(Vec<Arc<ResultDelta>>),
+    /// Changes or late rows, and the first epoch that holds them.
+    Rows(Epoch, Vec<RecordBatch>),
+    /// As [`Item::Sealed`].
+    Sealed(PartitionId, Epoch, EventTime),
+    /// Nothing to hand on.
+    Nothing,
 }
 
-impl WindowAssembler {
-    pub(crate) fn add(&mut self, piece: Arc<ResultDelta>) {
-        let pieces = self.pieces.entry(piece.partition).or_default();
-        let last = piece.last;
-        pieces.push(piece);
-        if last {
-            let whole = pieces.drain(..).filter(|piece| piece.batch.num_rows() > 0);
-            self.whole.extend(whole.map(|piece| piece.batch.clone()));
+/// The consumer's side of its queue: drops what has come before, holds back what is not whole.
+#[derive(Default)]
+pub(crate) struct Intake {
+    windows: WindowReceipts,
+    updates: UpdateReceipts,
+    late: LateReceipts,
+    complete: BTreeSet<PartitionId>,
+}
+
+impl Intake {
+    /// Takes an item.
+    pub(crate) fn take(&mut self, item: Item) -> News {
+        match item {
+            Item::Closed(piece) => News::Closed(self.windows.take(&piece)),
+            Item::Changes(changes) if self.updates.take(changes.partition, changes.term, changes.number) => {
+                News::Rows(changes.epoch, vec![changes.rows])
+            }
+            Item::Late(late) if self.late.take(late.split, late.to) => News::Rows(late.epoch, late.rows),
+            Item::Changes(_) | Item::Late(_) => News::Nothing,
+            Item::Sealed(partition, epoch, frontier) => News::Sealed(partition, epoch, frontier),
+            Item::Complete(partition) => {
+                self.complete.insert(partition);
+                News::Nothing
+            }
         }
     }
 
-    pub(crate) fn next(&mut self) -> Option<RecordBatch> {
-        self.whole.pop_front()
+    /// Partitions that have nothing more to say.
+    pub(crate) fn complete(&self) -> usize {
+        self.complete.len()
     }
 }

@@ -3,9 +3,12 @@
 //! Order of a round: control messages, deltas from other cores, actors, then one step of the ready task with the lowest watermark. A
 //! core always empties its own inbox, whatever its tasks have to wait for, so bounded queues between cores can't deadlock. With
 //! nothing to do it parks; whoever sends it something unparks it.
+//!
+//! A task or actor that panics is dropped and reported ([`Event`]); the loop and the others go on. What is half done of it counts for nothing: another one takes
+//! its place.
 
 use crate::actor::{Actor, ReplicaExport};
-use crate::engine::Shared;
+use crate::engine::{Event, Shared};
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
 use crate::parking::{Parking, RoomWanted};
@@ -14,8 +17,10 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use raympp_coordinator::Fact;
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::delta::Delta;
-use raympp_types::{Epoch, EventTime, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, PartitionId, ReplicaId, SplitId, SplitTerm, StreamId, Term};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Deltas that one core may have waiting from the others.
@@ -55,6 +60,37 @@ pub(crate) enum Control {
     },
     /// Actors of the stream take this barrier by themselves when they have seen the ends of all splits.
     Seal(StreamId, Epoch),
+    /// Actors of the stream answer the next reader of a split, when they have applied what has been sent to them.
+    Answer {
+        /// Which stream.
+        stream: StreamId,
+        /// Which split.
+        split: SplitId,
+        /// Of the next reader.
+        term: SplitTerm,
+    },
+    /// A replica takes the place of its partition's primary.
+    Promote {
+        /// Which stream.
+        stream: StreamId,
+        /// Which partition.
+        partition: PartitionId,
+        /// Which replica.
+        replica: ReplicaId,
+        /// Of the new primary.
+        term: Term,
+    },
+    /// The primary of a partition is to be copied for an empty place.
+    Copy {
+        /// Which stream.
+        stream: StreamId,
+        /// Which partition.
+        partition: PartitionId,
+        /// The copy's id.
+        replica: ReplicaId,
+        /// Its place.
+        slot: usize,
+    },
     /// Actors of the stream take over this plan at once.
     Adopt(StreamId, Arc<SharedPlan>),
     /// Forget everything of the stream.
@@ -209,13 +245,21 @@ impl Core {
                     let tasks = self.tasks.iter_mut().filter(|task| (task.stream.id, task.split) == (stream, split));
                     tasks.for_each(|task| task.ask_floor(since_us, floor));
                 }
-                Control::Seal(stream, epoch) => {
-                    let actors = self.actors.iter_mut().filter(|actor| actor.stream.id == stream);
-                    actors.flat_map(|actor| actor.take_seal(epoch)).for_each(|ack| self.shared.tell_coordinator(ack));
-                }
-                Control::Adopt(stream, plan) => {
-                    self.actors.iter_mut().filter(|actor| actor.stream.id == stream).for_each(|actor| actor.adopt(&plan));
-                }
+                Control::Seal(stream, epoch) => self.with_actors(stream, |actor| actor.take_seal(epoch)),
+                Control::Adopt(stream, plan) => self.with_actors(stream, |actor| {
+                    actor.adopt(&plan);
+                    Vec::new()
+                }),
+                Control::Answer { stream, split, term } => self.answer(stream, split, term),
+                Control::Promote { stream, partition, replica, term } => self.with_actors(stream, |actor| {
+                    if (actor.partition, actor.id) == (partition, replica) { actor.promote(term) } else { Vec::new() }
+                }),
+                Control::Copy { stream, partition, replica, slot } => self.with_actors(stream, |actor| {
+                    if actor.partition == partition {
+                        actor.copy_later(replica, slot);
+                    }
+                    Vec::new()
+                }),
                 Control::Drop(stream) => {
                     self.tasks.retain(|task| task.stream.id != stream);
                     self.actors.retain(|actor| actor.stream.id != stream);
@@ -227,7 +271,7 @@ impl Core {
         any
     }
 
-    fn mark_barrier(&mut self, stream: StreamId, epoch: Epoch, splits: &Arc<[SplitId]>, plan: &SharedPlan) {
+    fn mark_barrier(&mut self, stream: StreamId, epoch: Epoch, splits: &Arc<[SplitId]>, plan: &Arc<SharedPlan>) {
         for i in 0..self.tasks.len() {
             if self.tasks[i].stream.id == stream {
                 self.tasks[i].mark_barrier(epoch, Arc::clone(splits), plan);
@@ -251,27 +295,87 @@ impl Core {
     }
 
     fn apply(&mut self, stream: &Arc<Stream>, delta: &Arc<Delta>, now: u64) {
-        for actor in self.actors.iter_mut().filter(|actor| actor.stream.id == stream.id) {
-            actor.apply(delta, now).into_iter().for_each(|fact| self.shared.tell_coordinator(fact));
+        self.with_actors(stream.id, |actor| actor.apply(delta, now));
+    }
+
+    /// Lets the actors of a stream do something. One that panics is gone.
+    fn with_actors(&mut self, stream: StreamId, act: impl Fn(&mut Actor) -> Vec<Fact>) {
+        let mut at = 0;
+        while at < self.actors.len() {
+            let actor = &mut self.actors[at];
+            if actor.stream.id == stream {
+                match catch_unwind(AssertUnwindSafe(|| act(actor))) {
+                    Ok(facts) => facts.into_iter().for_each(|fact| self.shared.tell_coordinator(fact)),
+                    Err(panic) => {
+                        self.lose_actor(at, &*panic);
+                        continue;
+                    }
+                }
+            }
+            at += 1;
         }
+    }
+
+    /// Drops an actor that has panicked and says so. Readers look at another replica from now on.
+    fn lose_actor(&mut self, at: usize, panic: &(dyn std::any::Any + Send)) {
+        let mut actor = self.actors.remove(at);
+        let (stream, partition, replica, slot) = (Arc::clone(&actor.stream), actor.partition, actor.id, actor.slot);
+        stream.lose_view(partition, slot);
+        // What is broken may break again while it is dropped.
+        if catch_unwind(AssertUnwindSafe(|| actor.abandon())).is_err() || catch_unwind(AssertUnwindSafe(|| drop(actor))).is_err() {
+            tracing::warn!(%partition, "a broken replica could not be dropped as a whole");
+        }
+        let message = message_of(panic);
+        tracing::error!(stream = %stream.title(), %partition, %replica, message, "a replica has panicked; this is a bug of the engine");
+        self.shared.report(Event::ReplicaLost { stream: stream.id, partition, replica, slot, message });
+    }
+
+    /// Answers for the replicas here. All that readers of the split have told to be sent is applied before.
+    fn answer(&mut self, stream: StreamId, split: SplitId, term: SplitTerm) {
+        let now = self.shared.options.clock.now_us();
+        while let Ok((stream, delta)) = self.inboxes.deltas.try_recv() {
+            self.apply(&stream, &delta, now);
+        }
+        self.shared.cores.iter().for_each(|core| core.wake());
+        let actors = self.actors.iter_mut().filter(|actor| actor.stream.id == stream);
+        let answers = actors.filter_map(|actor| Some(((actor.partition, actor.id), actor.answer(split, term)?)));
+        let answers = answers.collect();
+        self.shared.report(Event::Answered { stream, split, term, core: self.index, answers });
     }
 
     fn step_actors(&mut self, now: u64) -> bool {
         let mut busy = false;
-        for actor in &mut self.actors {
+        let mut at = 0;
+        while at < self.actors.len() {
+            let actor = &mut self.actors[at];
             let was_complete = actor.stream.is_complete();
-            for _ in 0..actor.steps_wanted() {
-                if !actor.step(now) {
-                    break;
+            match catch_unwind(AssertUnwindSafe(|| step_actor(actor, now))) {
+                Ok((worked, copies)) => {
+                    busy |= worked;
+                    let stream = &self.actors[at].stream;
+                    if !was_complete && stream.is_complete() {
+                        tracing::info!(stream = %stream.title(), "stream complete");
+                        self.shared.note_progress();
+                    }
+                    self.take_copies(copies);
+                    at += 1;
                 }
-                busy = true;
-            }
-            if !was_complete && actor.stream.is_complete() {
-                tracing::info!(stream = %actor.stream.title(), "stream complete");
-                self.shared.note_progress();
+                Err(panic) => {
+                    self.lose_actor(at, &*panic);
+                    busy = true;
+                }
             }
         }
         busy
+    }
+
+    /// Copies of replicas are put beside them at once, so they get all that those get from now on: they are in sync.
+    fn take_copies(&mut self, copies: Vec<Actor>) {
+        for copy in copies {
+            self.shared.tell_coordinator(Fact::ReplicaInSync(copy.stream.id, copy.partition, copy.id));
+            self.shared.report(Event::Repaired(copy.stream.id, copy.partition));
+            self.actors.push(copy);
+        }
     }
 
     /// Steps, of each stream, the ready task with the lowest watermark that has something to do. Returns whether one had, else when one
@@ -286,7 +390,16 @@ impl Core {
             if stepped.contains(&self.tasks[i].stream.id) {
                 continue;
             }
-            match self.tasks[i].step(now, self.draining.is_some()) {
+            let (task, stopping) = (&mut self.tasks[i], self.draining.is_some());
+            let stepped_task = catch_unwind(AssertUnwindSafe(|| task.step(now, stopping)));
+            let step = match stepped_task {
+                Ok(step) => step,
+                Err(panic) => {
+                    self.lose_task(i, &*panic);
+                    return (true, None);
+                }
+            };
+            match step {
                 Ok(Step::Worked) => {
                     self.send_deltas(i);
                     stepped.push(self.tasks[i].stream.id);
@@ -312,7 +425,24 @@ impl Core {
         self.shared.fail(error);
     }
 
+    /// Drops a task that has panicked and says so. What it has not sent is nobody's.
+    fn lose_task(&mut self, task: usize, panic: &(dyn std::any::Any + Send)) {
+        let task = self.tasks.remove(task);
+        let (stream, split, reached) = (Arc::clone(&task.stream), task.split, task.offset());
+        self.shared.takeovers.fetch_add(1, Ordering::SeqCst);
+        if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+            tracing::warn!(%split, "a broken task could not be dropped as a whole");
+        }
+        let message = message_of(panic);
+        tracing::error!(stream = %stream.title(), %split, message, "the reader of a split has panicked; this is a bug of the engine");
+        self.shared.report(Event::ReaderLost { stream: stream.id, split, reached, message });
+    }
+
+    /// Facts are told when what they speak of is on its way to every core, where nothing can stop it.
     fn send_facts(&mut self, task: usize) {
+        if !self.tasks[task].outbox.is_empty() {
+            return;
+        }
         for fact in std::mem::take(&mut self.tasks[task].facts) {
             self.shared.tell_coordinator(fact);
         }
@@ -321,9 +451,9 @@ impl Core {
     /// Sends what a task has made: to actors here at once, to other cores by their queues.
     fn send_deltas(&mut self, task: usize) {
         let now = self.shared.options.clock.now_us();
-        self.send_facts(task);
         for delta in std::mem::take(&mut self.tasks[task].deltas) {
             let stream = Arc::clone(&self.tasks[task].stream);
+            stream.persist(&delta);
             for core in 0..self.shared.cores.len() {
                 if core != self.index {
                     self.tasks[task].outbox.push_back((core, Arc::clone(&delta)));
@@ -332,6 +462,7 @@ impl Core {
             self.apply(&stream, &delta, now);
         }
         self.empty_outboxes();
+        self.send_facts(task);
     }
 
     fn empty_outboxes(&mut self) -> bool {
@@ -345,6 +476,7 @@ impl Core {
                 any = true;
             }
         }
+        (0..self.tasks.len()).for_each(|task| self.send_facts(task));
         any
     }
 
@@ -353,11 +485,31 @@ impl Core {
             && !self.drained
             && !busy
             && !self.tasks.iter().any(IngestTask::owes_rows)
+            && self.shared.takeovers.load(Ordering::SeqCst) == 0
+            && self.inboxes.control.is_empty()
         {
             self.drained = true;
             let _ = report.send(self.index);
         }
     }
+}
+
+/// A round of an actor: whether it has gone forward, and copies of it that are due.
+fn step_actor(actor: &mut Actor, now: u64) -> (bool, Vec<Actor>) {
+    let mut busy = false;
+    for _ in 0..actor.steps_wanted() {
+        if !actor.step(now) {
+            break;
+        }
+        busy = true;
+    }
+    (busy, actor.take_copies())
+}
+
+/// What a panic says.
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
 /// A fact for the coordinator.

@@ -5,10 +5,12 @@ mod execute;
 mod options;
 mod prepare;
 mod start;
+mod supervise;
 
 pub use execute::{Answer, Deferred};
 pub use options::{EngineBuilder, EngineOptions};
 pub(crate) use prepare::OpenedInput;
+pub(crate) use supervise::Event;
 
 use crate::actor::ReplicaExport;
 use crate::checkpoint::{Announce, Checkpoints, Order, Remote, checkpoint_error};
@@ -18,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::ingest::IngestTask;
 use crate::saved_checkpoints;
 use crate::sink_task::{Request, SinkTask};
-use crate::stream::Stream;
+use crate::stream::{Ordered, Stream};
 use crate::writer::WriterQueue;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::channel::{Receiver, Sender, bounded, select, unbounded};
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure, StreamEpoch};
 use raympp_operators::sql::{Catalog, ObjectKind};
@@ -28,10 +30,11 @@ use raympp_state::checkpoint::{Commit, RocksStore};
 use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use supervise::Supervisor;
 
 /// Epochs that may be started and not yet committed.
 const IN_FLIGHT_MAX: usize = 16;
@@ -41,6 +44,9 @@ pub(crate) struct Shared {
     pub(crate) options: EngineOptions,
     pub(crate) cores: Vec<Arc<CoreHandle>>,
     pub(crate) facts: FactSender,
+    events: Sender<Event>,
+    /// Splits that have lost their reader and have no other yet.
+    pub(crate) takeovers: AtomicUsize,
     /// With a state directory.
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) state: Mutex<State>,
@@ -105,6 +111,12 @@ impl Shared {
         let _ = self.facts.send(fact);
     }
 
+    /// Reports what the coordinator's thread is to deal with besides facts.
+    pub(crate) fn report(&self, event: Event) {
+        // As above.
+        let _ = self.events.send(event);
+    }
+
     /// Lets every thread look at the time again when a manual clock moves.
     fn follow_clock(self: &Arc<Self>) {
         if let Clock::Manual(clock) = &self.options.clock {
@@ -165,9 +177,7 @@ impl Shared {
             }
             match end_us.map(|end_us| end_us.saturating_sub(machine_now_us())) {
                 Some(0) => return Ok(false),
-                Some(left_us) => {
-                    self.progress.wait_for(&mut count, Duration::from_micros(left_us));
-                }
+                Some(left_us) => drop(self.progress.wait_for(&mut count, Duration::from_micros(left_us))),
                 None => self.progress.wait(&mut count),
             }
         }
@@ -211,6 +221,7 @@ impl Engine {
 
     fn start(options: EngineOptions) -> Result<Engine> {
         let (facts, facts_in) = unbounded();
+        let (events, events_in) = unbounded();
         let (handles, inboxes): (Vec<_>, Vec<_>) = (0..options.threads).map(|_| core_queues()).unzip();
         let cores: Vec<Arc<CoreHandle>> = handles.into_iter().map(Arc::new).collect();
         let announcer = Arc::new(Announcer::default());
@@ -225,6 +236,8 @@ impl Engine {
             options,
             cores,
             facts,
+            events,
+            takeovers: AtomicUsize::new(0),
             checkpoints,
             state: Mutex::new(state),
             statements: Mutex::default(),
@@ -251,7 +264,7 @@ impl Engine {
         let driver = Arc::clone(&shared);
         let coordinator = std::thread::Builder::new()
             .name("raympp-coordinator".into())
-            .spawn(move || drive_coordinator(&driver, &facts_in))
+            .spawn(move || drive_coordinator(&driver, &facts_in, &events_in))
             .expect("the system grants a thread");
         Ok(Engine { shared, threads, coordinator: Some(coordinator) })
     }
@@ -456,36 +469,54 @@ fn refuse_unknown_resets(options: &EngineOptions, from: Option<&Commit>) -> Resu
 }
 
 /// The coordinator's thread: facts and time in, actions carried out.
-fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>) {
+fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>, events: &Receiver<Event>) {
     let interval_us = shared.options.barrier_interval_us;
     let committed = shared.checkpoints.as_ref().map_or(Epoch(0), Checkpoints::committed);
     let mut coordinator = Coordinator::new(CoordinatorOptions { interval_us, in_flight_max: IN_FLIGHT_MAX, committed });
     let clock = &shared.options.clock;
-    let mut next = Some(Fact::Tick(clock.now_us()));
-    while let Some(fact) = next.take() {
-        if fact == Fact::Tick(u64::MAX) {
-            return;
-        }
-        if let Fact::StreamStarts { stream, .. } = &fact {
-            start::place_tasks(shared, *stream);
-        }
-        if fact == Fact::Checkpoint {
-            let next = coordinator.started().next();
-            shared.state.lock().checkpoint_waiters.iter_mut().for_each(|(first, _)| *first = first.or(Some(next)));
-        }
+    let mut supervisor = Supervisor::default();
+    let mut next = (Some(Fact::Tick(clock.now_us())), None);
+    loop {
+        // Whoever reports an event has told its facts before.
+        let known: Vec<Fact> = next.0.into_iter().chain(next.1.iter().flat_map(|_| facts.try_iter())).collect();
         let now = clock.now_us();
-        for action in [coordinator.learn(Fact::Tick(now)), coordinator.learn(fact)].into_iter().flatten() {
-            carry_out(shared, action);
+        let mut actions = coordinator.learn(Fact::Tick(now));
+        for fact in known {
+            if fact == Fact::Tick(u64::MAX) {
+                return;
+            }
+            if let Fact::StreamStarts { stream, .. } = &fact {
+                start::place_tasks(shared, *stream);
+            }
+            if fact == Fact::Checkpoint {
+                let next = coordinator.started().next();
+                shared.state.lock().checkpoint_waiters.iter_mut().for_each(|(first, _)| *first = first.or(Some(next)));
+            }
+            actions.extend(coordinator.learn(fact));
+            carry_out_all(shared, &mut supervisor, std::mem::take(&mut actions));
         }
+        actions.extend(next.1.map(|event| supervisor.take(shared, &mut coordinator, event)).unwrap_or_default());
+        carry_out_all(shared, &mut supervisor, actions);
         if coordinator.is_settled() && is_copied(shared, coordinator.committed()) {
             answer_checkpoint_waiters(shared, Epoch(u64::MAX), &Ok(coordinator.committed()));
         }
         let wait_us = coordinator.due_us().map_or(interval_us, |due| due.saturating_sub(now));
-        next = match facts.recv_timeout(Duration::from_micros(wait_us)) {
-            Ok(fact) => Some(fact),
-            Err(RecvTimeoutError::Timeout) => Some(Fact::Tick(clock.now_us())),
-            Err(RecvTimeoutError::Disconnected) => None,
+        next = select! {
+            recv(facts) -> fact => match fact {
+                Ok(fact) => (Some(fact), None),
+                Err(_) => return,
+            },
+            recv(events) -> event => (None, event.ok()),
+            default(Duration::from_micros(wait_us)) => (Some(Fact::Tick(clock.now_us())), None),
         };
+    }
+}
+
+fn carry_out_all(shared: &Arc<Shared>, supervisor: &mut Supervisor, actions: Vec<Action>) {
+    for action in actions {
+        if let Some(action) = supervisor.carry_out(shared, action) {
+            carry_out(shared, action);
+        }
     }
 }
 
@@ -503,6 +534,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             let Some(found) = stream_by_id(shared, stream) else { return };
             tracing::trace!(stream = %found.title(), %epoch, %plan, "barrier");
             let plan = found.plan_of(plan);
+            *found.ordered.lock() = Some(Ordered { epoch, splits: Arc::clone(&splits), plan: Arc::clone(&plan) });
             for core in &shared.cores {
                 core.tell(Control::Barrier { stream, epoch, splits: Arc::clone(&splits), plan: Arc::clone(&plan) });
             }
@@ -556,6 +588,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::Publish { epoch, streams } => {
             let Some(checkpoints) = &shared.checkpoints else { return };
             tracing::debug!(%epoch, "committed");
+            supervise::note_committed(&shared.state.lock(), epoch);
             if checkpoints.remote.is_some() {
                 checkpoints.tell(Order::Publish(epoch, streams));
             } else {
@@ -581,6 +614,8 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             let asked = state.sinks.values().find(|(id, _)| *id == sink);
             asked.into_iter().for_each(|(_, sink)| sink.ask(Request::Prepare(epoch, frontier)));
         }
+        // The supervisor's.
+        Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {}
     }
 }
 

@@ -48,6 +48,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A part of the engine has panicked, which is a bug, and nothing could take its place.
+    #[error("{what} has panicked: {message}; {hint}")]
+    Panicked {
+        /// Which part.
+        what: String,
+        /// What the panic says.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// A name that stands for nothing, or for something else.
     #[error("{0}")]
     Unknown(String),

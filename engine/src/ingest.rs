@@ -5,8 +5,9 @@
 //! loaded one folds big batches. Where it flushes never shows in results.
 
 use crate::error::Error;
+use crate::plant::Place;
 use crate::source::{SourcePoll, SourceRows, SplitReader};
-use crate::stream::{SplitCounters, Stream};
+use crate::stream::{Ordered, SplitCounters, Stream};
 use crate::writer::WriterQueue;
 use raympp_coordinator::{Fact, Silence, SilenceWatch, Turn};
 use raympp_operators::plan::BadRows;
@@ -67,10 +68,6 @@ pub(crate) struct IngestTask {
     /// Deltas that a core had no room for: (core, delta).
     pub(crate) outbox: VecDeque<(usize, Arc<Delta>)>,
     ended: bool,
-    /// Rows bad for the stream.
-    bad: u64,
-    /// Rows bad for at least one metric, each once.
-    bad_for_metrics: u64,
     /// Bad rows that have been logged.
     logged: u64,
     /// Rows of a batch that are too many for one flush.
@@ -78,6 +75,8 @@ pub(crate) struct IngestTask {
     silence: SilenceWatch,
     /// A floor that waits for the next proof of silence, and which silence it is for.
     asked_floor: Option<(u64, EventTime)>,
+    /// A barrier that waits until the chain has passed what its predecessor's listeners have.
+    barrier: Option<Ordered>,
     /// Late rows before this offset have been handed on, by a run whose later checkpoints were taken back.
     pub(crate) late_rows_from: Offset,
     /// It was not asked for rows in the last round, since it was not ready.
@@ -101,6 +100,7 @@ impl IngestTask {
             split: chain.split(),
             silence: SilenceWatch::new(stream.idle_rule()),
             asked_floor: None,
+            barrier: None,
             late_rows_from: Offset(0),
             passed_over: false,
             stream,
@@ -115,8 +115,6 @@ impl IngestTask {
             facts: Vec::new(),
             outbox: VecDeque::new(),
             ended: false,
-            bad: 0,
-            bad_for_metrics: 0,
             logged: 0,
             rest: None,
         })
@@ -125,6 +123,11 @@ impl IngestTask {
     /// The split's watermark: tasks with the lowest go first.
     pub(crate) fn watermark(&self) -> EventTime {
         self.chain.watermark()
+    }
+
+    /// Rows that it has taken.
+    pub(crate) fn offset(&self) -> Offset {
+        self.chain.offset()
     }
 
     /// True if it could step now.
@@ -176,8 +179,12 @@ impl IngestTask {
     }
 
     /// Marks a barrier at the current offset and goes on under the plan.
-    pub(crate) fn mark_barrier(&mut self, epoch: Epoch, splits: Arc<[SplitId]>, plan: &SharedPlan) {
+    pub(crate) fn mark_barrier(&mut self, epoch: Epoch, splits: Arc<[SplitId]>, plan: &Arc<SharedPlan>) {
         if self.ended {
+            return;
+        }
+        if self.chain.is_repeating() {
+            self.barrier = Some(Ordered { epoch, splits, plan: Arc::clone(plan) });
             return;
         }
         self.send(vec![Mark::Barrier { epoch, splits, plan: plan.version }]);
@@ -185,11 +192,52 @@ impl IngestTask {
         self.facts.push(Fact::Placed(self.stream.id, epoch, self.split, self.chain.watermark()));
     }
 
+    /// Goes on for a reader that was lost: repeats what is due where it begins. `barrier`: asked for, and seen by nobody.
+    pub(crate) fn begin_again(&mut self, barrier: Option<Ordered>) {
+        self.barrier = barrier;
+        // Whatever was known of its predecessor's silence.
+        self.facts.push(Fact::SplitActive(self.stream.id, self.split));
+        self.pass_stops();
+        self.report_progress();
+    }
+
+    /// Ends a delta where some listener goes on, and repeats the marks that stand there.
+    fn pass_stops(&mut self) {
+        while let Some(stop) = self.chain.take_stop() {
+            self.send(Vec::new());
+            for mark in stop.marks {
+                self.send(vec![mark.clone()]);
+                match mark {
+                    Mark::Barrier { epoch, plan, .. } => {
+                        self.chain.adopt(&self.stream.plan_of(plan));
+                        self.facts.push(Fact::Placed(self.stream.id, epoch, self.split, self.chain.watermark()));
+                    }
+                    Mark::Floor(_) => {}
+                    Mark::End => self.end(),
+                }
+            }
+        }
+        if !self.chain.is_repeating()
+            && let Some(Ordered { epoch, splits, plan }) = self.barrier.take()
+        {
+            self.mark_barrier(epoch, splits, &plan);
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.counters.ended.store(true, Ordering::Relaxed);
+        self.counters.idle.store(false, Ordering::Relaxed);
+        self.facts.push(Fact::SplitEnded(self.stream.id, self.split));
+        tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
+    }
+
     /// Takes rows if there are any, flushes if it is time. `stopping`: readers read no more, writers are emptied.
     pub(crate) fn step(&mut self, now_us: u64, stopping: bool) -> Result<Step, Error> {
         if self.ended {
             return Ok(Step::Ended);
         }
+        self.stream.host.plant.visit(|| Place::Read { split: self.split, from: self.chain.offset() });
         let mut lost = false;
         let poll = match (&mut self.input, self.rest.take()) {
             (_, Some(rest)) => SourcePoll::Rows(rest),
@@ -200,7 +248,7 @@ impl IngestTask {
             }
             (Input::Writer(queue), None) => {
                 let poll;
-                (poll, lost) = queue.poll(self.chain.offset());
+                (poll, lost) = queue.poll(self.chain.offset(), self.counters.lowest_applied());
                 poll
             }
         };
@@ -209,23 +257,29 @@ impl IngestTask {
                 let turn = self.silence.rows();
                 self.report_turn(turn, now_us);
                 self.take(rows, now_us)?;
+                self.pass_stops();
+                self.stream.host.plant.visit(|| Place::Folded { split: self.split, to: self.chain.offset() });
                 Ok(Step::Worked)
             }
             SourcePoll::Pending { retry_at_us } => {
                 self.counters.lost.store(lost, Ordering::Relaxed);
                 let turn = self.silence.no_rows(now_us, lost);
                 self.report_turn(turn, now_us);
-                let floor = self.asked_floor.take().filter(|&(since_us, _)| self.silence.since_us() == Some(since_us));
+                let repeating = self.chain.is_repeating();
+                let is_wanted = |since_us| !repeating && self.silence.since_us() == Some(since_us);
+                let floor = self.asked_floor.take().filter(|&(since_us, _)| is_wanted(since_us));
                 let marks = floor.map(|(_, floor)| Mark::Floor(floor)).into_iter().collect();
                 Ok(self.idle(marks, retry_at_us.into_iter().chain(self.silence.due_us()).min()))
             }
+            SourcePoll::End if self.chain.is_repeating() => Err(Error::Refused(format!(
+                "stream {}: {} has become shorter while it was read: it ends after {} rows",
+                self.stream.name(),
+                self.counters.name,
+                self.chain.offset()
+            ))),
             SourcePoll::End => {
-                self.ended = true;
                 self.send(vec![Mark::End]);
-                self.counters.ended.store(true, Ordering::Relaxed);
-                self.counters.idle.store(false, Ordering::Relaxed);
-                self.facts.push(Fact::SplitEnded(self.stream.id, self.split));
-                tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
+                self.end();
                 Ok(Step::Worked)
             }
         }
@@ -271,7 +325,6 @@ impl IngestTask {
             rows = head;
         }
         self.counters.rows.fetch_add(rows.to.0 - rows.from.0, Ordering::Relaxed);
-        self.bad += rows.bad.len() as u64;
         for bad in &rows.bad {
             self.report_bad(bad.offset, &bad.reason, bad.raw.as_deref(), false)?;
         }
@@ -284,7 +337,6 @@ impl IngestTask {
         };
         self.chain.keep_late_rows(known == 0 && self.stream.keeps_late_rows.load(Ordering::Acquire));
         let rejected = self.chain.push(&run);
-        self.count_rejected(&rejected);
         for rejected in &rejected {
             self.report_rejected(rejected, &rows)?;
         }
@@ -295,14 +347,6 @@ impl IngestTask {
             self.send(Vec::new());
         }
         Ok(())
-    }
-
-    fn count_rejected(&mut self, rejected: &[Rejected]) {
-        self.bad += rejected.iter().filter(|rejected| rejected.store.is_none()).count() as u64;
-        let mut of_metrics: Vec<Offset> = rejected.iter().filter(|one| one.store.is_some()).map(|one| one.offset).collect();
-        of_metrics.sort_unstable();
-        of_metrics.dedup();
-        self.bad_for_metrics += of_metrics.len() as u64;
     }
 
     fn report_rejected(&mut self, rejected: &Rejected, rows: &SourceRows) -> Result<(), Error> {
@@ -335,9 +379,10 @@ impl IngestTask {
     fn report_progress(&self) {
         let relaxed = Ordering::Relaxed;
         self.counters.watermark_us.store(self.chain.watermark().0, relaxed);
-        self.counters.late.store(self.chain.late_rows(), relaxed);
-        self.counters.bad.store(self.bad, relaxed);
-        self.counters.bad_for_metrics.store(self.bad_for_metrics, relaxed);
+        let counts = self.chain.counts();
+        self.counters.late.store(counts.late, relaxed);
+        self.counters.bad.store(counts.bad, relaxed);
+        self.counters.bad_for_metrics.store(counts.bad_for_metrics, relaxed);
         match &self.input {
             Input::Reader(reader) => {
                 if let Some((done, total)) = reader.progress() {

@@ -51,6 +51,8 @@ mod ingest;
 mod metric;
 mod parking;
 mod place;
+#[doc(hidden)]
+pub mod plant;
 mod queue;
 pub mod saved_checkpoints;
 pub mod sink;

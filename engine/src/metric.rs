@@ -1,6 +1,6 @@
 //! A handle on a metric: point look-ups, scans, subscriptions.
 
-use crate::consumer::{Consumer, Item, Wants, WindowAssembler};
+use crate::consumer::{Consumer, Intake, Item, News, Wants};
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -10,8 +10,11 @@ use raympp_operators::expr::arrow_types::value_at;
 use raympp_operators::keycode::encode_values;
 use raympp_operators::plan::Key;
 use raympp_operators::sharing::SharedMetric;
+use raympp_state::version::PageLost;
 use raympp_state::view::ReplicaView;
 use raympp_types::{DataType, MetricId, Schema, Value};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -103,9 +106,11 @@ impl Metric {
     /// [`Error::Refused`] if the number or types of values are not those of the keys.
     pub fn get(&self, key: &[Value]) -> Result<Option<Row>> {
         let key = self.key_bytes(key)?;
-        let Some(view) = self.stream.view_of_key(&key) else { return Ok(None) };
-        let as_of_us = view.as_of_us();
-        Ok(view.live(&self.shared, &key).map(|batch| self.row(&batch, as_of_us)))
+        Ok(self.look(|| {
+            let view = self.stream.view_of_key(&key)?;
+            let as_of_us = view.as_of_us();
+            view.live(&self.shared, &key).map(|batch| self.row(&batch, as_of_us))
+        }))
     }
 
     /// As [`Metric::get`], as a batch of one row.
@@ -114,7 +119,19 @@ impl Metric {
     /// As [`Metric::get`].
     pub fn get_batch(&self, key: &[Value]) -> Result<Option<RecordBatch>> {
         let key = self.key_bytes(key)?;
-        Ok(self.stream.view_of_key(&key).and_then(|view| view.live(&self.shared, &key)))
+        Ok(self.look(|| self.stream.view_of_key(&key).and_then(|view| view.live(&self.shared, &key))))
+    }
+
+    /// Looks again for as long as it meets a replica that broke in the middle of a write: another one takes its place at once, or the job ends.
+    fn look<R: Default>(&self, look: impl Fn() -> R) -> R {
+        loop {
+            match catch_unwind(AssertUnwindSafe(&look)) {
+                Ok(seen) => return seen,
+                Err(lost) if !lost.is::<PageLost>() => resume_unwind(lost),
+                Err(_) if self.stream.is_over() => return R::default(),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
     }
 
     fn row(&self, batch: &RecordBatch, as_of_us: u64) -> Row {
@@ -165,7 +182,6 @@ impl Metric {
 
     /// The live window's rows of all keys that have one.
     pub fn live_rows(&self) -> Vec<Row> {
-        let views = self.stream.views();
         let rows_of = |batch: RecordBatch, as_of_us: u64| -> Vec<Row> {
             let values = |row: usize| batch.columns().iter().map(|column| value_at(column, row)).collect();
             (0..batch.num_rows()).map(|row| Row { schema: Arc::clone(&self.schema), values: values(row), as_of_us }).collect()
@@ -174,19 +190,22 @@ impl Metric {
             let as_of_us = view.as_of_us();
             view.scan(&self.shared, true).into_iter().flat_map(|scanned| rows_of(scanned.rows.batch, as_of_us)).collect()
         };
-        views.iter().flat_map(rows_in).collect()
+        self.look(|| self.stream.views().iter().flat_map(rows_in).collect())
     }
 
     /// All windows kept, with two more columns `closed` and `live`, from all partitions or that of the key `point`; and how stale that can be,
     /// in microseconds.
     pub(crate) fn readable(&self, point: Option<&[Value]>) -> (Vec<RecordBatch>, u64) {
-        let views: Vec<Arc<ReplicaView>> = match point.and_then(|key| self.key_bytes(key).ok()) {
-            Some(key) => self.stream.view_of_key(&key).into_iter().collect(),
-            None => self.stream.views(),
-        };
-        let age_us = self.age_us(&views);
-        let scanned = views.iter().flat_map(|view| view.scan(&self.shared, false));
-        (scanned.map(|rows| with_state(&rows.rows.batch, rows.closed, &rows.live)).collect(), age_us)
+        let point = point.and_then(|key| self.key_bytes(key).ok());
+        self.look(|| {
+            let views: Vec<Arc<ReplicaView>> = match &point {
+                Some(key) => self.stream.view_of_key(key).into_iter().collect(),
+                None => self.stream.views(),
+            };
+            let age_us = self.age_us(&views);
+            let scanned = views.iter().flat_map(|view| view.scan(&self.shared, false));
+            (scanned.map(|rows| with_state(&rows.rows.batch, rows.closed, &rows.live)).collect(), age_us)
+        })
     }
 
     /// Closed windows from now on, each once, in order of their end within a partition. The stream is held while the subscription has a full
@@ -214,11 +233,10 @@ impl Metric {
 
     fn consume(&self, wants: Wants) -> Subscription {
         let consumer = self.stream.consume(wants, false, SUBSCRIPTION_QUEUE);
-        let complete = if self.stream.is_complete() { self.stream.partitions.len() } else { 0 };
-        if complete > 0 {
+        if self.stream.is_complete() {
             consumer.queue.finish();
         }
-        Subscription { stream: Arc::clone(&self.stream), consumer, assembler: WindowAssembler::default(), complete }
+        Subscription { stream: Arc::clone(&self.stream), consumer, intake: Intake::default(), whole: VecDeque::new() }
     }
 }
 
@@ -251,29 +269,25 @@ fn with_state(batch: &RecordBatch, closed: bool, live: &[bool]) -> RecordBatch {
 pub struct Subscription {
     stream: Arc<Stream>,
     consumer: Arc<Consumer>,
-    assembler: WindowAssembler,
-    complete: usize,
+    intake: Intake,
+    /// Rows of whole windows to be handed out.
+    whole: VecDeque<RecordBatch>,
 }
 
 impl Subscription {
-    /// Takes in one item; returns rows that need no putting together.
-    fn receive(&mut self, item: Item) -> Option<RecordBatch> {
-        match item {
-            Item::Closed(piece) => self.assembler.add(piece),
-            Item::Changes(_, batch) | Item::Late(_, batch) => return Some(batch),
-            Item::Sealed(..) => {}
-            Item::Complete => {
-                self.complete += 1;
-                if self.complete == self.stream.partitions.len() {
-                    self.consumer.queue.finish();
-                }
-            }
+    /// Takes in one item.
+    fn receive(&mut self, item: Item) {
+        match self.intake.take(item) {
+            News::Closed(pieces) => self.whole.extend(pieces.iter().map(|piece| piece.batch.clone())),
+            News::Rows(_, batches) => self.whole.extend(batches),
+            News::Sealed(..) => {}
+            News::Nothing if self.intake.complete() == self.stream.partitions.len() => self.consumer.queue.finish(),
+            News::Nothing => {}
         }
-        None
     }
 
     fn assembled(&mut self) -> Option<RecordBatch> {
-        self.assembler.next()
+        self.whole.pop_front()
     }
 
     /// The next rows if there are any now.
@@ -283,9 +297,7 @@ impl Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.try_pop()?;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 
@@ -296,9 +308,7 @@ impl Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.pop_timeout(timeout).ok()??;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 }
@@ -313,9 +323,7 @@ impl Iterator for Subscription {
                 return Some(rows);
             }
             let item = self.consumer.queue.pop()?;
-            if let Some(batch) = self.receive(item) {
-                return Some(batch);
-            }
+            self.receive(item);
         }
     }
 }
@@ -329,11 +337,7 @@ impl AsyncStream for Subscription {
                 return Poll::Ready(Some(rows));
             }
             match self.consumer.queue.poll_pop(context) {
-                Poll::Ready(Some(item)) => {
-                    if let Some(batch) = self.receive(item) {
-                        return Poll::Ready(Some(batch));
-                    }
-                }
+                Poll::Ready(Some(item)) => self.receive(item),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }

@@ -54,6 +54,10 @@ pub struct StreamStats {
     pub windows_closed: u64,
     /// Result rows handed to sinks and subscriptions.
     pub results: u64,
+    /// Readers of splits that broke and were replaced.
+    pub readers_replaced: u64,
+    /// Primaries that broke and were replaced by standbys.
+    pub promotions: u64,
     /// True once everything has closed.
     pub complete: bool,
     /// True while a full consumer holds reading back.
@@ -123,6 +127,8 @@ pub struct MetricStats {
 /// One partition's primary.
 #[derive(Clone, Debug, Serialize)]
 pub struct PartitionStats {
+    /// Replicas that have all that was sent to them and can take the primary's place, itself included.
+    pub replicas_in_sync: usize,
     /// Rows merged, once for all metrics that share slices.
     pub rows: u64,
     /// Late rows of the splits whose counts it owns.
@@ -189,6 +195,8 @@ fn stream_stats(stream: &Stream) -> StreamStats {
         bytes: of_partitions(|partition| partition.bytes),
         windows_closed: of_partitions(|partition| partition.windows_closed),
         results: stream.results.load(Relaxed),
+        readers_replaced: stream.tasks_replaced.load(Relaxed),
+        promotions: stream.promotions.load(Relaxed),
         complete: stream.is_complete(),
         held: stream.is_held(),
         splits,
@@ -250,6 +258,7 @@ fn partition_stats(stream: &Stream, number: usize, seen: EventTime) -> Partition
     let frontier = stream.views().iter().find(|view| view.partition().0 as usize == number).and_then(|view| known(view.frontier().0));
     let cores = &stream.host.cores;
     PartitionStats {
+        replicas_in_sync: partition.in_sync.load(Relaxed),
         rows: partition.rows.load(Relaxed),
         late: partition.late.load(Relaxed),
         bad: partition.bad.load(Relaxed),

@@ -5,14 +5,21 @@ use crate::clock::Clock;
 use crate::consumer::{Consumer, Consumers, Wants};
 use crate::core_loop::CoreHandle;
 use crate::engine::OpenedInput;
-use crate::source::Source;
+use crate::plant::Plant;
+use crate::source::{Fingerprint, Source};
+use crate::writer::WriterQueue;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Condvar, Mutex};
 use raympp_coordinator::IdleRule;
 use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::sharing::{SharedMetric, SharedPlan};
+use raympp_state::delta::{Delta, Mark};
+use raympp_state::follower::Follower;
+use raympp_state::result::ResultDelta;
 use raympp_state::view::ReplicaView;
-use raympp_types::{DataType, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, StreamId};
+use raympp_types::{
+    DataType, Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, SplitTerm, StreamId, Term,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +44,42 @@ pub(crate) struct SplitCounters {
     pub(crate) lost: AtomicBool,
     /// By partition: offset that its primary has applied.
     pub(crate) applied: Box<[AtomicU64]>,
+    /// By partition and place of a replica: offset that it has applied, or the highest number where there is none.
+    pub(crate) by_slot: Box<[AtomicU64]>,
+    /// Consumers have all late rows up to this offset.
+    pub(crate) late_handed: AtomicU64,
+}
+
+/// How a split is opened again.
+pub(crate) enum Origin {
+    /// A split of the stream's connector: which, and how it is known again.
+    Connector(usize, Fingerprint),
+    /// A writer, whose split joined with these marks.
+    Writer(Arc<WriterQueue>, Vec<Mark>),
+}
+
+/// What the next reader of a split needs.
+pub(crate) struct Reader {
+    pub(crate) origin: Origin,
+    /// Of the newest reader.
+    pub(crate) term: SplitTerm,
+    /// How far those that were lost had come, and how often in a row none got further.
+    pub(crate) lost_at: (Offset, u32),
+}
+
+impl Reader {
+    /// The split's first.
+    pub(crate) fn first(origin: Origin) -> Reader {
+        Reader { origin, term: SplitTerm(1), lost_at: (Offset(0), 0) }
+    }
+}
+
+/// A barrier that was asked for.
+#[derive(Clone)]
+pub(crate) struct Ordered {
+    pub(crate) epoch: Epoch,
+    pub(crate) splits: Arc<[SplitId]>,
+    pub(crate) plan: Arc<SharedPlan>,
 }
 
 /// What is counted per partition, by its primary.
@@ -57,6 +100,14 @@ pub(crate) struct PartitionCounters {
     pub(crate) by_metric: Mutex<BTreeMap<MetricId, MetricCounters>>,
     /// Consumers have been handed all windows that end up to here, in microseconds.
     pub(crate) closed_us: AtomicI64,
+    /// Consumers have everything of windows that end up to here, in microseconds: standbys need it no longer.
+    pub(crate) handed_us: AtomicI64,
+    /// Consumers have been told of all epochs up to this one.
+    pub(crate) sealed: AtomicU64,
+    /// Everything has closed.
+    pub(crate) complete: AtomicBool,
+    /// Replicas in sync.
+    pub(crate) in_sync: AtomicUsize,
 }
 
 /// What is counted per partition and store, which is to say for all metrics that share slices.
@@ -70,15 +121,54 @@ pub(crate) struct StoreCounters {
 }
 
 /// What is counted per partition and metric.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct MetricCounters {
     pub(crate) results: u64,
     pub(crate) overflowed: u64,
+    /// Of whole windows that end up to here.
+    counted_to: EventTime,
+    term: Term,
+    /// Of windows that are not whole.
+    pending: (u64, u64),
+}
+
+impl Default for MetricCounters {
+    fn default() -> MetricCounters {
+        MetricCounters { results: 0, overflowed: 0, counted_to: EventTime::MIN, term: Term(0), pending: (0, 0) }
+    }
+}
+
+impl MetricCounters {
+    /// Counts a piece, windows that a new primary sends again left out; returns what has been added to the results.
+    pub(crate) fn take(&mut self, piece: &ResultDelta) -> u64 {
+        if piece.term > self.term {
+            (self.term, self.pending) = (piece.term, (0, 0));
+        }
+        let news = piece.ends_us.len() - piece.ends_us.partition_point(|&end| end <= self.counted_to.0);
+        self.pending.0 += news as u64;
+        self.pending.1 += if news > 0 { piece.overflowed } else { 0 };
+        if !piece.last {
+            return 0;
+        }
+        self.counted_to = self.counted_to.max(piece.window_end);
+        let (rows, overflowed) = std::mem::take(&mut self.pending);
+        self.results += rows;
+        self.overflowed += overflowed;
+        rows
+    }
+}
+
+impl SplitCounters {
+    /// The offset up to which every replica has applied the split.
+    pub(crate) fn lowest_applied(&self) -> u64 {
+        self.by_slot.iter().map(|applied| applied.load(Ordering::SeqCst)).min().unwrap_or(0)
+    }
 }
 
 impl PartitionCounters {
     fn new() -> PartitionCounters {
-        PartitionCounters { closed_us: AtomicI64::new(i64::MIN), ..PartitionCounters::default() }
+        let none = || AtomicI64::new(i64::MIN);
+        PartitionCounters { closed_us: none(), handed_us: none(), ..PartitionCounters::default() }
     }
 }
 
@@ -86,6 +176,10 @@ impl PartitionCounters {
 #[derive(Clone, Default)]
 pub(crate) struct Host {
     pub(crate) clock: Clock,
+    /// Replicas of each partition.
+    pub(crate) replicas: usize,
+    /// Where a test makes it break.
+    pub(crate) plant: Plant,
     pub(crate) cores: Vec<Arc<CoreHandle>>,
     /// Where deltas go that are to outlive the process.
     pub(crate) persister: Option<Handover>,
@@ -118,6 +212,17 @@ pub(crate) struct Stream {
     plans: Mutex<BTreeMap<PlanVersion, Arc<SharedPlan>>>,
     /// Views of the primaries, by partition.
     views: Vec<ArcSwapOption<ReplicaView>>,
+    /// Views of all replicas, by partition and place.
+    views_by_slot: Mutex<BTreeMap<(PartitionId, usize), Arc<ReplicaView>>>,
+    /// How its splits are read.
+    pub(crate) readers: Mutex<BTreeMap<SplitId, Reader>>,
+    /// The last barrier that its splits were to mark.
+    pub(crate) ordered: Mutex<Option<Ordered>>,
+    /// What the persister has been handed of each split, if there is one.
+    pub(crate) followers: Mutex<BTreeMap<SplitId, Follower>>,
+    /// Tasks and primaries that were replaced.
+    pub(crate) tasks_replaced: AtomicU64,
+    pub(crate) promotions: AtomicU64,
     pub(crate) consumers: Consumers,
     pub(crate) splits: Mutex<BTreeMap<SplitId, Arc<SplitCounters>>>,
     pub(crate) partitions: Vec<PartitionCounters>,
@@ -158,6 +263,12 @@ impl Stream {
             shared: ArcSwap::from_pointee(SharedPlan::empty()),
             plans: Mutex::default(),
             views: (0..partitions).map(|_| ArcSwapOption::empty()).collect(),
+            views_by_slot: Mutex::default(),
+            readers: Mutex::default(),
+            ordered: Mutex::default(),
+            followers: Mutex::default(),
+            tasks_replaced: AtomicU64::new(0),
+            promotions: AtomicU64::new(0),
             consumers: Consumers::default(),
             splits: Mutex::default(),
             partitions: (0..partitions).map(|_| PartitionCounters::new()).collect(),
@@ -261,8 +372,48 @@ impl Stream {
         Arc::clone(self.plans.lock().get(&version).expect("a barrier names plans that were set"))
     }
 
-    pub(crate) fn set_view(&self, partition: PartitionId, view: Arc<ReplicaView>) {
-        self.views[partition.0 as usize].store(Some(view));
+    /// A replica fills a place of a partition; readers look at the primary's.
+    pub(crate) fn set_view(&self, partition: PartitionId, slot: usize, primary: bool, view: Arc<ReplicaView>) {
+        if primary {
+            self.views[partition.0 as usize].store(Some(Arc::clone(&view)));
+        }
+        self.views_by_slot.lock().insert((partition, slot), view);
+    }
+
+    /// A replica is broken: readers look at another one if there is one, and nobody waits for it.
+    pub(crate) fn lose_view(&self, partition: PartitionId, slot: usize) {
+        let mut views = self.views_by_slot.lock();
+        let Some(lost) = views.remove(&(partition, slot)) else { return };
+        let other = views.range((partition, 0)..=(partition, usize::MAX)).next().map(|(_, view)| Arc::clone(view));
+        drop(views);
+        let current = &self.views[partition.0 as usize];
+        if let Some(other) = other {
+            if current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &lost)) {
+                current.store(Some(other));
+            }
+            let place = partition.0 as usize * self.host.replicas.max(1) + slot;
+            self.splits.lock().values().for_each(|split| split.by_slot[place].store(u64::MAX, Ordering::SeqCst));
+        }
+    }
+
+    /// The offset up to which every replica has applied a split.
+    pub(crate) fn lowest_applied(&self, split: SplitId) -> Offset {
+        let counters = self.splits.lock().get(&split).cloned();
+        Offset(counters.map_or(0, |counters| counters.lowest_applied()))
+    }
+
+    /// The partition that owns a split's counts.
+    pub(crate) fn counts_in(&self, split: SplitId) -> PartitionId {
+        self.key_groups.partition(KeyHash::of(&split.0.to_be_bytes()))
+    }
+
+    /// Hands a delta to the persister, if there is one.
+    pub(crate) fn persist(&self, delta: &Arc<Delta>) {
+        let Some(persister) = &self.host.persister else { return };
+        let mut followers = self.followers.lock();
+        if followers.get_mut(&delta.stamp.split).is_some_and(|follower| follower.hear(&delta.stamp)) {
+            persister.delta(self.id, delta);
+        }
     }
 
     /// The primary that owns a key, if the stream has started.
@@ -299,7 +450,9 @@ impl Stream {
 
     pub(crate) fn add_split(&self, split: SplitId, name: String) -> Arc<SplitCounters> {
         let applied = self.partitions.iter().map(|_| AtomicU64::new(0)).collect();
-        let counters = SplitCounters { name, applied, ..SplitCounters::default() };
+        let places = self.partitions.len() * self.host.replicas.max(1);
+        let by_slot = (0..places).map(|_| AtomicU64::new(0)).collect();
+        let counters = SplitCounters { name, applied, by_slot, ..SplitCounters::default() };
         counters.watermark_us.store(i64::MIN, Ordering::Relaxed);
         let counters = Arc::new(counters);
         self.splits.lock().insert(split, Arc::clone(&counters));
@@ -321,9 +474,15 @@ impl Stream {
         self.splits.lock().iter().map(|(&id, split)| (id, shown(split))).collect()
     }
 
-    /// Notes that a partition's primary has applied a split up to an offset.
-    pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, offset: Offset) {
+    /// Notes that a replica of a partition, in this place and perhaps the primary, has applied a split up to an offset.
+    pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, (slot, primary): (usize, bool), offset: Offset) {
         let counters = self.splits.lock().get(&split).cloned();
+        if let Some(counters) = &counters {
+            counters.by_slot[partition.0 as usize * self.host.replicas.max(1) + slot].store(offset.0, Ordering::SeqCst);
+        }
+        if !primary {
+            return;
+        }
         if let Some(counters) = counters {
             // Sequentially consistent with the number of waiters, or both sides might miss each other.
             counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);

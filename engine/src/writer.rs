@@ -29,6 +29,29 @@ const QUEUE_ROWS: usize = 1 << 17;
 struct Waiting {
     batches: VecDeque<RecordBatch>,
     columns: Columns,
+    /// Batches that have been taken, each with the offset of its first row, and that some replica has not applied: should the split get a new
+    /// reader, they are taken again.
+    taken: VecDeque<(u64, RecordBatch)>,
+}
+
+impl Waiting {
+    /// Every replica has applied the rows before this offset.
+    fn forget(&mut self, below: u64) {
+        while self.taken.pop_front_if(|(from, batch)| *from + batch.num_rows() as u64 <= below).is_some() {}
+    }
+
+    /// Puts rows from this offset on back, to be taken again; returns how many.
+    fn put_back(&mut self, at: u64) -> usize {
+        let mut rows = 0;
+        while let Some((from, batch)) = self.taken.pop_back() {
+            let skipped = at.saturating_sub(from).min(batch.num_rows() as u64) as usize;
+            if skipped < batch.num_rows() {
+                rows += batch.num_rows() - skipped;
+                self.batches.push_front(batch.slice(skipped, batch.num_rows() - skipped));
+            }
+        }
+        rows
+    }
 }
 
 /// Between a writer and its task.
@@ -43,18 +66,21 @@ impl WriterQueue {
     fn new(schema: &Schema) -> WriterQueue {
         let arrow = arrow_schema(schema);
         let columns = Columns::new(schema, &arrow);
-        let waiting = HandOver::new(Waiting { batches: VecDeque::new(), columns }, QUEUE_ROWS);
+        let waiting = HandOver::new(Waiting { batches: VecDeque::new(), columns, taken: VecDeque::new() }, QUEUE_ROWS);
         WriterQueue { schema: arrow, waiting, closed: OnceLock::new() }
     }
 
-    /// What is next, for the task.
-    pub(crate) fn poll(&self, at: Offset) -> WriterPoll {
+    /// What is next, for the task, which is at this offset. Every replica has applied the rows before `applied`.
+    pub(crate) fn poll(&self, at: Offset, applied: u64) -> WriterPoll {
         let take = |waiting: &mut Waiting| {
+            waiting.forget(applied);
             if waiting.batches.is_empty() && !waiting.columns.is_empty() {
                 let batch = waiting.columns.take(&self.schema);
                 waiting.batches.push_back(batch);
             }
-            waiting.batches.pop_front().map(|batch| (batch.num_rows(), batch))
+            let batch = waiting.batches.pop_front()?;
+            waiting.taken.push_back((at.0, batch.clone()));
+            Some((batch.num_rows(), batch))
         };
         match self.waiting.take(take) {
             Taken::Rows(batch) => {
@@ -65,6 +91,11 @@ impl WriterQueue {
             Taken::Nothing => (SourcePoll::Pending { retry_at_us: None }, false),
             Taken::Lost => (SourcePoll::Pending { retry_at_us: None }, true),
         }
+    }
+
+    /// The next reader begins at this offset.
+    pub(crate) fn go_back(&self, at: Offset) {
+        self.waiting.put_back(|waiting| waiting.put_back(at.0));
     }
 
     pub(crate) fn has_input(&self) -> bool {

@@ -10,8 +10,8 @@
 use crate::heavy_cells::{self, HeavyCell, HeavyCells};
 use raympp_operators::accumulator::wide::{wide_add, wide_extend, wide_from_i64, wide_shrink, wide_sub};
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind, Heavy, SumColumn};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Keys of a page.
 pub const PAGE_KEYS: usize = 4096;
@@ -299,6 +299,11 @@ impl Block {
     /// How many keys it has cells for.
     pub fn capacity(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The same cells in memory of their own.
+    pub(crate) fn copy(&self) -> Arc<Block> {
+        Arc::new(self.grown(self.capacity()))
     }
 
     /// A copy with cells for more keys.

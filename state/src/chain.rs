@@ -3,15 +3,20 @@
 //! Lateness is decided here, row by row, by the rows before it ([`RunningWatermark`]); short runs of rows take a short cut when their lowest
 //! event time is not below the watermark after their highest. What the rows do not determine is placed as marks, always at the end of a delta.
 //! Invariant: the deltas of a chain tile the split; a mark stands between two deltas and never inside one.
+//!
+//! A chain that goes on where another reader was lost ([`Chain::open_again`]) has to end deltas at given offsets and to repeat marks there: until the last of
+//! these *stops* is passed, nothing else may be marked.
 
-use crate::delta::{Delta, DeltaPart, Mark, Stamp, Uncounted};
+use crate::delta::{Delta, DeltaPart, Mark, SplitCounts, Stamp, Uncounted};
 use crate::fold::{Batch, FLUSH_ROWS_MAX, Failure, StreamFold};
+use crate::opening::{Opened, Stop};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::TimestampMicrosecondType;
 use raympp_operators::accumulator::{RowOffsets, RowStamps};
 use raympp_operators::sharing::SharedPlan;
-use raympp_types::{EventTime, KeyGroups, KeyHash, Offset, PartitionId, RunningWatermark, SplitId, SplitTerm};
+use raympp_types::{EventTime, KeyGroups, KeyHash, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use std::collections::VecDeque;
 
 /// Rows that are judged together where that is possible: few, since rows out of order by nearly the bound need a look one by one.
 const RUN_ROWS: usize = 64;
@@ -66,7 +71,10 @@ pub struct Chain {
     watermark: RunningWatermark,
     fold: StreamFold,
     uncounted: Uncounted,
-    late: u64,
+    counts: SplitCounts,
+    plan: PlanVersion,
+    /// Offsets to come at which a delta ends, and what is marked there.
+    stops: VecDeque<Stop>,
     /// The partition that owns the split's counts.
     counts_in: PartitionId,
 }
@@ -84,7 +92,32 @@ impl Chain {
     ) -> Chain {
         let counts_in = key_groups.partition(KeyHash::of(&split.0.to_be_bytes()));
         let fold = StreamFold::new(plan, key_groups);
-        Chain { split, term, options, from: at, to: at, watermark, fold, uncounted: Uncounted::default(), late: 0, counts_in }
+        let (uncounted, counts, plan, stops) = (Uncounted::default(), SplitCounts::default(), plan.version, VecDeque::new());
+        Chain { split, term, options, from: at, to: at, watermark, fold, uncounted, counts, plan, stops, counts_in }
+    }
+
+    /// A chain that goes on for a reader that was lost, as its listeners have answered. `plan` is the one that [`Opened`] names.
+    pub fn open_again(
+        split: SplitId,
+        term: SplitTerm,
+        opened: &Opened,
+        options: ChainOptions,
+        plan: &SharedPlan,
+        key_groups: KeyGroups,
+    ) -> Chain {
+        let chain = Chain::open(split, term, opened.at, opened.watermark, options, plan, key_groups);
+        Chain { counts: opened.counts, stops: opened.stops.clone(), ..chain }
+    }
+
+    /// The stop at the current offset: before anything else is pushed or marked, its marks are to be placed, in order, each barrier's plan adopted
+    /// behind it, and a delta is to end here in any case.
+    pub fn take_stop(&mut self) -> Option<Stop> {
+        self.stops.pop_front_if(|stop| stop.at == self.to)
+    }
+
+    /// True until the last stop is taken: marks of its own the reader places behind it.
+    pub fn is_repeating(&self) -> bool {
+        !self.stops.is_empty()
     }
 
     /// Whose chain it is.
@@ -102,14 +135,15 @@ impl Chain {
         self.to.0 - self.from.0
     }
 
-    /// How many more rows may be pushed before a flush.
+    /// How many more rows may be pushed before a flush or the next stop.
     pub fn room(&self) -> u64 {
-        FLUSH_ROWS_MAX - self.fold.rows()
+        let room = FLUSH_ROWS_MAX - self.fold.rows();
+        self.stops.front().map_or(room, |stop| room.min(stop.at.0 - self.to.0))
     }
 
-    /// Late rows since the chain was opened.
-    pub fn late_rows(&self) -> u64 {
-        self.late
+    /// Rows of the split so far that do not count, or not everywhere; since its beginning, or since the checkpoint that it goes on from.
+    pub fn counts(&self) -> SplitCounts {
+        self.counts
     }
 
     /// As of the last row.
@@ -131,8 +165,10 @@ impl Chain {
     /// although they could be decoded.
     pub fn push(&mut self, rows: &Rows<'_>) -> Vec<Rejected> {
         assert_eq!(rows.from, self.to, "rows of a split come in order");
+        assert!(self.stops.front().is_none_or(|stop| rows.to <= stop.at), "no delta spans an offset from which some replica goes on");
         self.to = rows.to;
         self.uncounted.bad += rows.undecodable;
+        self.counts.bad += rows.undecodable;
         if rows.batch.num_rows() == 0 {
             return Vec::new();
         }
@@ -151,6 +187,7 @@ impl Chain {
             rejected.push(Rejected { offset: offset_of(*row), row: *row, store: None, reason: reason.to_string() });
         }
         self.uncounted.bad += judged.bad.len() as u64;
+        self.counts.bad += judged.bad.len() as u64;
         self.keep_late(rows.batch, &judged.late);
         if judged.active.as_ref().is_some_and(|active| active.count_set_bits() == 0) {
             return rejected;
@@ -165,7 +202,9 @@ impl Chain {
             active: judged.active,
             stamps: RowStamps { event_times_us: times, split: self.split, offsets },
         };
-        for Failure { store, row, reason } in self.fold.fold(&batch) {
+        let failures = self.fold.fold(&batch);
+        self.counts.bad_for_metrics += rows_of(&failures);
+        for Failure { store, row, reason } in failures {
             rejected.push(Rejected { offset: offset_of(row), row, store: Some(store), reason });
         }
         rejected
@@ -173,7 +212,7 @@ impl Chain {
 
     fn keep_late(&mut self, batch: &RecordBatch, late: &[u32]) {
         self.uncounted.late += late.len() as u64;
-        self.late += late.len() as u64;
+        self.counts.late += late.len() as u64;
         if self.options.keep_late_rows && !late.is_empty() {
             let rows = arrow::compute::take_record_batch(batch, &UInt32Array::from(late.to_vec())).expect("rows of the batch");
             self.uncounted.late_rows.push(rows);
@@ -248,15 +287,27 @@ impl Chain {
             parts[at].1.uncounted = Some(uncounted);
         }
         let from = std::mem::replace(&mut self.from, self.to);
-        let stamp = Stamp { split: self.split, split_term: self.term, from, to: self.to, watermark: self.watermark, marks };
+        let stamp =
+            Stamp { split: self.split, split_term: self.term, from, to: self.to, watermark: self.watermark, counts: self.counts, marks };
         Some(Delta { stamp, parts })
     }
 
-    /// Goes on under another plan; to be called right after the flush that placed its barrier.
+    /// Goes on under another plan; to be called right after the flush that placed its barrier. An older one changes nothing.
     pub fn adopt(&mut self, plan: &SharedPlan) {
         assert_eq!(self.from, self.to, "a plan changes at a barrier, which no delta spans");
-        self.fold.adopt(plan);
+        if plan.version > self.plan {
+            self.plan = plan.version;
+            self.fold.adopt(plan);
+        }
     }
+}
+
+/// Rows that could not be evaluated for some store, each once.
+fn rows_of(failures: &[Failure]) -> u64 {
+    let mut rows: Vec<usize> = failures.iter().map(|failure| failure.row).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows.len() as u64
 }
 
 /// The verdict on a batch.

@@ -27,6 +27,50 @@ pub enum Mark {
     End,
 }
 
+/// What orders the marks of a chain: offset, last barrier, kind, floor.
+pub type MarkPlace = (Offset, Epoch, u8, EventTime);
+
+/// Where a mark stands in its chain. A chain's marks are in this order, and it is the same for every reader of the split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedMark {
+    /// Rows before it.
+    pub offset: Offset,
+    /// The chain's last barrier at that place; of a barrier its own number.
+    pub behind: Epoch,
+    /// The split's, as of there.
+    pub watermark: RunningWatermark,
+    /// What stands there.
+    pub mark: Mark,
+}
+
+impl PlacedMark {
+    /// What orders the marks of a chain: floors come behind the barrier that they were placed after, each higher than the last, and the end last.
+    pub fn place(&self) -> MarkPlace {
+        let (kind, floor) = match self.mark {
+            Mark::Barrier { .. } => (0, EventTime::MIN),
+            Mark::Floor(floor) => (1, floor),
+            Mark::End => (2, EventTime::MIN),
+        };
+        (self.offset, if kind == 2 { Epoch(u64::MAX) } else { self.behind }, kind, floor)
+    }
+
+    /// True if these, in order, end with marks at its offset among which it is.
+    pub fn is_in(&self, marks: &[PlacedMark]) -> bool {
+        marks.iter().rev().take_while(|other| other.offset == self.offset).any(|other| other.place() == self.place())
+    }
+}
+
+/// Rows of a split, from its beginning, that do not count, or not everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SplitCounts {
+    /// Late ones.
+    pub late: u64,
+    /// Bad ones.
+    pub bad: u64,
+    /// Those bad for at least one metric, each once.
+    pub bad_for_metrics: u64,
+}
+
 /// "These are all rows of this split in (from, to]", and the marks that stand at `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -40,6 +84,8 @@ pub struct Stamp {
     pub to: Offset,
     /// Highest event time of **all** rows of the split up to `to`, and its floor.
     pub watermark: RunningWatermark,
+    /// Of **all** rows of the split up to `to`.
+    pub counts: SplitCounts,
     /// In the order they were placed.
     pub marks: Vec<Mark>,
 }

@@ -12,7 +12,7 @@ mod open;
 mod session_pieces;
 
 use crate::checkpoint::{Record, SplitState};
-use crate::delta::{Delta, Mark};
+use crate::delta::{Delta, Mark, PlacedMark, SplitCounts, Stamp};
 use crate::keys::Keys;
 use crate::replica::SplitProgress;
 use crate::replica::barriers::{Barriers, PassedBarrier};
@@ -71,8 +71,9 @@ pub struct EpochLists {
     partition: PartitionId,
     bound_us: i64,
     plan: PlanVersion,
-    /// All stores there have been, by position, those included that a plan has dropped: an older epoch may still need them.
-    stores: Vec<Arc<Store>>,
+    /// All stores there have been, by position, those included that a plan has dropped: an older epoch may still need them. `None`: it came and went
+    /// between two barriers, so that no delta has anything of it.
+    stores: Vec<Option<Arc<Store>>>,
     keys: Vec<Keys>,
     dictionaries: HashMap<SplitId, Dictionaries>,
     splits: BTreeMap<SplitId, SplitProgress>,
@@ -136,8 +137,7 @@ impl EpochLists {
         for space in &plan.key_spaces[self.keys.len()..] {
             self.keys.push(Keys::new(space.types()));
         }
-        let new = plan.stores[self.stores.len()..].iter();
-        self.stores.extend(new.map(|store| Arc::clone(store.as_ref().expect("a plan that brings a store has use for it"))));
+        self.stores.extend_from_slice(&plan.stores[self.stores.len()..]);
         self.plan = plan.version;
     }
 
@@ -151,23 +151,23 @@ impl EpochLists {
         self.plan
     }
 
-    /// Takes a delta that the replica has accepted; `merged`: it has applied it. Otherwise the replica had its rows, and only the
-    /// sender's dictionary is news.
-    pub fn take(&mut self, delta: &Delta, merged: bool) {
+    /// Takes the next delta of a chain. If the lists have its rows already, since the split has a new reader, only the sender's dictionary is news.
+    pub fn take(&mut self, delta: &Delta) {
         let stamp = &delta.stamp;
         let progress = self.splits.entry(stamp.split).or_insert_with(SplitProgress::unread);
         if stamp.split_term > progress.term {
             progress.term = stamp.split_term;
             self.forget_sender(stamp.split);
         }
-        let behind = self.splits[&stamp.split].barrier;
+        let SplitProgress { applied, barrier: behind, .. } = self.splits[&stamp.split];
+        let is_news = stamp.from == applied;
         if let Some(part) = delta.part(self.partition) {
             let dictionaries = self.dictionaries.entry(stamp.split).or_default();
             part.dictionaries.iter().for_each(|change| dictionaries.change(change, &mut self.keys));
-            if merged {
+            if is_news {
                 let list = self.open.entry(behind).or_default();
                 for entries in &part.entries {
-                    let store = &self.stores[entries.store];
+                    let Some(store) = &self.stores[entries.store] else { continue };
                     dictionaries.resolve(store.key_space, &entries.ids, &mut self.ids);
                     list.merge(store, entries, &self.ids, &mut self.keys[store.key_space]);
                 }
@@ -177,20 +177,22 @@ impl EpochLists {
                 }
             }
         }
-        if merged {
-            let progress = self.splits.get_mut(&stamp.split).expect("just made sure");
-            (progress.applied, progress.watermark) = (stamp.to, stamp.watermark);
+        if is_news {
+            self.splits.get_mut(&stamp.split).expect("just made sure").pass_rows(stamp);
             stamp.marks.iter().for_each(|mark| self.pass(stamp.split, mark));
         }
     }
 
     fn pass(&mut self, split: SplitId, mark: &Mark) {
-        let offset = self.splits[&split].applied;
-        self.marks.entry(split).or_default().push((offset, mark.clone()));
+        let Some(PlacedMark { offset, .. }) = self.splits[&split].place(mark) else { return };
+        let marks = self.marks.entry(split).or_default();
+        if marks.last().is_none_or(|(last, other)| (*last, other) != (offset, mark)) {
+            marks.push((offset, mark.clone()));
+        }
+        let progress = self.splits.get_mut(&split).expect("known");
+        progress.pass_mark(mark);
         match mark {
             Mark::Barrier { epoch, splits, plan } => {
-                let progress = self.splits.get_mut(&split).expect("known");
-                progress.barrier = *epoch;
                 self.barriers.pass(*epoch, split, offset, progress.watermark.watermark(self.bound_us));
                 let at = self.at.entry(*epoch).or_insert_with(|| At { plan: *plan, splits: BTreeMap::new() });
                 at.splits.insert(split, state_of(split, progress, self.marks.remove(&split)));
@@ -198,11 +200,8 @@ impl EpochLists {
                     self.splits.entry(listed).or_insert_with(SplitProgress::unread);
                 }
             }
-            Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
-            Mark::End => {
-                self.splits.get_mut(&split).expect("known").ended = true;
-                self.forget_sender(split);
-            }
+            Mark::Floor(_) => {}
+            Mark::End => self.forget_sender(split),
         }
     }
 
@@ -241,7 +240,7 @@ impl EpochLists {
         let list = self.open.entry(behind).or_default();
         list.uncounted.add(uncounted);
         for (&(store, slice), record) in records {
-            let layout = &self.stores[store];
+            let Some(layout) = &self.stores[store] else { continue };
             list.put(layout, (store, slice), record, &mut self.keys[layout.key_space]);
         }
     }
@@ -258,9 +257,17 @@ impl SplitProgress {
         SplitProgress { applied: split.offset, watermark: split.watermark, ended: split.ended, ..SplitProgress::unread() }
     }
 
+    /// All rows up to where a delta ends are in. Watermarks never go back: a new reader may repeat marks below a floor that was seen.
+    pub(crate) fn pass_rows(&mut self, stamp: &Stamp) {
+        (self.applied, self.counts) = (stamp.to, stamp.counts);
+        self.watermark.max_event_time = stamp.watermark.max_event_time;
+        self.watermark.raise_floor(stamp.watermark.floor);
+    }
+
     /// Of a split that nothing has been read of.
     pub(crate) fn unread() -> SplitProgress {
         let watermark = RunningWatermark::default();
-        SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, ended: false, barrier: Epoch(0) }
+        let counts = SplitCounts::default();
+        SplitProgress { applied: Offset(0), term: SplitTerm(0), watermark, counts, ended: false, barrier: Epoch(0), plan: PlanVersion(0) }
     }
 }

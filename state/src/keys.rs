@@ -68,6 +68,22 @@ impl Keys {
         Keys { reader: Arc::default(), types, keys: Vec::new(), holders: Vec::new(), free: BinaryHeap::new(), columns: Vec::new() }
     }
 
+    /// The same keys with the same ids and holders, and readers of their own.
+    pub(crate) fn copy(&self) -> Keys {
+        let reader = KeyReader { forgotten: AtomicU64::new(self.reader.forgotten()), ..KeyReader::default() };
+        for (key, id) in self.reader.all() {
+            reader.ids.pin().insert(key, id);
+        }
+        Keys {
+            reader: Arc::new(reader),
+            types: self.types.clone(),
+            keys: self.keys.clone(),
+            holders: self.holders.clone(),
+            free: self.free.clone(),
+            columns: self.columns.clone(),
+        }
+    }
+
     /// What readers share.
     pub fn reader(&self) -> &Arc<KeyReader> {
         &self.reader

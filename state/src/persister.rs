@@ -1,7 +1,8 @@
 //! The persister: turns what partitions accept into checkpoints. Orders in, outcomes out; what it does to a disk goes through its
 //! [`CheckpointStore`].
 //!
-//! It keeps every partition's epoch lists, writes a list as one batch when its barrier has come from every split, and writes the commit record when
+//! It hears every delta of the stream's chains, once, from the chains themselves: no replica stands between, so none that is lost leaves a gap. It keeps every
+//! partition's epoch lists, writes a list as one batch when its barrier has come from every split, and writes the commit record when
 //! it is told that all of an epoch is there. It reads deltas and its own store, never live memory.
 //!
 //! Invariants: records of a slice lie side by side, each beginning where the one before ended, so a checkpoint is a cover of (0, n]. A list that
@@ -16,8 +17,8 @@ use crate::checkpoint::packed::Contents;
 use crate::checkpoint::{
     Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit,
 };
+use crate::delta::Delta;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
-use crate::replica::Accepted;
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use retain::Kept;
@@ -201,18 +202,17 @@ impl Persister {
         self.sinks.get_mut(&sink).into_iter().for_each(|sink| drop(sink.handles.insert(epoch, handle.clone())));
     }
 
-    /// A partition's replica has accepted deltas.
-    pub fn accepted(&mut self, stream: StreamId, partition: PartitionId, accepted: &[Accepted]) -> Vec<Outcome> {
-        if let Some(StreamLists { plans, partitions, .. }) = self.streams.get_mut(&stream)
-            && let Some(PartitionLists { lists, .. }) = partitions.get_mut(&partition)
-        {
-            for Accepted { delta, merged } in accepted {
-                let new = delta.stamp.plans().filter(|plan| *plan > lists.plan_version()).last();
-                new.and_then(|plan| plans.get(&plan)).into_iter().for_each(|plan| lists.adopt(plan));
-                lists.take(delta, *merged);
-            }
+    /// The next delta of one of a stream's chains; each comes once, whatever becomes of replicas.
+    pub fn take(&mut self, stream: StreamId, delta: &Delta) -> Vec<Outcome> {
+        let Some(StreamLists { plans, partitions, .. }) = self.streams.get_mut(&stream) else { return Vec::new() };
+        for PartitionLists { lists, .. } in partitions.values_mut() {
+            let new = delta.stamp.plans().filter(|plan| *plan > lists.plan_version()).last();
+            new.and_then(|plan| plans.get(&plan)).into_iter().for_each(|plan| lists.adopt(plan));
+            lists.take(delta);
         }
-        self.write_complete(stream, partition)
+        // Only a mark completes a list.
+        let partitions: Vec<PartitionId> = partitions.keys().copied().filter(|_| !delta.stamp.marks.is_empty()).collect();
+        partitions.into_iter().flat_map(|partition| self.write_complete(stream, partition)).collect()
     }
 
     /// No chain of the stream carries this barrier.

@@ -13,9 +13,12 @@
 //! [`Counters::rows_below_frontier`] counts breaches and must stay 0.
 
 pub(crate) mod barriers;
+mod answer;
 mod changes;
 mod close;
+mod copy;
 mod export;
+mod plans;
 mod restore;
 
 pub use barriers::PassedBarrier;
@@ -23,17 +26,18 @@ pub use close::Want;
 pub use export::ExportedGroup;
 pub use restore::RestorePoint;
 
-use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, Placement, Stamp, StoreDelta};
+use crate::delta::{Delta, DeltaPart, DictionaryChange, Mark, PlacedMark, Placement, SplitCounts, Stamp, StoreDelta};
 use crate::keys::Keys;
 use crate::sessions::SessionStore;
 use crate::sliced::SlicedStore;
-use crate::view::{ReplicaView, StoreView};
+use crate::view::ReplicaView;
 use crate::wire::Dictionaries;
 use arrow::array::RecordBatch;
 use barriers::Barriers;
 use changes::Tracked;
-use raympp_operators::sharing::{SharedPlan, Store, StoreKind};
-use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use plans::Joining;
+use raympp_operators::sharing::SharedPlan;
+use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, Term};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -59,6 +63,19 @@ pub struct Accepted {
     pub delta: Arc<Delta>,
     /// Its rows were merged. If not, the replica had them, and has learnt the sender's dictionary only.
     pub merged: bool,
+}
+
+/// Late rows of one delta of a split, of a replica that owns the split's counts.
+#[derive(Clone, Debug)]
+pub struct LateRows {
+    /// Of which split.
+    pub split: SplitId,
+    /// Where the delta ends.
+    pub to: Offset,
+    /// The first epoch that they may belong to: no barrier of their split stands between that one's and them.
+    pub epoch: Epoch,
+    /// In order of offset.
+    pub rows: Vec<RecordBatch>,
 }
 
 /// What a replica counts; all but the last three are a function of the splits' contents.
@@ -91,10 +108,14 @@ pub struct SplitProgress {
     pub term: SplitTerm,
     /// As of `applied`.
     pub watermark: RunningWatermark,
+    /// Of the rows up to `applied`.
+    pub counts: SplitCounts,
     /// No rows will come.
     pub ended: bool,
     /// Last barrier seen.
     pub barrier: Epoch,
+    /// The plan that it has brought, or the one that the chain began with.
+    pub plan: PlanVersion,
 }
 
 enum StoreState {
@@ -110,17 +131,6 @@ impl StoreState {
             StoreState::Sessions(store) => store.size(),
         }
     }
-}
-
-/// Metrics that were added while rows flowed: until every split has passed the barrier that brought them, their first window is
-/// unknown. A split has passed it once it shows a barrier with that plan or a later one: a split that joined behind it may be the first.
-struct Joining {
-    plan: PlanVersion,
-    waiting: BTreeSet<SplitId>,
-    passed: BTreeSet<SplitId>,
-    /// Highest event time before the barrier, in the splits that have passed it or had ended before it.
-    seen: EventTime,
-    metrics: Vec<MetricId>,
 }
 
 /// What the replica knows of the task that reads a split, under its current term.
@@ -143,7 +153,13 @@ pub struct Replica {
     /// Deltas ahead of what has been heard, by where they start, in order of arrival: marks may share an offset.
     held: BTreeMap<(SplitId, Offset), VecDeque<Arc<Delta>>>,
     senders: HashMap<SplitId, Sender>,
+    /// Marks of each split that a new reader of it may have to repeat.
+    marks: BTreeMap<SplitId, Vec<PlacedMark>>,
+    /// What its results are sent under.
+    term: Term,
     frontier: EventTime,
+    /// Windows close up to here at most.
+    closing: EventTime,
     seen: EventTime,
     /// Windows of these metrics must start after this time to count.
     first_after: HashMap<MetricId, EventTime>,
@@ -151,7 +167,7 @@ pub struct Replica {
     /// Metrics with rows in the window that is being closed, by store.
     unfinished: BTreeMap<usize, BTreeSet<MetricId>>,
     bad_by_store: BTreeMap<usize, u64>,
-    late_rows: Vec<(Epoch, RecordBatch)>,
+    late_rows: Vec<LateRows>,
     barriers: Barriers,
     counters: Counters,
     view: Arc<ReplicaView>,
@@ -176,7 +192,10 @@ impl Replica {
             splits: BTreeMap::new(),
             held: BTreeMap::new(),
             senders: HashMap::new(),
+            marks: BTreeMap::new(),
+            term: Term(1),
             frontier: EventTime::MIN,
+            closing: EventTime::MAX,
             seen: EventTime::MIN,
             first_after: HashMap::new(),
             joining: Vec::new(),
@@ -190,10 +209,10 @@ impl Replica {
             accepted: None,
             scratch_ids: Vec::new(),
         };
+        replica.set_plan(plan);
         for &split in splits {
             replica.add_split(split, EventTime::MIN);
         }
-        replica.set_plan(plan);
         replica
     }
 
@@ -226,14 +245,29 @@ impl Replica {
         Counters { rows_below_frontier: self.stores.iter().flatten().map(below).sum(), ..self.counters }
     }
 
+    /// From now on its results are sent under this term.
+    pub fn set_term(&mut self, term: Term) {
+        self.term = term;
+    }
+
+    /// Windows close up to here at most, however far the frontier is. A standby closes what every receiver has from the primary, so that it can still
+    /// send the rest should it become the primary; whoever sends results is not held back ([`EventTime::MAX`], which it is before the first call).
+    pub fn close_up_to(&mut self, limit: EventTime) {
+        self.closing = limit;
+    }
+
+    /// Where it may close up to: the frontier, or less if it is held back.
+    pub fn closing_frontier(&self) -> EventTime {
+        self.frontier.min(self.closing)
+    }
+
     /// Rows that could not be evaluated, by store.
     pub fn bad_by_store(&self) -> &BTreeMap<usize, u64> {
         &self.bad_by_store
     }
 
-    /// Late rows since the last call, in order of (split's delta, offset), each with the first epoch that they may belong to: no barrier of
-    /// their split stands between that one's and them.
-    pub fn take_late_rows(&mut self) -> Vec<(Epoch, RecordBatch)> {
+    /// Late rows since the last call, in order of (split's delta, offset).
+    pub fn take_late_rows(&mut self) -> Vec<LateRows> {
         std::mem::take(&mut self.late_rows)
     }
 
@@ -268,72 +302,15 @@ impl Replica {
         self.barriers.epoch_of_window(end).unwrap_or_else(|| self.epoch())
     }
 
-    /// Takes over a plan that a barrier brings, before the delta with the barrier's mark is applied. Older plans change nothing.
-    pub fn adopt(&mut self, plan: Arc<SharedPlan>) {
-        if plan.version <= self.plan.version {
-            return;
-        }
-        let mut new: BTreeMap<PlanVersion, Vec<MetricId>> = BTreeMap::new();
-        for metric in plan.metrics.iter().filter(|metric| metric.since > self.plan.version) {
-            self.first_after.insert(metric.id, EventTime::MAX);
-            new.entry(metric.since).or_default().push(metric.id);
-        }
-        let waiting: BTreeSet<SplitId> = self.splits.iter().filter(|(_, split)| !split.ended).map(|(&id, _)| id).collect();
-        let ended = self.splits.values().filter(|split| split.ended).map(|split| split.watermark.max_event_time);
-        let seen = ended.max().unwrap_or(EventTime::MIN);
-        for (plan, metrics) in new {
-            self.joining.push(Joining { plan, waiting: waiting.clone(), passed: BTreeSet::new(), seen, metrics });
-        }
-        self.set_plan(plan);
-        self.finish_joining();
-    }
-
-    fn set_plan(&mut self, plan: Arc<SharedPlan>) {
-        for space in &plan.key_spaces[self.keys.len()..] {
-            self.keys.push(Keys::new(space.types()));
-        }
-        for (i, store) in plan.stores.iter().enumerate() {
-            if i == self.stores.len() {
-                self.stores.push(store.as_ref().map(|store| self.new_store(store, &plan, i)));
-            } else if store.is_none()
-                && let Some(mut dropped) = self.stores[i].take()
-            {
-                let space = self.plan.stores[i].as_ref().expect("it was in use").key_space;
-                match &mut dropped {
-                    StoreState::Sliced(store) => store.release_keys(&mut self.keys[space]),
-                    StoreState::Sessions(store) => store.release_keys(&mut self.keys[space]),
-                }
-                self.unfinished.remove(&i);
-            }
-        }
-        self.plan = plan;
-        self.publish_plan();
-    }
-
-    fn new_store(&self, store: &Arc<Store>, plan: &SharedPlan, position: usize) -> StoreState {
-        match store.kind {
-            StoreKind::Sliced | StoreKind::Running => StoreState::Sliced(SlicedStore::new(store, self.frontier)),
-            StoreKind::Sessions { gap_us } => {
-                let users = plan.metrics.iter().filter(|metric| metric.store == position);
-                let retention_us = users.map(|metric| metric.plan.retention_us).max().unwrap_or(0);
-                StoreState::Sessions(SessionStore::new(store, gap_us, retention_us))
-            }
-        }
-    }
-
-    fn publish_plan(&self) {
-        let stores = self.stores.iter().map(|store| match store {
-            Some(StoreState::Sliced(store)) => Some(StoreView::Sliced(Arc::clone(store.shared()))),
-            Some(StoreState::Sessions(store)) => Some(StoreView::Sessions(Arc::clone(store.shared()))),
-            None => None,
-        });
-        let keys = self.keys.iter().map(|keys| Arc::clone(keys.reader())).collect();
-        self.view.publish_plan(Arc::clone(&self.plan), stores.collect(), keys, self.first_after.clone());
-    }
-
     fn add_split(&mut self, split: SplitId, floor: EventTime) {
         let watermark = RunningWatermark { max_event_time: EventTime::MIN, floor };
-        self.splits.entry(split).or_insert(SplitProgress { watermark, ..SplitProgress::unread() });
+        let plan = self.plan.version;
+        self.splits.entry(split).or_insert(SplitProgress { watermark, plan, ..SplitProgress::unread() });
+    }
+
+    /// True if a newer reader of the split has been heard of.
+    pub fn is_fenced(&self, stamp: &Stamp) -> bool {
+        self.splits.get(&stamp.split).is_some_and(|progress| stamp.split_term < progress.term)
     }
 
     /// Applies a delta by the exactly-once rule, and whatever was held for it.
@@ -432,13 +409,12 @@ impl Replica {
 
     fn merge(&mut self, delta: &Delta) {
         if let Some(part) = delta.part(self.partition) {
-            self.merge_part(delta.stamp.split, part);
+            self.merge_part(&delta.stamp, part);
         }
         self.counters.deltas += 1;
         let stamp = &delta.stamp;
         let progress = self.splits.get_mut(&stamp.split).expect("known");
-        progress.applied = stamp.to;
-        progress.watermark = stamp.watermark;
+        progress.pass_rows(stamp);
         self.senders.entry(stamp.split).or_default().heard = Some(stamp.to);
         self.seen = self.seen.max(stamp.watermark.max_event_time);
         for mark in &stamp.marks {
@@ -446,11 +422,17 @@ impl Replica {
         }
     }
 
+    /// A mark that comes again, since the split has a new reader, changes nothing.
     fn pass(&mut self, split: SplitId, mark: &Mark) {
+        let Some(placed) = self.splits[&split].place(mark) else { return };
+        let marks = self.marks.entry(split).or_default();
+        if !placed.is_in(marks) {
+            marks.push(placed);
+        }
+        let progress = self.splits.get_mut(&split).expect("known");
+        progress.pass_mark(mark);
         match mark {
             Mark::Barrier { epoch, splits, plan } => {
-                let progress = self.splits.get_mut(&split).expect("known");
-                progress.barrier = *epoch;
                 self.barriers.pass(*epoch, split, progress.applied, progress.watermark.watermark(self.bound_us));
                 self.advance_frontier();
                 for &listed in splits.iter() {
@@ -459,28 +441,12 @@ impl Replica {
                 self.pass_joining(split, splits, *plan);
                 self.finish_joining();
             }
-            Mark::Floor(floor) => self.splits.get_mut(&split).expect("known").watermark.raise_floor(*floor),
+            Mark::Floor(_) => {}
             Mark::End => self.end_split(split),
         }
     }
 
-    /// Notes for metrics that join that a split has shown a barrier with this plan, whose epoch has these splits.
-    fn pass_joining(&mut self, split: SplitId, listed: &[SplitId], plan: PlanVersion) {
-        let seen = self.splits[&split].watermark.max_event_time;
-        for joining in &mut self.joining {
-            if plan < joining.plan {
-                // These were there before the metrics' barrier, and the replica may only now hear of them.
-                let ended = |split: &SplitId| self.splits[split].ended;
-                joining.waiting.extend(listed.iter().filter(|split| !ended(split) && !joining.passed.contains(split)));
-            } else if joining.waiting.remove(&split) {
-                joining.seen = joining.seen.max(seen);
-                joining.passed.insert(split);
-            }
-        }
-    }
-
     fn end_split(&mut self, split: SplitId) {
-        self.splits.get_mut(&split).expect("known").ended = true;
         let seen = self.splits[&split].watermark.max_event_time;
         for joining in &mut self.joining {
             if joining.waiting.remove(&split) {
@@ -491,20 +457,6 @@ impl Replica {
         self.forget_sender(split);
     }
 
-    fn finish_joining(&mut self) {
-        let (done, waiting): (Vec<Joining>, Vec<Joining>) =
-            std::mem::take(&mut self.joining).into_iter().partition(|joining| joining.waiting.is_empty());
-        self.joining = waiting;
-        if !done.is_empty() {
-            for joining in done {
-                joining.metrics.iter().for_each(|&metric| {
-                    self.first_after.insert(metric, joining.seen);
-                });
-            }
-            self.publish_plan();
-        }
-    }
-
     fn advance_frontier(&mut self) {
         let watermark = |split: &SplitProgress| if split.ended { EventTime::MAX } else { split.watermark.watermark(self.bound_us) };
         if let Some(lowest) = self.splits.values().map(watermark).min() {
@@ -513,7 +465,8 @@ impl Replica {
         self.view.publish_progress(self.frontier, self.seen);
     }
 
-    fn merge_part(&mut self, split: SplitId, part: &DeltaPart) {
+    fn merge_part(&mut self, stamp: &Stamp, part: &DeltaPart) {
+        let split = stamp.split;
         for change in &part.dictionaries {
             self.change_dictionary(split, change);
         }
@@ -527,7 +480,9 @@ impl Replica {
                 *self.bad_by_store.entry(store).or_default() += bad;
             }
             let epoch = self.splits[&split].barrier.next();
-            self.late_rows.extend(uncounted.late_rows.iter().map(|rows| (epoch, rows.clone())));
+            if !uncounted.late_rows.is_empty() {
+                self.late_rows.push(LateRows { split, to: stamp.to, epoch, rows: uncounted.late_rows.clone() });
+            }
         }
     }
 
@@ -567,10 +522,5 @@ impl Replica {
         let keys = self.keys[space].reader().len();
         let (slices, bytes) = self.stores.get(store)?.as_ref()?.size();
         Some((keys, slices, bytes))
-    }
-
-    /// Version of the plan in force.
-    pub fn plan_version(&self) -> PlanVersion {
-        self.plan.version
     }
 }

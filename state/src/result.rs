@@ -10,7 +10,7 @@ use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::expr::Expr;
 use raympp_operators::expr::arrow_types::arrow_type;
 use raympp_operators::sharing::SharedMetric;
-use raympp_types::{DataType, EventTime, MetricId, PartitionId};
+use raympp_types::{DataType, EventTime, MetricId, PartitionId, Term};
 use std::sync::Arc;
 
 /// Canonical key, window start and window end in microseconds.
@@ -23,6 +23,8 @@ pub struct ResultDelta {
     pub metric: MetricId,
     /// From which partition.
     pub partition: PartitionId,
+    /// The primary that sends it: a receiver drops what it has of a window without its last piece when a higher one comes.
+    pub term: Term,
     /// End of the windows in here; for sessions the highest.
     pub window_end: EventTime,
     /// End of each row's window in microseconds, ascending.

@@ -115,6 +115,19 @@ impl SessionStore {
         }
     }
 
+    /// The same sessions in lists of their own; a session never changes, so it is shared.
+    pub(crate) fn copy(&self) -> SessionStore {
+        let page = |page: &Arc<Page>| {
+            let copy = Page::new(PAGE_KEYS);
+            page.read(|lists| copy.write(|copies| copies.clone_from_slice(lists)));
+            Arc::new(copy)
+        };
+        let pages: Vec<Arc<Page>> = self.shared.pages.load().iter().map(page).collect();
+        let shared =
+            SessionPages { store: Arc::clone(&self.shared.store), gap_us: self.shared.gap_us, pages: ArcSwap::from_pointee(pages) };
+        SessionStore { shared: Arc::new(shared), open: self.open.clone(), closed: self.closed.clone(), ..*self }
+    }
+
     /// What readers share.
     pub fn shared(&self) -> &Arc<SessionPages> {
         &self.shared

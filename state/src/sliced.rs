@@ -114,6 +114,21 @@ impl SlicedStore {
         sliced
     }
 
+    /// The same contents in memory of their own.
+    pub(crate) fn copy(&self) -> SlicedStore {
+        let store = &self.shared.store;
+        let pages: Vec<Arc<Page>> = self.shared.pages.load().iter().map(|page| Arc::new(page.copy(store))).collect();
+        SlicedStore {
+            shared: Arc::new(SlicedPages { store: Arc::clone(store), pages: ArcSwap::from_pointee(pages) }),
+            kinds: self.kinds.clone(),
+            progress: self.progress.clone(),
+            last_slice: self.last_slice.clone(),
+            spare: Vec::new(),
+            runs: PageRuns::default(),
+            ..*self
+        }
+    }
+
     /// What readers share.
     pub fn shared(&self) -> &Arc<SlicedPages> {
         &self.shared

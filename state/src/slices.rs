@@ -65,6 +65,13 @@ impl Slices {
         }
     }
 
+    /// The same contents in memory of their own.
+    pub(crate) fn copy(&self) -> Slices {
+        let copy = Slices::default();
+        self.range(i64::MIN, i64::MAX).into_iter().for_each(|(slice, block)| copy.set(slice, block.copy()));
+        copy
+    }
+
     /// Takes a block out. For the page's writer.
     pub fn remove(&self, slice: i64) -> Option<Arc<Block>> {
         let number = slice.div_euclid(CHUNK_SLICES);

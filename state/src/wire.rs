@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const NO_ID: u32 = u32::MAX;
 
 /// What one chain's deltas have said, by key space.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Dictionaries {
     ids: HashMap<usize, Vec<u32>>,
 }

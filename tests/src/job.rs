@@ -3,7 +3,7 @@
 use crate::feed::Feed;
 use arrow::array::RecordBatch;
 use raympp_engine::stats::StreamStats;
-use raympp_engine::{Answer, Engine, Subscription, Writer};
+use raympp_engine::{Answer, Engine, EngineBuilder, Subscription, Writer};
 use raympp_testkit::reference::{Reference, ReferenceMetric, SplitRows};
 use raympp_testkit::rows::{difference, rows_sorted};
 use raympp_testkit::script::{StreamScript, bind};
@@ -47,8 +47,13 @@ impl Shape {
     /// # Panics
     /// If there is none.
     pub fn engine(self) -> Engine {
+        self.builder().build().expect("a valid shape")
+    }
+
+    /// As [`Shape::engine`], to be given more options.
+    pub fn builder(self) -> EngineBuilder {
         let builder = Engine::builder().threads(self.threads).partitions(self.partitions).replicas(self.replicas);
-        builder.flush_rows(self.flush_rows).barrier_interval_us(2_000).build().expect("a valid shape")
+        builder.flush_rows(self.flush_rows).barrier_interval_us(2_000)
     }
 }
 
@@ -68,7 +73,14 @@ pub struct Outcome {
 /// # Panics
 /// If the engine refuses or fails, or is not done in time.
 pub fn run(shape: Shape, sql: &str, splits: &[SplitRows], feed: Feed) -> Outcome {
-    let engine = shape.engine();
+    run_on(shape.engine(), sql, splits, feed)
+}
+
+/// As [`run`], on an engine that has no stream yet.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_on(engine: Engine, sql: &str, splits: &[SplitRows], feed: Feed) -> Outcome {
     engine.execute(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
     let script = bind(sql);
     let subscribe = |name: &str| engine.metric(name).expect("a metric of the script").subscribe();

@@ -49,6 +49,10 @@ id!(
     PartitionId(u32), "partition "
 );
 id!(
+    /// One copy of a partition; never used again in its partition, so a copy that was lost and the one that took its place are two.
+    ReplicaId(u32), "replica "
+);
+id!(
     /// A stream of an engine, in order of creation.
     StreamId(u32), "stream "
 );

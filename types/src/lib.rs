@@ -15,7 +15,7 @@ pub mod text;
 pub mod schema;
 
 pub use data_type::DataType;
-pub use ids::{Epoch, MetricId, Offset, PartitionId, PlanVersion, SinkId, SplitId, SplitTerm, StoreUid, StreamId, Term};
+pub use ids::{Epoch, MetricId, Offset, PartitionId, PlanVersion, ReplicaId, SinkId, SplitId, SplitTerm, StoreUid, StreamId, Term};
 pub use interval::Interval;
 pub use key_group::{KeyGroups, KeyHash};
 pub use schema::{Field, Schema};

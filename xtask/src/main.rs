@@ -20,6 +20,7 @@ mod loom;
 mod markdown;
 mod readme;
 mod s3;
+mod sim;
 mod tidy;
 
 use report::{Outcome, Report, Step};
@@ -50,6 +51,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         run: check,
     },
     Command { name: "fmt", arguments: "", about: "format all Rust files", run: |workspace, _| cargo::format(workspace) },
+    Command {
+        name: "sim",
+        arguments: "[OPTIONS]",
+        about: "lives of a job in virtual time: --seeds N, --seed S, --canary NAME, --canaries, --trace",
+        run: sim::run,
+    },
     Command {
         name: "duckdb",
         arguments: "[NAME…]",
@@ -129,6 +136,7 @@ const CHECK_STEPS: &[Step] = &[
 
 const TEST_STEPS: &[Step] = &[
     Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) },
+    Step { name: "simulator", run: sim::seeds },
     Step { name: "DuckDB comparison", run: |workspace, report| duckdb::compare(workspace, report, &[]) },
     Step { name: "checkpoints in S3", run: |workspace, report| s3::test(workspace, report, &[]) },
 ];
@@ -136,6 +144,7 @@ const TEST_STEPS: &[Step] = &[
 const CI_STEPS: &[Step] = &[
     Step { name: "demo", run: |workspace, _| demo::run(workspace, &[]) },
     Step { name: "README commands", run: readme::run },
+    Step { name: "simulator's canaries", run: sim::canaries },
     Step { name: "loom", run: loom::run },
     Step { name: "benches, tiny", run: |workspace, report| cargo::bench_tiny(workspace, report) },
     Step { name: "fuzz, brief", run: |workspace, _| fuzz::run(workspace, &["20".to_owned()]) },

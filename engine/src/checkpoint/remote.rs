@@ -49,6 +49,9 @@ fn in_directory(url: &str, path: PathBuf) -> Arc<dyn Blobs> {
     Arc::new(directory::DirectoryBlobs::new(url, &path))
 }
 
+/// How often a place is looked at again because another run has added to it just then.
+const FENCES_MAX: u32 = 100;
+
 /// A place that this run adds checkpoints to.
 pub(crate) struct Remote {
     pub(super) blobs: Arc<dyn Blobs>,
@@ -150,8 +153,8 @@ fn go_on(
     Ok(uploader)
 }
 
-/// From the place's newest checkpoint, if there is one. The place is taken over last: if that fails, whoever writes there goes on, and what has been
-/// copied does not count.
+/// From the place's newest checkpoint, if there is one. The place is taken over first: so there is one newest checkpoint while it is copied, however
+/// fast another run makes new ones. A copy that is cut off is begun again by the next run.
 fn take_over(
     blobs: &Arc<dyn Blobs>,
     store: &mut RocksStore,
@@ -161,15 +164,27 @@ fn take_over(
 ) -> std::result::Result<Uploader, StoreError> {
     let mut link = Link { job: identity.job, writer: identity.writer, importing: true };
     store.set_link(link)?;
-    let newest = head.as_ref().and_then(Head::newest);
-    if let Some(epoch) = newest {
+    let uploader = fence(blobs, identity, head, keep)?;
+    if let Some(epoch) = uploader.newest() {
         let commit = import(Arc::clone(blobs), epoch, store)?;
         tracing::info!(epoch = %commit.epoch, place = blobs.place(), "the newest checkpoint is restored");
     }
-    let uploader = Uploader::open(Arc::clone(blobs), identity, head, newest.unwrap_or_default(), keep)?;
     link.importing = false;
     store.set_link(link)?;
     Ok(uploader)
+}
+
+/// Ends what another run may do in the place. That run may add to the place's log meanwhile; then it is looked at again.
+fn fence(blobs: &Arc<dyn Blobs>, identity: Identity, mut head: Option<Head>, keep: usize) -> std::result::Result<Uploader, StoreError> {
+    for _ in 1..FENCES_MAX {
+        let newest = head.as_ref().and_then(Head::newest).unwrap_or_default();
+        match Uploader::open(Arc::clone(blobs), identity, head, newest, keep) {
+            Err(error) if error.kind == StoreErrorKind::Taken => head = Head::read(blobs.as_ref())?,
+            outcome => return outcome,
+        }
+    }
+    let newest = head.as_ref().and_then(Head::newest).unwrap_or_default();
+    Uploader::open(Arc::clone(blobs), identity, head, newest, keep)
 }
 
 /// A number that nobody else has drawn: keys of hash maps are drawn from the system's randomness.

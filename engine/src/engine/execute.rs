@@ -211,7 +211,13 @@ impl Shared {
         let id = resume.as_ref().map_or(state.next_stream, |resume| resume.stream.id);
         state.next_stream = state.next_stream.max(id.next());
         let persister = self.checkpoints.as_ref().map(Checkpoints::handover);
-        let host = Host { clock: self.options.clock.clone(), cores: self.cores.clone(), persister };
+        let host = Host {
+            clock: self.options.clock.clone(),
+            replicas: self.options.replicas,
+            plant: self.options.plant.clone(),
+            cores: self.cores.clone(),
+            persister,
+        };
         let mut stream = Stream::new(id, Arc::clone(plan), key_groups, host);
         stream.resume = resume;
         *stream.input.lock() = input;

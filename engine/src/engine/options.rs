@@ -4,10 +4,12 @@ use super::Engine;
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
+use crate::plant::{Place, Plant};
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::panic::RefUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub struct EngineOptions {
     /// Metrics that do not go on with what the checkpoint has of them.
     pub(crate) reset_metrics: Arc<BTreeSet<String>>,
     pub(crate) clock: Clock,
+    pub(crate) plant: Plant,
 }
 
 /// Sets options before the engine starts.
@@ -48,6 +51,7 @@ pub struct EngineBuilder {
     fall_back: bool,
     reset_metrics: BTreeSet<String>,
     clock: Clock,
+    plant: Plant,
 }
 
 impl EngineBuilder {
@@ -69,7 +73,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Replicas of each partition, 1 or 2. Default: 1.
+    /// Replicas of each partition, 1 or 2. With 2, a standby takes over when a primary breaks, and a broken standby is made anew: neither shows in
+    /// results. Default: 1.
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = Some(replicas);
         self
@@ -140,6 +145,13 @@ impl EngineBuilder {
         self
     }
 
+    /// For tests: a hook that is told where tasks and actors are, and may panic there. Default: none.
+    #[doc(hidden)]
+    pub fn plant(mut self, hook: impl Fn(Place) + Send + Sync + RefUnwindSafe + 'static) -> Self {
+        self.plant = Plant::new(hook);
+        self
+    }
+
     /// Starts the engine's threads.
     ///
     /// # Errors
@@ -183,6 +195,7 @@ impl EngineBuilder {
             fall_back: self.fall_back,
             reset_metrics: Arc::new(self.reset_metrics),
             clock,
+            plant: self.plant,
         })
     }
 }

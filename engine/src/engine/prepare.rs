@@ -32,6 +32,8 @@ pub(crate) struct OpenedInput {
 pub(crate) struct OpenedSplit {
     /// Its id; a checkpoint's splits keep theirs.
     pub(crate) id: SplitId,
+    /// Its number in the source.
+    pub(crate) index: usize,
     /// What the source calls it.
     pub(crate) name: String,
     /// How the source knows it again.
@@ -141,7 +143,7 @@ fn open_splits(source: Arc<dyn Source>, stream: &str, resume: Option<&ResumePoin
                 (id, Some(source.open(index, Offset(0)).map_err(fail)?))
             }
         };
-        splits.push(OpenedSplit { id, name, fingerprint, resumed, reader });
+        splits.push(OpenedSplit { id, index, name, fingerprint, resumed, reader });
     }
     Ok(OpenedInput { source, splits })
 }

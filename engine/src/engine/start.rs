@@ -3,13 +3,14 @@
 //! Partition p's replica r lives on core (p + r) mod threads, split s is read on core s mod threads. Placement never shows in results.
 
 use super::prepare::OpenedSplit;
+use super::supervise::note_replicas;
 use super::{Joining, Shared};
 use crate::actor::Actor;
 use crate::checkpoint::{HeldStream, Order};
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::ingest::{IngestTask, Input};
-use crate::stream::Stream;
+use crate::stream::{Origin, Reader, Stream};
 use crate::writer::{Writer, WriterQueue};
 use crossbeam::channel::bounded;
 use raympp_coordinator::Fact;
@@ -18,9 +19,10 @@ use raympp_state::chain::{Chain, ChainOptions};
 use raympp_state::checkpoint::SplitState;
 use raympp_state::delta::Mark;
 use raympp_state::epoch_list::EpochLists;
+use raympp_state::follower::Follower;
 use raympp_state::persister::{OpenPartition, OpenStream, SplitInfo, StreamInfo};
 use raympp_state::replica::{Counters, Replica, RestorePoint};
-use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, StreamId};
+use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, ReplicaId, RunningWatermark, SplitId, SplitTerm, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,13 +59,20 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
 pub(super) fn place_tasks(shared: &Shared, stream: StreamId) {
     let mut state = shared.state.lock();
     for task in state.starting.remove(&stream).into_iter().flatten() {
-        shared.cores[task.split.0 as usize % shared.cores.len()].tell(Control::Task(Box::new(task)));
+        shared.cores[home_of(shared, task.split)].tell(Control::Task(Box::new(task)));
     }
+}
+
+/// The core that a split is read on.
+pub(super) fn home_of(shared: &Shared, split: SplitId) -> usize {
+    split.0 as usize % shared.cores.len()
 }
 
 /// The task of a split, unless it has been read to its end.
 fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit, start: &Start) -> Result<Option<IngestTask>> {
     let counters = stream.add_split(split.id, split.name);
+    let origin = Origin::Connector(split.index, split.fingerprint.clone());
+    stream.readers.lock().insert(split.id, Reader::first(origin));
     let begins = start.splits.iter().find(|begins| begins.split == split.id).expect("the start has every split");
     let (offset, watermark) = (begins.offset, begins.watermark);
     counters.rows.store(offset.0, Ordering::Relaxed);
@@ -113,6 +122,7 @@ impl Start {
 }
 
 fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPlan>, start: &Start) -> Result<()> {
+    note_replicas(shared, stream);
     let bound_us = stream.plan.bound_us;
     let ids: Vec<SplitId> = start.splits.iter().map(|split| split.split).collect();
     let resume = stream.resume.as_ref().zip(shared.checkpoints.as_ref());
@@ -137,7 +147,7 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
             }
             // Nothing has been sent to it, so nothing is missing.
             replica.view().publish_as_of(shared.options.clock.now_us());
-            let actor = Actor::new(Arc::clone(stream), partition, copy == 0, replica);
+            let actor = Actor::new(Arc::clone(stream), partition, ReplicaId(copy as u32), copy, copy == 0, replica);
             let core = (partition.0 as usize + copy) % shared.cores.len();
             shared.cores[core].tell(Control::Actor(Box::new(actor)));
         }
@@ -152,6 +162,9 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
         opened.push(OpenPartition { partition, lists, uncounted: held.map(|held| held.uncounted).unwrap_or_default() });
     }
     if let Some(checkpoints) = &shared.checkpoints {
+        let follow =
+            |split: &SplitState| (split.split, Follower::at(split.offset, split.watermark, start.epoch, plan.version, split.ended));
+        stream.followers.lock().extend(start.splits.iter().map(follow));
         let info = StreamInfo {
             id: stream.id,
             name: stream.title(),
@@ -173,15 +186,18 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
     Ok(())
 }
 
-fn open_chain(stream: &Stream, split: SplitId, at: Offset, watermark: RunningWatermark) -> Chain {
+pub(super) fn chain_options(stream: &Stream) -> ChainOptions {
     let plan = &stream.plan;
-    let options = ChainOptions {
+    ChainOptions {
         event_time: plan.event_time,
         bound_us: plan.bound_us,
         max_jump_us: plan.max_jump_us,
         keep_late_rows: stream.keeps_late_rows.load(Ordering::Acquire),
-    };
-    Chain::open(split, SplitTerm(1), at, watermark, options, &stream.shared.load(), stream.key_groups)
+    }
+}
+
+fn open_chain(stream: &Stream, split: SplitId, at: Offset, watermark: RunningWatermark) -> Chain {
+    Chain::open(split, SplitTerm(1), at, watermark, chain_options(stream), &stream.shared.load(), stream.key_groups)
 }
 
 /// Opens a writer: its split joins the stream at the next barrier, which is due at once and waited for. From then on every partition
@@ -223,10 +239,14 @@ pub(super) fn open_joining(
     let shared_plan: Arc<SharedPlan> = stream.plan_of(plan);
     let mut chain = open_chain(stream, split, Offset(0), RunningWatermark::default());
     chain.adopt(&shared_plan);
+    let barrier = Mark::Barrier { epoch, splits, plan };
+    let floors = (floor > EventTime::MIN).then_some(Mark::Floor(floor));
+    let joined_with = std::iter::once(barrier.clone()).chain(floors).collect();
+    stream.readers.lock().insert(split, Reader::first(Origin::Writer(Arc::clone(&queue), joined_with)));
     let input = Input::Writer(queue as Arc<WriterQueue>);
     let mut task = IngestTask::new(Arc::clone(stream), input, chain, shared.options.flush, counters)?;
     tracing::debug!(stream = %stream.title(), %split, %floor, %epoch, "split joins");
-    task.begin(Mark::Barrier { epoch, splits, plan }, floor);
+    task.begin(barrier, floor);
     shared.cores[core].tell(Control::Task(Box::new(task)));
     // The caller waits for this.
     let _ = answer.send(Ok(()));

@@ -7,7 +7,7 @@
 
 use super::held::Windows;
 use crate::clock::machine_now_us as now_us;
-use crate::consumer::{Consumer, Item, WindowAssembler};
+use crate::consumer::{Consumer, Intake, Item, News};
 use crate::sink::{Cut, Sink, SinkError};
 use crate::stream::Stream;
 use raympp_types::Epoch;
@@ -48,26 +48,24 @@ impl Feed {
 pub(super) struct RollWriter<'a> {
     feed: &'a Feed,
     output: Box<dyn Sink>,
-    assembler: WindowAssembler,
+    intake: Intake,
     windows: Windows,
     /// Publications so far.
     epoch: Epoch,
-    /// Partitions that have nothing more to say.
-    complete: usize,
     /// Windows that end up to here are whole.
     whole_us: i64,
 }
 
 impl<'a> RollWriter<'a> {
     pub(super) fn new(feed: &'a Feed, output: Box<dyn Sink>, windows: Windows) -> RollWriter<'a> {
-        RollWriter { feed, output, assembler: WindowAssembler::default(), windows, epoch: Epoch(0), complete: 0, whole_us: i64::MIN }
+        RollWriter { feed, output, intake: Intake::default(), windows, epoch: Epoch(0), whole_us: i64::MIN }
     }
 
     /// Writes until the stream is complete or the queue is finished; publishes each `roll_us` of wall time and at the end.
     pub(super) fn run(mut self, roll_us: u64) -> Result<(), SinkError> {
         let partitions = self.feed.stream.partitions.len();
         let mut published_us = now_us();
-        while self.complete < partitions {
+        while self.intake.complete() < partitions {
             let due_us = (published_us + roll_us).saturating_sub(now_us());
             match self.feed.consumer.queue.pop_timeout(Duration::from_micros(due_us)) {
                 Ok(Some(item)) => self.take(item)?,
@@ -79,25 +77,18 @@ impl<'a> RollWriter<'a> {
                 published_us = now_us();
             }
         }
-        self.whole_us = if self.complete == partitions { i64::MAX } else { self.feed.whole_us().unwrap_or(self.whole_us) };
+        self.whole_us = if self.intake.complete() == partitions { i64::MAX } else { self.feed.whole_us().unwrap_or(self.whole_us) };
         self.write_whole()?;
         self.publish(Cut::End)
     }
 
     fn take(&mut self, item: Item) -> Result<(), SinkError> {
-        match item {
-            Item::Closed(piece) if self.windows.are_sorted() => self.windows.add(piece, i64::MIN)?,
-            Item::Closed(piece) => {
-                self.assembler.add(piece);
-                while let Some(whole) = self.assembler.next() {
-                    self.output.append(&whole)?;
-                }
-            }
-            Item::Changes(_, batch) | Item::Late(_, batch) => self.output.append(&batch)?,
-            Item::Sealed(..) => {}
-            Item::Complete => self.complete += 1,
+        match self.intake.take(item) {
+            News::Closed(pieces) if self.windows.are_sorted() => pieces.into_iter().try_for_each(|piece| self.windows.add(piece, i64::MIN)),
+            News::Closed(pieces) => pieces.iter().try_for_each(|piece| self.output.append(&piece.batch)),
+            News::Rows(_, batches) => batches.iter().try_for_each(|batch| self.output.append(batch)),
+            News::Sealed(..) | News::Nothing => Ok(()),
         }
-        Ok(())
     }
 
     fn roll(&mut self) -> Result<(), SinkError> {

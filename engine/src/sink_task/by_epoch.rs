@@ -15,7 +15,7 @@
 use super::held::Windows;
 use super::{Request, SinkEvent};
 use crate::clock::machine_now_us;
-use crate::consumer::Item;
+use crate::consumer::{Intake, Item, News};
 use crate::queue::{Queue, Woken};
 use crate::sink::{Cut, Sink, SinkError};
 use arrow::array::RecordBatch;
@@ -37,6 +37,7 @@ const LONG_US: u64 = 3_600_000_000;
 pub(super) struct EpochWriter<'a> {
     output: Box<dyn Sink>,
     tell: &'a dyn Fn(SinkEvent),
+    intake: Intake,
     windows: Windows,
     /// Changes and late rows, each with its epoch.
     rows: Vec<(Epoch, RecordBatch)>,
@@ -47,8 +48,6 @@ pub(super) struct EpochWriter<'a> {
     partitions: usize,
     /// The last epoch that each partition has put everything of, and the frontier there.
     sealed: BTreeMap<PartitionId, (Epoch, EventTime)>,
-    /// Partitions that have nothing more to say.
-    complete: usize,
     /// Epochs to be prepared, with their frontiers.
     asked: BTreeMap<Epoch, EventTime>,
     /// What belongs to this epoch and frontier is in the sink.
@@ -74,13 +73,13 @@ impl<'a> EpochWriter<'a> {
         EpochWriter {
             output,
             tell,
+            intake: Intake::default(),
             windows,
             rows: Vec::new(),
             left_over: Vec::new(),
             held: 0,
             partitions,
             sealed: BTreeMap::new(),
-            complete: 0,
             asked: BTreeMap::new(),
             taken,
             roll_us,
@@ -116,20 +115,27 @@ impl<'a> EpochWriter<'a> {
 
     /// Takes an item from the queue.
     pub(super) fn take(&mut self, item: Item) -> Result<(), SinkError> {
-        match item {
-            Item::Closed(piece) => {
+        match self.intake.take(item) {
+            News::Closed(pieces) => {
                 let skip_us = self.taken.map_or(i64::MIN, |(_, frontier)| frontier.0);
-                self.held += piece.ends_us.iter().filter(|&&end| end > skip_us).count();
-                self.windows.add(piece, skip_us)?;
+                for piece in pieces {
+                    self.held += piece.ends_us.iter().filter(|&&end| end > skip_us).count();
+                    self.windows.add(piece, skip_us)?;
+                }
             }
-            Item::Changes(epoch, batch) | Item::Late(epoch, batch) => {
-                if self.taken.is_none_or(|(taken, _)| epoch > taken) {
+            News::Rows(epoch, batches) => {
+                for batch in batches.into_iter().filter(|_| self.taken.is_none_or(|(taken, _)| epoch > taken)) {
                     self.held += batch.num_rows();
                     self.rows.push((epoch, batch));
                 }
             }
-            Item::Sealed(partition, epoch, frontier) => drop(self.sealed.insert(partition, (epoch, frontier))),
-            Item::Complete => self.complete += 1,
+            News::Sealed(partition, epoch, frontier) => {
+                let sealed = self.sealed.entry(partition).or_insert((epoch, frontier));
+                if epoch > sealed.0 {
+                    *sealed = (epoch, frontier);
+                }
+            }
+            News::Nothing => {}
         }
         Ok(())
     }
@@ -168,7 +174,7 @@ impl<'a> EpochWriter<'a> {
         let says_the_same = |sealed: &(Epoch, EventTime)| sealed.0 != epoch || sealed.1 == frontier;
         debug_assert!(self.sealed.values().all(says_the_same), "F({}) is the same everywhere", epoch.0);
         let is_sealed = || self.sealed.len() == self.partitions && self.sealed.values().all(|(sealed, _)| *sealed >= epoch);
-        self.complete == self.partitions || (frontier != EventTime::MAX && is_sealed())
+        self.intake.complete() == self.partitions || (frontier != EventTime::MAX && is_sealed())
     }
 
     fn prepare(&mut self, epoch: Epoch, frontier: EventTime, now_us: u64) -> Result<(), SinkError> {

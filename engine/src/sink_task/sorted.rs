@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use arrow::array::{ArrayRef, DictionaryArray, Int64Array};
     use arrow::datatypes::Int32Type;
-    use raympp_types::{EventTime, MetricId, PartitionId};
+    use raympp_types::{EventTime, MetricId, PartitionId, Term};
 
     /// Rows (key, start, end, value); the result shows the value and a string made of it.
     fn piece(rows: &[(&str, i64, i64, i64)]) -> Arc<ResultDelta> {
@@ -99,8 +99,8 @@ mod tests {
         let groups = rows.iter().map(|row| (row.0.as_bytes().into(), row.1, row.2)).collect();
         let window_end = EventTime(rows.iter().map(|row| row.2).max().unwrap_or(0));
         let ends_us = rows.iter().map(|row| row.2).collect();
-        let (metric, partition) = (MetricId(0), PartitionId(0));
-        Arc::new(ResultDelta { metric, partition, window_end, ends_us, groups, batch, overflowed: 0, last: false })
+        let (metric, partition, term) = (MetricId(0), PartitionId(0), Term(1));
+        Arc::new(ResultDelta { metric, partition, term, window_end, ends_us, groups, batch, overflowed: 0, last: false })
     }
 
     fn values(batches: &[RecordBatch]) -> Vec<i64> {

@@ -89,6 +89,13 @@ impl<T> HandOver<T> {
         }
     }
 
+    /// Runs `put_back`, which makes rows that were taken ones to be taken again and answers with their number. There may be more than the bound
+    /// then: they were accepted.
+    pub(crate) fn put_back(&self, put_back: impl FnOnce(&mut T) -> usize) {
+        let mut state = self.state.lock();
+        state.rows += put_back(&mut state.content);
+    }
+
     /// Rows that have yet to be taken.
     pub(crate) fn rows(&self) -> usize {
         self.state.lock().rows

@@ -24,6 +24,7 @@ pub struct PassedBarrier {
 }
 
 /// A barrier that some splits have passed.
+#[derive(Clone)]
 struct Passing {
     lowest: EventTime,
     offsets: BTreeMap<SplitId, Offset>,
@@ -40,7 +41,7 @@ impl Passing {
 }
 
 /// Barriers on their way through the splits.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Barriers {
     /// Those that not every split has passed.
     passing: BTreeMap<Epoch, Passing>,

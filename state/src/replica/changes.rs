@@ -43,6 +43,12 @@ impl Replica {
         taken.filter(|(_, let_go)| !let_go.is_empty()).collect()
     }
 
+    /// Ids that keys of a store may have.
+    pub fn ids(&self, store: usize) -> std::ops::Range<u32> {
+        let space = self.plan.stores.get(store).and_then(|store| store.as_ref()).map(|store| store.key_space);
+        0..space.map_or(0, |space| self.keys[space].ids() as u32)
+    }
+
     /// Canonical bytes of a key of a store, unless it has been forgotten.
     pub fn key(&self, store: usize, id: u32) -> Option<&[u8]> {
         let space = self.plan.stores.get(store)?.as_ref()?.key_space;

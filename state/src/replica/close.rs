@@ -60,7 +60,7 @@ impl Replica {
     fn close_sessions(&mut self, store: usize, space: usize, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         let Some(StoreState::Sessions(sessions)) = self.stores[store].as_mut() else { return false };
         let let_go = self.tracked.get_mut(&store).and_then(Tracked::let_go);
-        let closed = sessions.close_step(self.frontier, self.seen, &mut self.keys[space], let_go);
+        let closed = sessions.close_step(self.closing.min(self.frontier), self.seen, &mut self.keys[space], let_go);
         if closed.sessions.is_empty() {
             return closed.more_to_retire;
         }
@@ -76,7 +76,7 @@ impl Replica {
         let (mut worked, mut passed, mut settled) = (false, None, 0);
         for _ in 0..CLOSE_STEPS {
             let Some(StoreState::Sliced(sliced)) = self.stores[store].as_mut() else { break };
-            match sliced.seal_step(self.frontier, self.seen, &mut self.keys[space]) {
+            match sliced.seal_step(self.closing.min(self.frontier), self.seen, &mut self.keys[space]) {
                 SealStep::Idle => break,
                 SealStep::Settled => {
                     (worked, settled) = (true, settled + 1);
@@ -154,6 +154,7 @@ impl Replica {
         results.push(ResultDelta {
             metric: metric.id,
             partition,
+            term: self.term,
             window_end: end,
             batch: rows.batch,
             ends_us,
@@ -170,7 +171,8 @@ impl Replica {
                 let batch = no_rows(metric);
                 let partition = self.partition;
                 let (ends_us, groups) = (Vec::new(), Vec::new());
-                results.push(ResultDelta { metric: id, partition, window_end: end, batch, ends_us, groups, overflowed: 0, last: true });
+                let (term, window_end) = (self.term, end);
+                results.push(ResultDelta { metric: id, partition, term, window_end, batch, ends_us, groups, overflowed: 0, last: true });
             }
         }
     }

@@ -49,7 +49,8 @@ impl Replica {
     /// Goes on from a barrier, all of whose records have been loaded.
     pub fn resume(&mut self, point: RestorePoint) {
         self.seen = point.splits.iter().map(|split| split.watermark.max_event_time).max().unwrap_or(EventTime::MIN);
-        let progress = |split: &SplitState| SplitProgress { barrier: point.epoch, ..SplitProgress::at(split) };
+        let plan = self.plan.version;
+        let progress = |split: &SplitState| SplitProgress { barrier: point.epoch, plan, ..SplitProgress::at(split) };
         self.splits = point.splits.iter().map(|split| (split.split, progress(split))).collect();
         self.frontier = point.frontier;
         self.first_after.extend(point.first_after);

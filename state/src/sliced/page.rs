@@ -60,6 +60,21 @@ impl Page {
         Page { version: PageVersion::default(), sealed: AtomicI64::new(sealed), settled: AtomicI64::new(settled), tiers: tiers.into() }
     }
 
+    /// The same contents in memory of their own.
+    pub(super) fn copy(&self, store: &Store) -> Page {
+        let blocks = |blocks: &[ArcSwapOption<Block>]| {
+            let copy = |block: &ArcSwapOption<Block>| ArcSwapOption::new(block.load_full().map(|block| block.copy()));
+            blocks.iter().map(copy).collect()
+        };
+        let tier = |tier: &TierPage| TierPage {
+            slices: tier.slices.copy(),
+            nodes: tier.nodes.iter().map(Slices::copy).collect(),
+            running: blocks(&tier.running),
+            ahead: blocks(&tier.ahead),
+        };
+        Page { tiers: self.tiers.iter().map(tier).collect(), ..Page::new(store, self.sealed(), self.settled()) }
+    }
+
     /// Guards everything below.
     pub fn version(&self) -> &PageVersion {
         &self.version
@@ -122,6 +137,7 @@ pub(super) fn block_in(slices: &Slices, number: i64, highest: usize, fresh: impl
 }
 
 /// What only the writer knows of a page.
+#[derive(Clone)]
 pub(super) struct PageProgress {
     /// The lowest base boundary at which the page has something to do.
     pub due: i64,

@@ -1,19 +1,23 @@
 //! Drives chains and replicas without threads: a seed decides who does what next.
 
+mod copy;
+mod promotions;
 mod restarts;
+mod takeovers;
 
-use arrow::array::RecordBatch;
 use raympp_operators::plan::MetricPlan;
 use raympp_operators::sharing::SharedPlan;
-use raympp_state::chain::{Chain, ChainOptions, Rejected, Rows};
+use raympp_state::chain::{Chain, ChainOptions, Rejected};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::epoch_list::{EpochList, EpochLists};
-use raympp_state::replica::{Applied, PassedBarrier, Replica, SplitProgress, Want};
+use raympp_state::replica::{LateRows, PassedBarrier, Replica, SplitProgress, Want};
 use raympp_state::result::ResultDelta;
 use raympp_testkit::random::Random;
+use raympp_testkit::reader::RowReader;
 use raympp_testkit::reference::{KeyWindow, Reference, ReferenceMetric, SplitRows};
 use raympp_testkit::rows::{difference, rows_sorted};
 use raympp_testkit::script::StreamScript;
+use raympp_testkit::views::{expected, shown};
 use raympp_types::{
     Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm,
 };
@@ -50,9 +54,10 @@ pub(crate) struct Changes {
 struct Feeder {
     chain: Chain,
     rows: SplitRows,
-    /// Next batch, and the next row of it.
-    at: (usize, usize),
+    reader: RowReader,
     ended: bool,
+    /// Changes that had been finished when it ended.
+    ended_before: u64,
 }
 
 /// A metric of the script and what has become of it.
@@ -80,7 +85,7 @@ pub(crate) struct Copy {
     pub(crate) replica: Replica,
     inbox: Vec<VecDeque<Arc<Delta>>>,
     pub(crate) results: Vec<ResultDelta>,
-    late_rows: Vec<(Epoch, RecordBatch)>,
+    late_rows: Vec<LateRows>,
     /// What a checkpoint would be made of, if the test takes any.
     lists: Option<EpochLists>,
     /// Complete lists, by epoch.
@@ -106,6 +111,10 @@ pub(crate) struct Harness {
     pub(crate) rejected: Vec<Rejected>,
     /// How often everything has been lost but the epoch lists.
     restarts: u64,
+    /// How often the reader of a split has been lost.
+    takeovers: u64,
+    /// Changes that have been finished.
+    finished: u64,
 }
 
 pub(crate) fn chain_options(script: &StreamScript) -> ChainOptions {
@@ -150,6 +159,8 @@ impl Harness {
             copies,
             rejected: Vec::new(),
             restarts: 0,
+            takeovers: 0,
+            finished: 0,
         }
     }
 
@@ -203,11 +214,17 @@ impl Harness {
     /// Pushes some rows of a split, and perhaps flushes.
     fn read(&mut self, split: usize, random: &mut Random) {
         let feeder = &mut self.feeders[split];
-        let most = self.run.push_rows.min(self.run.flush_rows - feeder.chain.pending_rows()).max(1);
+        let most = self.run.push_rows.min(self.run.flush_rows - feeder.chain.pending_rows()).min(feeder.chain.room()).max(1);
         self.rejected.extend(feeder.push(1 + random.below(most)));
+        self.pass_stops(split);
+        let feeder = &mut self.feeders[split];
+        if feeder.chain.is_repeating() || feeder.ended {
+            return;
+        }
         let done = feeder.chain.offset().0 == feeder.rows.len();
         if done || feeder.chain.pending_rows() >= self.run.flush_rows || random.once_in(6) {
             feeder.ended = done;
+            feeder.ended_before = self.finished;
             let mut marks = if done { vec![Mark::End] } else { Vec::new() };
             if self.run.floor_once_in > 0 && random.once_in(self.run.floor_once_in) {
                 marks.insert(0, feeder.floor(random));
@@ -272,7 +289,7 @@ impl Harness {
     fn place_barrier(&mut self, split: usize) {
         let Some(change) = &mut self.change else { return };
         let feeder = &mut self.feeders[split];
-        if change.placed.contains_key(&feeder.rows.split) {
+        if change.placed.contains_key(&feeder.rows.split) || feeder.chain.is_repeating() {
             return;
         }
         let delta = feeder.chain.flush(vec![change.mark()]);
@@ -291,6 +308,7 @@ impl Harness {
             change.placed.entry(feeder.rows.split).or_insert((feeder.chain.offset(), EventTime::MAX));
         }
         let change = self.change.take().expect("looked at above");
+        self.finished += 1;
         let offsets = change.placed.iter().map(|(&split, &(offset, _))| (split, offset)).collect();
         if let Some(number) = change.added {
             self.metrics[number].since = Some((change.epoch, offsets));
@@ -365,17 +383,14 @@ impl Harness {
         let mut expected: Vec<String> = (0..self.feeders.len()).flat_map(|split| reference.late_rows(split)).collect();
         expected.sort_unstable();
         for replica in 0..self.run.replicas {
-            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows).map(|(_, rows)| rows);
+            let late = self.copies.iter().flat_map(|copies| &copies[replica].late_rows).flat_map(|late| &late.rows);
             assert_eq!(difference(&expected, &rows_sorted(late)), None, "late rows");
         }
     }
 
     fn check_counters(&self, reference: &Reference, copies: &[&Copy]) {
         let sum = |of: &dyn Fn(&Copy) -> u64| copies.iter().map(|copy| of(copy)).sum::<u64>();
-        assert_eq!(sum(&|copy| copy.replica.counters().rows_below_frontier), 0, "rows met a closed window");
-        assert_eq!(sum(&|copy| copy.replica.counters().violations), 0);
-        assert_eq!(sum(&|copy| copy.replica.counters().late), reference.late, "late rows");
-        assert_eq!(sum(&|copy| copy.replica.counters().bad), reference.bad, "bad rows");
+        self.check_uncounted(reference, copies);
         if self.restarts > 0 || self.metrics.iter().any(|metric| metric.dropped || metric.since.is_some()) {
             return;
         }
@@ -391,6 +406,14 @@ impl Harness {
         }
         assert_eq!(sum(&|copy| copy.replica.counters().windows_closed), windows, "windows closed");
         assert_eq!(sum(&|copy| copy.replica.counters().overflowed), overflowed, "results that did not fit");
+    }
+
+    fn check_uncounted(&self, reference: &Reference, copies: &[&Copy]) {
+        let sum = |of: &dyn Fn(&Copy) -> u64| copies.iter().map(|copy| of(copy)).sum::<u64>();
+        assert_eq!(sum(&|copy| copy.replica.counters().rows_below_frontier), 0, "rows met a closed window");
+        assert_eq!(sum(&|copy| copy.replica.counters().violations), 0);
+        assert_eq!(sum(&|copy| copy.replica.counters().late), reference.late, "late rows");
+        assert_eq!(sum(&|copy| copy.replica.counters().bad), reference.bad, "bad rows");
     }
 
     /// Every replica of every partition has passed the same barriers.
@@ -439,19 +462,10 @@ impl Harness {
         let Some(metric) = plan.metrics.iter().find(|metric| metric.id == self.metrics[position].id) else { return };
         let hidden = metric.plan.window.has_bounds() && !self.is_joined(copy, &self.metrics[position]);
         let mine = |window: &KeyWindow| self.key_groups.partition(KeyHash::of(&window.key)) == view.partition();
-        let text = |window: &KeyWindow| {
-            let row = reference.result(position, window).row.as_ref()?;
-            Some(format!("closed={} live={} {row}", reference.is_closed(position, window), reference.is_live(position, window)))
-        };
         let windows = if hidden { &[][..] } else { &reference.windows(position).windows };
         for live_only in [false, true] {
-            let shown = |window: &&KeyWindow| {
-                mine(window) && reference.is_readable(position, window) && (!live_only || reference.is_live(position, window))
-            };
-            let mut expected: Vec<String> = windows.iter().filter(shown).filter_map(text).collect();
-            expected.sort_unstable();
-            let found = scanned(copy, metric, live_only);
-            if let Some(difference) = difference(&expected, &found) {
+            let expected = expected(reference, position, windows.iter().filter(|window| mine(window)), live_only);
+            if let Some(difference) = difference(&expected, &shown(view, metric, live_only)) {
                 panic!("scan of {} (live only: {live_only}): {difference}\n{}", metric.plan.name, metric.plan.definition);
             }
         }
@@ -465,18 +479,6 @@ impl Harness {
     }
 }
 
-fn scanned(copy: &Copy, metric: &raympp_operators::sharing::SharedMetric, live_only: bool) -> Vec<String> {
-    let mut rows = Vec::new();
-    for scanned in copy.replica.view().scan(metric, live_only) {
-        assert_eq!(scanned.live.len(), scanned.rows.batch.num_rows());
-        for (row, live) in scanned.live.iter().enumerate() {
-            rows.push(format!("closed={} live={live} {}", scanned.closed, raympp_testkit::rows::row_text(&scanned.rows.batch, row)));
-        }
-    }
-    rows.sort_unstable();
-    rows
-}
-
 impl Change {
     fn mark(&self) -> Mark {
         Mark::Barrier { epoch: self.epoch, splits: Arc::clone(&self.splits), plan: self.plan.version }
@@ -487,7 +489,7 @@ impl Feeder {
     fn new(script: &StreamScript, rows: &SplitRows, plan: &SharedPlan, key_groups: KeyGroups) -> Feeder {
         let (options, watermark) = (chain_options(script), RunningWatermark::default());
         let chain = Chain::open(rows.split, SplitTerm(1), Offset(0), watermark, options, plan, key_groups);
-        Feeder { chain, rows: rows.clone(), at: (0, 0), ended: false }
+        Feeder { chain, rows: rows.clone(), reader: RowReader::new(rows.clone()), ended: false, ended_before: 0 }
     }
 
     /// A floor about where the split is, noted for the reference.
@@ -516,67 +518,6 @@ impl Feeder {
 
     /// Pushes up to `most` offsets; a run ends with its batch.
     fn push(&mut self, most: u64) -> Vec<Rejected> {
-        let from = self.chain.offset();
-        let (mut to, mut offsets) = (from.0, Vec::new());
-        while self.rows.batches.get(self.at.0).is_some_and(|batch| batch.num_rows() == self.at.1) {
-            self.at = (self.at.0 + 1, 0);
-        }
-        let left = self.rows.batches.get(self.at.0).map_or(0, |batch| batch.num_rows() - self.at.1);
-        while to < self.rows.len() && to - from.0 < most {
-            if !self.rows.undecodable.contains(&to) {
-                if offsets.len() == left {
-                    break;
-                }
-                offsets.push((to - from.0) as u32);
-            }
-            to += 1;
-        }
-        let batch = match self.rows.batches.get(self.at.0) {
-            Some(batch) => batch.slice(self.at.1, offsets.len()),
-            None => match self.rows.batches.last() {
-                Some(batch) => batch.slice(0, 0),
-                None => return Vec::new(),
-            },
-        };
-        self.at.1 += offsets.len();
-        let undecodable = to - from.0 - offsets.len() as u64;
-        let row_offsets = (undecodable > 0).then_some(&offsets[..]);
-        self.chain.push(&Rows { from, to: Offset(to), batch: &batch, row_offsets, undecodable })
-    }
-}
-
-impl Copy {
-    /// Applies the next delta of a split.
-    fn deliver(&mut self, split: usize, plans: &[Arc<SharedPlan>]) {
-        let Some(delta) = self.inbox[split].pop_front() else { return };
-        for mark in &delta.stamp.marks {
-            if let Mark::Barrier { plan, .. } = mark {
-                self.replica.adopt(Arc::clone(&plans[plan.0 as usize - 1]));
-            }
-        }
-        assert_eq!(self.replica.apply(&delta), Applied::Yes);
-        self.passed.extend(std::iter::from_fn(|| self.replica.take_passed_barrier()));
-        self.late_rows.extend(self.replica.take_late_rows());
-        if let Some(lists) = &mut self.lists {
-            self.replica.take_accepted().iter().for_each(|accepted| lists.take(&accepted.delta, accepted.merged));
-            self.saved.extend(std::iter::from_fn(|| lists.take_complete()));
-        }
-    }
-
-    /// Windows leave in order of their ends, and nothing follows a window's last piece. Each row has its key and window.
-    fn check_flags(&self, metrics: &[Metric]) {
-        for metric in metrics {
-            let mut done = EventTime::MIN;
-            let mut last = true;
-            for result in self.results.iter().filter(|result| result.metric == metric.id) {
-                assert_eq!(result.groups.len(), result.batch.num_rows());
-                assert!(result.window_end > done, "{}: a piece of {} after {done} was done", metric.id, result.window_end);
-                last = result.last;
-                if last {
-                    done = result.window_end;
-                }
-            }
-            assert!(last || metric.dropped, "{}: the last window's last piece is flagged", metric.id);
-        }
+        self.reader.read(most).map_or_else(Vec::new, |run| self.chain.push(&run.rows()))
     }
 }

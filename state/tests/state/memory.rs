@@ -265,8 +265,8 @@ fn every_offset_is_a_row_late_or_bad() {
     assert!(counters.late > 100 && bad > 100, "the rows are awkward enough");
     assert_eq!(of(0) + counters.late + counters.bad, offsets);
     assert_eq!(of(1) + counters.late + counters.bad + bad, offsets);
-    assert_eq!((rejected, chain.late_rows(), chain.offset()), (bad, counters.late, Offset(offsets)));
-    let late: usize = replica.take_late_rows().iter().map(|(_, rows)| rows.num_rows()).sum();
+    assert_eq!((rejected, chain.counts().late, chain.offset()), (bad, counters.late, Offset(offsets)));
+    let late: usize = replica.take_late_rows().iter().flat_map(|late| &late.rows).map(|rows| rows.num_rows()).sum();
     assert_eq!(late as u64, counters.late);
     assert_eq!(replica.frontier(), EventTime::MAX);
 }

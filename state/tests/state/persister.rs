@@ -1,6 +1,7 @@
 //! The persister over a store that fails: nothing of a list that could not be written is lost, and nothing counts twice.
 
-use crate::small::{counts, delta, first_chain, ones, plan_of, replica};
+use crate::small::{counts, delta, first_chain, ones, plan_of};
+use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::place::ArchiveKey;
 use raympp_state::checkpoint::{
     CheckpointStore, Columns, Commit, MemoryStore, PartitionBatch, PartitionState, Record, RecordId, StoreError, StoreErrorKind, Written,
@@ -8,7 +9,8 @@ use raympp_state::checkpoint::{
 use raympp_state::delta::Mark;
 use raympp_state::epoch_list::{EpochLists, Uncounted};
 use raympp_state::persister::{OpenPartition, OpenStream, Outcome, Persister, StreamInfo};
-use raympp_types::{Epoch, PartitionId, SplitId, StreamId};
+use raympp_testkit::script::StreamScript;
+use raympp_types::{Epoch, MetricId, PartitionId, SplitId, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,37 +85,38 @@ impl CheckpointStore for Failing {
     }
 }
 
+/// A stream of one partition and one split that begins.
+fn open_stream(script: &StreamScript, plan: &Arc<SharedPlan>, partition: PartitionId) -> OpenStream {
+    let bound_us = script.stream.bound_us;
+    let (name, definition) = ("s".to_owned(), String::new());
+    let lists = EpochLists::new(partition, plan, bound_us, &[SplitId(0)]);
+    OpenStream {
+        info: StreamInfo { id: STREAM, name, definition, bound_us, key_groups: 256, partitions: 1 },
+        plan: Arc::clone(plan),
+        stores: BTreeMap::new(),
+        first_after: BTreeMap::new(),
+        splits: BTreeMap::new(),
+        partitions: vec![OpenPartition { partition, lists, uncounted: Uncounted::default() }],
+        committed: None,
+    }
+}
+
 #[test]
 fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let (script, partition) = (counts(), PartitionId(0));
     let plan = plan_of(&script);
-    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
-    replica.keep_accepted();
+    let mut chain = first_chain(&script, &plan, 0);
     let (reads, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let store = Failing { store: MemoryStore::new(), reads: Arc::clone(&reads), writes: Arc::clone(&writes) };
     let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
-    let (name, definition) = ("s".to_owned(), String::new());
-    persister.open_stream(OpenStream {
-        info: StreamInfo { id: STREAM, name, definition, bound_us: script.stream.bound_us, key_groups: 256, partitions: 1 },
-        plan: Arc::clone(&plan),
-        stores: BTreeMap::new(),
-        first_after: BTreeMap::new(),
-        splits: BTreeMap::new(),
-        partitions: vec![OpenPartition {
-            partition,
-            lists: EpochLists::new(partition, &plan, script.stream.bound_us, &[SplitId(0)]),
-            uncounted: Uncounted::default(),
-        }],
-        committed: None,
-    });
+    persister.open_stream(open_stream(&script, &plan, partition));
     let mut failed = Vec::new();
     for epoch in (1..30).map(Epoch) {
         // Once there are many records of the slice, a list is written with older ones as one, which have to be read.
         reads.store(epoch.0 % 5 > 0, Ordering::Relaxed);
         writes.store(epoch.0 % 7 == 0, Ordering::Relaxed);
         let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
-        replica.apply(&delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]));
-        match &persister.accepted(STREAM, partition, &replica.take_accepted())[..] {
+        match &persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier]))[..] {
             [Outcome::Acked(..)] => {
                 assert!(matches!(persister.commit(epoch, &[STREAM], 0), Outcome::Committed(_)));
                 reads.store(false, Ordering::Relaxed);
@@ -129,4 +132,28 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     }
     let count = |what: &str| failed.iter().filter(|failed| *failed == what).count();
     assert!(count("reading") >= 3 && count("writing") >= 3, "{failed:?}");
+}
+
+#[test]
+fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
+    let (script, partition) = (counts(), PartitionId(0));
+    let first = plan_of(&script);
+    let other = crate::small::script(
+        "CREATE METRIC other AS SELECT v, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v, window_start;",
+    );
+    let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
+    let third = Arc::new(second.without(MetricId(7)));
+    let mut chain = first_chain(&script, &first, 0);
+    let mut persister = Persister::open(Box::new(MemoryStore::new()), None, 1).unwrap();
+    persister.open_stream(open_stream(&script, &first, partition));
+    persister.add_plan(STREAM, &second);
+    persister.add_plan(STREAM, &third);
+    let barrier = |epoch| Mark::Barrier { epoch: Epoch(epoch), splits: Arc::new([SplitId(0)]), plan: third.version };
+    let mut outcomes = persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier(1)]));
+    chain.adopt(&third);
+    outcomes.extend(persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 2.0)]), vec![barrier(2)])));
+    assert!(matches!(outcomes[..], [Outcome::Acked(_, Epoch(1), ..), Outcome::Acked(_, Epoch(2), ..)]), "{outcomes:?}");
+    assert!(matches!(persister.commit(Epoch(2), &[STREAM], 0), Outcome::Committed(_)));
+    let commit = persister.store().read_commit(Epoch(2)).unwrap();
+    assert_eq!((commit.streams[0].stores.len(), commit.streams[0].metrics.len()), (1, 1));
 }

@@ -62,6 +62,10 @@ enum Events {
     Changes,
     /// Everything is lost but checkpoints.
     Restarts,
+    /// Primaries are lost.
+    Promotions,
+    /// Readers of splits are lost, while metrics and splits come and go.
+    Takeovers,
 }
 
 /// Runs random streams of the seeds from this one on.
@@ -72,12 +76,13 @@ fn check(first_seed: u64, shape: ScriptShape, events: Events) {
         let options = random.pick(&["", "", "max_jump = '1 day'"]);
         let sql = script(&mut random, shape, bound_us, options);
         let (rows, run) = (splits_of(&mut random, bound_us), run_of(&mut random));
+        let run = if let Events::Promotions = events { Run { replicas: 2, look_once_in: 0, floor_once_in: 0, ..run } } else { run };
         let _story = Story(format!("seed {seed}\n{sql}{rows:?}\n{run:?}"));
         let script = bind(&sql);
         let splits = splits(&mut random, rows);
         let mut harness = match events {
-            Events::None | Events::Restarts => Harness::new(&script, &splits, run),
-            Events::Changes => {
+            Events::None | Events::Restarts | Events::Promotions => Harness::new(&script, &splits, run),
+            Events::Changes | Events::Takeovers => {
                 let (first, joining) = splits.split_at(1 + random.index(splits.len()));
                 let changes =
                     Changes { first_metrics: 1 + random.index(script.metrics.len()), drops: random.index(3), joining: joining.to_vec() };
@@ -85,8 +90,13 @@ fn check(first_seed: u64, shape: ScriptShape, events: Events) {
             }
         };
         match events {
+            Events::Promotions => {
+                harness.run_with_promotions(&mut random, 6);
+                continue;
+            }
             Events::None | Events::Changes => harness.run_to_end(&mut random),
             Events::Restarts => harness.run_with_restarts(&mut random, 3),
+            Events::Takeovers => harness.run_with_takeovers(&mut random, 12),
         }
         harness.check_results();
     }
@@ -125,4 +135,14 @@ fn metrics_and_splits_that_come_and_go_agree_with_the_reference() {
 #[test]
 fn restarts_from_epoch_lists_change_nothing() {
     check(6_000_000, ALL, Events::Restarts);
+}
+
+#[test]
+fn splits_whose_readers_are_lost_agree_with_the_reference() {
+    check(7_000_000, ALL, Events::Takeovers);
+}
+
+#[test]
+fn windows_of_primaries_that_are_lost_are_received_once() {
+    check(8_000_000, ALL, Events::Promotions);
 }

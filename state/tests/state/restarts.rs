@@ -114,14 +114,7 @@ impl Harness {
 impl Feeder {
     /// To where a split was at a barrier.
     fn go_back(&mut self, state: &SplitState) {
-        let skipped = self.rows.undecodable.iter().filter(|&&offset| offset < state.offset.0).count();
-        let mut rows = state.offset.0 as usize - skipped;
-        self.at = (0, 0);
-        while let Some(batch) = self.rows.batches.get(self.at.0).filter(|batch| batch.num_rows() <= rows && rows > 0) {
-            rows -= batch.num_rows();
-            self.at.0 += 1;
-        }
-        self.at.1 = rows;
+        self.seek(state.offset);
         self.ended = state.ended;
         let floor = state.watermark.floor;
         self.rows.floors.retain(|&(offset, raised)| offset < state.offset || offset == state.offset && raised <= floor);
@@ -131,7 +124,7 @@ impl Feeder {
 impl Copy {
     /// What had come out beyond an epoch was not published.
     fn forget_beyond(&mut self, epoch: Epoch, frontier: EventTime) {
-        self.late_rows.retain(|(first, _)| *first <= epoch);
+        self.late_rows.retain(|late| late.epoch <= epoch);
         self.results = std::mem::take(&mut self.results).into_iter().filter_map(|result| up_to(result, frontier)).collect();
     }
 }

@@ -74,6 +74,7 @@ impl World {
             Action::Commit { epoch, streams } => self.ask_commit(epoch, streams),
             Action::Publish { epoch, streams } => self.publish(epoch, &streams),
             Action::GiveUp { epoch, why } => self.give_up(epoch, why),
+            Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => unreachable!("no replica of this world is lost"),
         }
     }
 

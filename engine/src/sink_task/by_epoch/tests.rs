@@ -1,11 +1,13 @@
 //! What an epoch takes in, when, and what becomes of it if something fails.
 
 use super::*;
+use crate::consumer::Changes;
 use crate::sink::{SinkErrorKind, SinkHandle};
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
+use raympp_state::replica::LateRows;
 use raympp_state::result::ResultDelta;
-use raympp_types::MetricId;
+use raympp_types::{MetricId, Offset, SplitId, Term};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -111,6 +113,7 @@ fn closed(partition: u32, rows: &[(i64, i64)]) -> Item {
     Item::Closed(Arc::new(ResultDelta {
         metric: MetricId(0),
         partition: PartitionId(partition),
+        term: Term(1),
         window_end: EventTime(ends_us.last().copied().unwrap_or(0)),
         ends_us,
         groups,
@@ -118,6 +121,20 @@ fn closed(partition: u32, rows: &[(i64, i64)]) -> Item {
         overflowed: 0,
         last: true,
     }))
+}
+
+/// Late rows of a delta that ends at this offset.
+fn late(to: u64, epoch: u64, values: &[i64]) -> Item {
+    Item::Late(LateRows { split: SplitId(0), to: Offset(to), epoch: Epoch(epoch), rows: vec![batch(values)] })
+}
+
+fn changes(number: u64, epoch: u64, values: &[i64]) -> Item {
+    let (partition, term) = (PartitionId(0), Term(1));
+    Item::Changes(Changes { partition, term, number, epoch: Epoch(epoch), rows: batch(values), touches: Vec::new() })
+}
+
+fn complete(partition: u32) -> Item {
+    Item::Complete(PartitionId(partition))
 }
 
 fn sealed(partition: u32, epoch: u64, frontier: i64) -> Item {
@@ -188,7 +205,7 @@ fn each_epoch_of_a_sorted_sink_is_in_order() {
 #[test]
 fn late_rows_and_changes_go_by_their_epoch() {
     with_writer(false, None, |writer, book, _| {
-        take_all(writer, [Item::Late(Epoch(1), batch(&[1])), Item::Late(Epoch(2), batch(&[2])), Item::Changes(Epoch(1), batch(&[3]))]);
+        take_all(writer, [late(1, 1, &[1]), late(2, 2, &[2]), changes(1, 1, &[3])]);
         take_all(writer, [sealed(0, 2, 20), sealed(1, 2, 20)]);
         writer.obey(prepare(1, 10), 0).unwrap();
         writer.step(0).unwrap();
@@ -202,11 +219,11 @@ fn late_rows_and_changes_go_by_their_epoch() {
 #[test]
 fn the_end_takes_in_everything_once_all_partitions_are_complete() {
     with_writer(false, None, |writer, book, events| {
-        take_all(writer, [closed(0, &[(1, 10)]), sealed(0, 4, i64::MAX), sealed(1, 4, i64::MAX), Item::Complete]);
+        take_all(writer, [closed(0, &[(1, 10)]), sealed(0, 4, i64::MAX), sealed(1, 4, i64::MAX), complete(0)]);
         writer.obey(prepare(4, i64::MAX), 0).unwrap();
         writer.step(0).unwrap();
         assert_eq!(book.told(), NOTHING, "a partition may have changes left");
-        take_all(writer, [Item::Changes(Epoch(5), batch(&[2])), Item::Complete]);
+        take_all(writer, [changes(1, 5, &[2]), complete(1)]);
         writer.step(0).unwrap();
         assert_eq!(book.told(), [Told::Prepared(4, Cut::End, vec![1, 2])]);
         writer.obey(prepare(5, i64::MAX), 0).unwrap();
@@ -222,7 +239,7 @@ fn the_end_takes_in_everything_once_all_partitions_are_complete() {
 #[test]
 fn a_complete_stream_is_whole_at_any_epoch() {
     with_writer(false, None, |writer, book, _| {
-        take_all(writer, [closed(0, &[(1, 10), (2, 20)]), Item::Complete, Item::Complete]);
+        take_all(writer, [closed(0, &[(1, 10), (2, 20)]), complete(0), complete(1)]);
         writer.obey(prepare(3, 10), 0).unwrap();
         writer.obey(prepare(4, i64::MAX), 0).unwrap();
         writer.step(0).unwrap();
@@ -235,7 +252,7 @@ fn what_is_in_the_sink_is_skipped() {
     for sorted in [false, true] {
         with_writer(sorted, Some((Epoch(5), EventTime(20))), |writer, book, _| {
             take_all(writer, [closed(0, &[(1, 10), (2, 20), (3, 30)]), closed(1, &[(4, 20)]), closed(1, &[(5, 40)])]);
-            take_all(writer, [Item::Late(Epoch(5), batch(&[6])), Item::Late(Epoch(6), batch(&[7]))]);
+            take_all(writer, [late(1, 5, &[6]), late(2, 6, &[7])]);
             assert_eq!(writer.held, 3);
             take_all(writer, [sealed(0, 4, 15), sealed(1, 4, 15), sealed(0, 6, 40), sealed(1, 6, 40)]);
             writer.obey(prepare(4, 15), 0).unwrap();
@@ -286,9 +303,9 @@ fn an_epoch_given_up_is_not_prepared() {
 fn with_too_many_rows_waiting_it_takes_no_more_until_an_epoch_wants_them() {
     with_writer(false, None, |writer, _, _| {
         let rows = vec![0; HELD_ROWS_MAX / 2];
-        take_all(writer, [Item::Late(Epoch(1), batch(&rows))]);
+        take_all(writer, [late(1, 1, &rows)]);
         assert!(writer.takes());
-        take_all(writer, [Item::Late(Epoch(1), batch(&rows))]);
+        take_all(writer, [late(2, 1, &rows)]);
         assert!(!writer.takes());
         writer.obey(prepare(1, 10), 0).unwrap();
         assert!(writer.takes());

@@ -1,6 +1,7 @@
 //! The engine in one process: cores, streams, the coordinator's thread, and the SQL that drives them.
 
 mod check;
+mod checkpoints;
 mod execute;
 mod options;
 mod prepare;
@@ -13,25 +14,24 @@ pub(crate) use prepare::OpenedInput;
 pub(crate) use supervise::Event;
 
 use crate::actor::ReplicaExport;
-use crate::checkpoint::{Announce, Checkpoints, Order, Remote, checkpoint_error};
+use crate::checkpoint::{Checkpoints, Order};
 use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::ingest::IngestTask;
-use crate::saved_checkpoints;
 use crate::sink_task::{Request, SinkTask};
 use crate::stream::{Ordered, Stream};
 use crate::writer::WriterQueue;
+use checkpoints::{Announcer, answer_checkpoint_waiters, is_copied, open_checkpoints, publish};
 use crossbeam::channel::{Receiver, Sender, bounded, select, unbounded};
 use parking_lot::{Condvar, Mutex};
-use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure, StreamEpoch};
+use raympp_coordinator::{Action, Coordinator, CoordinatorOptions, Fact, Failure};
 use raympp_operators::sql::{Catalog, ObjectKind};
-use raympp_state::checkpoint::{Commit, RocksStore};
-use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
-use std::collections::{BTreeMap, BTreeSet};
+use raympp_types::{Epoch, MetricId, PlanVersion, SinkId, SplitId, StreamId};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use supervise::Supervisor;
@@ -286,45 +286,9 @@ impl Engine {
         self.shared.wait_until(Some(timeout), || self.shared.is_done())
     }
 
-    /// Lets go of what the state directory has of streams that no script has created by now, and says which sinks of it are gone. Who carries out
-    /// all scripts of a job at its start calls this after the last; without it such streams wait for a script that creates them.
-    pub fn forget_absent(&self) {
-        let Some(checkpoints) = &self.shared.checkpoints else { return };
-        let Some(from) = &checkpoints.from else { return };
-        let state = self.shared.state.lock();
-        for stream in from.streams.iter().filter(|stream| state.all_streams().all(|other| other.id != stream.id)) {
-            tracing::warn!(stream = stream.name, "the script does not have it: its state is let go of; older checkpoints keep it");
-            checkpoints.tell(Order::DropStream(stream.id));
-        }
-        for sink in from.sinks.iter().filter(|sink| !state.sinks.contains_key(&sink.name)) {
-            tracing::warn!(
-                sink = sink.name,
-                "the script does not have it: rows that are committed and not published yet stay hidden in its place"
-            );
-        }
-    }
-
     /// What made the job fail, if it has failed.
     pub fn failure(&self) -> Option<Error> {
         self.shared.failure()
-    }
-
-    /// Takes a checkpoint now and waits until it is committed; everything that was read before the call is in it. Returns its epoch.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] without a state directory, or if the checkpoint could not be written (the log says why; the job goes on), what made the
-    /// job fail if it did.
-    pub fn checkpoint(&self) -> Result<Epoch> {
-        if self.shared.checkpoints.is_none() {
-            return Err(Error::Refused("a checkpoint needs a state directory: set state_dir".into()));
-        }
-        let (waiter, outcome) = bounded(1);
-        self.shared.state.lock().checkpoint_waiters.push((None, waiter));
-        if let Some(error) = self.shared.failure() {
-            return Err(error);
-        }
-        self.shared.tell_coordinator(Fact::Checkpoint);
-        outcome.recv().unwrap_or(Err(Error::ShutDown))
     }
 
     /// Stops cleanly: what writers were given is folded and applied, what can be closed is closed and handed to sinks and subscriptions. With a
@@ -405,69 +369,6 @@ impl Drop for Engine {
     }
 }
 
-/// The checkpoints of an engine that keeps some.
-fn open_checkpoints(
-    options: &EngineOptions,
-    facts: &FactSender,
-    cores: &[Arc<CoreHandle>],
-    announcer: &Arc<Announcer>,
-) -> Result<Option<Checkpoints>> {
-    let Some(directory) = &options.state_dir else { return Ok(None) };
-    let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
-    if options.fall_back {
-        saved_checkpoints::fall_back(&mut store).map_err(checkpoint_error)?;
-    }
-    let keep = options.keep_checkpoints;
-    let remote = options.checkpoint_url.as_deref().map(|url| Remote::open(url, &mut store, keep, options.fall_back)).transpose()?;
-    let announcer = Arc::clone(announcer) as Arc<dyn Announce>;
-    let checkpoints = Checkpoints::start(Box::new(store), remote, announcer, keep, options.clock.clone(), facts.clone(), cores.to_vec())?;
-    match refuse_unknown_resets(options, checkpoints.from.as_deref()) {
-        Ok(()) => Ok(Some(checkpoints)),
-        Err(error) => {
-            checkpoints.stop();
-            Err(error)
-        }
-    }
-}
-
-/// The engine, for the persister's thread, which begins before it.
-#[derive(Default)]
-struct Announcer(Mutex<Weak<Shared>>);
-
-impl Announce for Announcer {
-    fn published(&self, epoch: Epoch, streams: &[StreamEpoch]) {
-        let Some(shared) = self.0.lock().upgrade() else { return };
-        publish(&shared, epoch, streams);
-        // It looks whether anything is left to be copied.
-        shared.tell_coordinator(Fact::Tick(shared.options.clock.now_us()));
-    }
-
-    fn delayed(&self, error: Error) {
-        if let Some(shared) = self.0.lock().upgrade() {
-            answer_checkpoint_waiters(&shared, Epoch(u64::MAX), &Err(error));
-        }
-    }
-
-    fn failed(&self, error: Error) {
-        if let Some(shared) = self.0.lock().upgrade() {
-            shared.fail(error);
-        }
-    }
-}
-
-/// A metric that is not there can't be started anew: the name is a mistake.
-fn refuse_unknown_resets(options: &EngineOptions, from: Option<&Commit>) -> Result<()> {
-    let known: BTreeSet<&str> =
-        from.iter().flat_map(|from| &from.streams).flat_map(|stream| &stream.metrics).map(|metric| &*metric.name).collect();
-    match options.reset_metrics.iter().find(|metric| !known.contains(metric.as_str())) {
-        None => Ok(()),
-        Some(metric) => Err(Error::Refused(format!(
-            "metric {metric} can't be started anew: the state directory has no such metric, it has {}",
-            if known.is_empty() { "none".to_owned() } else { Vec::from_iter(known).join(", ") }
-        ))),
-    }
-}
-
 /// The coordinator's thread: facts and time in, actions carried out.
 fn drive_coordinator(shared: &Arc<Shared>, facts: &Receiver<Fact>, events: &Receiver<Event>) {
     let interval_us = shared.options.barrier_interval_us;
@@ -518,14 +419,6 @@ fn carry_out_all(shared: &Arc<Shared>, supervisor: &mut Supervisor, actions: Vec
             carry_out(shared, action);
         }
     }
-}
-
-/// Answers those who wait for this checkpoint or an earlier one.
-fn answer_checkpoint_waiters(shared: &Shared, epoch: Epoch, outcome: &Result<Epoch>) {
-    let will_do = |first: Option<Epoch>| first.is_some_and(|first| first <= epoch);
-    let answered = shared.state.lock().checkpoint_waiters.extract_if(.., |(first, _)| will_do(*first)).collect::<Vec<_>>();
-    // Whoever waited may have gone.
-    answered.into_iter().for_each(|(_, waiter)| drop(waiter.send(outcome.clone())));
 }
 
 fn carry_out(shared: &Arc<Shared>, action: Action) {
@@ -617,21 +510,6 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         // The supervisor's.
         Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {}
     }
-}
-
-/// True unless what is committed in the state directory has still to be copied elsewhere.
-fn is_copied(shared: &Shared, committed: Epoch) -> bool {
-    shared.checkpoints.as_ref().and_then(|checkpoints| checkpoints.remote.as_ref()).is_none_or(|remote| remote.has(committed))
-}
-
-/// Sinks show what they have prepared for an epoch and those it stands for.
-fn publish(shared: &Shared, epoch: Epoch, streams: &[StreamEpoch]) {
-    ask_sinks(shared, Request::Commit(epoch));
-    answer_checkpoint_waiters(shared, epoch, &Ok(epoch));
-    for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
-        stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));
-    }
-    shared.note_progress();
 }
 
 fn ask_sinks(shared: &Shared, request: Request) {

@@ -1,9 +1,11 @@
-//! Checkpoints of a state directory, looked at and chosen from outside of a run: what is there, what it holds, whether it is whole, and going back.
+//! Checkpoints, looked at and chosen from outside of a run: what is there, what it holds, whether it is whole, going back, and copies of one.
 //!
-//! Looking needs no run to stop; going back does, since one process at a time writes to a state directory.
+//! They lie in a state directory or, as copies, in a place outside of it: a URL, or a directory that was one's target. Looking and copying need no
+//! run to stop; going back does, since one process at a time writes to a state directory.
 
-use crate::checkpoint::checkpoint_error;
+use crate::checkpoint::{checkpoint_error, open_blobs};
 use crate::error::Result;
+use raympp_state::checkpoint::packed::{self, PackedStore};
 use raympp_state::checkpoint::{CheckpointStore, RocksStore, take_back};
 use std::path::Path;
 
@@ -18,13 +20,26 @@ pub struct SavedCheckpoints {
 }
 
 impl SavedCheckpoints {
-    /// Those of a state directory, which a run may be writing to; what it writes from now on is not seen.
+    /// Those of a state directory or of a place outside, which a run may be writing to; what it writes from now on is not seen.
     ///
     /// # Errors
-    /// [`crate::Error::Checkpoint`] if it is none, or can't be read.
-    pub fn open(directory: &Path) -> Result<SavedCheckpoints> {
-        let store = RocksStore::open_read_only(directory).map_err(checkpoint_error)?;
-        Ok(SavedCheckpoints { store: Box::new(store) })
+    /// [`crate::Error::Checkpoint`] if it is none, or can't be read; [`crate::Error::Refused`] for a URL that is none.
+    pub fn open(place: &str) -> Result<SavedCheckpoints> {
+        let store: Box<dyn CheckpointStore> = if is_outside(place) {
+            Box::new(PackedStore::open(open_blobs(place)?).map_err(checkpoint_error)?)
+        } else {
+            Box::new(RocksStore::open_read_only(Path::new(place)).map_err(checkpoint_error)?)
+        };
+        Ok(SavedCheckpoints { store })
+    }
+
+    /// Copies one into an empty place outside, a URL or a directory, where it needs nothing else: a savepoint. Returns the bytes copied.
+    ///
+    /// # Errors
+    /// [`crate::Error::Checkpoint`] if there is something in the target, or what either side says.
+    pub fn export(&self, epoch: Epoch, target: &str) -> Result<u64> {
+        let exported = packed::export(self.store.as_ref(), epoch, open_blobs(target)?).map_err(checkpoint_error)?;
+        Ok(exported.bytes)
     }
 
     /// What they hold.
@@ -34,6 +49,24 @@ impl SavedCheckpoints {
     pub fn contents(&self) -> Result<Contents<'_>> {
         Contents::open(self.store.as_ref()).map_err(checkpoint_error)
     }
+}
+
+/// True if checkpoints there are copies: a URL, or a directory that has their log.
+fn is_outside(place: &str) -> bool {
+    place.contains("://") || Path::new(place).join("commits").is_dir()
+}
+
+/// Copies a checkpoint from a place outside, a URL or a directory, into a new state directory; runs go on from it there.
+///
+/// # Errors
+/// [`crate::Error::Checkpoint`] if the directory has checkpoints, if there is no such one in the place, or what either side says.
+pub fn import(place: &str, epoch: Epoch, directory: &Path) -> Result<()> {
+    let blobs = open_blobs(place)?;
+    // Before anything is made.
+    let packed = PackedStore::open(std::sync::Arc::clone(&blobs)).map_err(checkpoint_error)?;
+    Contents::open(&packed).and_then(|contents| contents.commit(epoch)).map_err(checkpoint_error)?;
+    let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
+    packed::import(blobs, epoch, &mut store).map(|_| ()).map_err(checkpoint_error)
 }
 
 /// Takes the job of a state directory back to an older checkpoint; later ones are gone. The next run reads again what comes behind it, and no sink

@@ -5,7 +5,7 @@ use crate::{Failure, output};
 use raympp_engine::Error;
 use raympp_engine::saved_checkpoints::{
     Commit, Contents, Epoch, EventTime, MetricCommit, SavedCheckpoints, SinkCommit, SplitCommit, StoreContents, StoreError, StreamCommit,
-    restore,
+    import, restore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -17,9 +17,19 @@ pub(crate) fn run(command: &CheckpointCommand) -> Result<(), Failure> {
         CheckpointCommand::List { place } => list(place),
         CheckpointCommand::Show { place, epoch } => show(place, epoch.map(Epoch)),
         CheckpointCommand::Verify { place, epoch } => verify(place, epoch.map(Epoch)),
-        CheckpointCommand::Restore { place, epoch } => {
-            restore(place, Epoch(*epoch))?;
-            output::line(&format!("{}: the next run goes on from checkpoint {epoch}", place.display()))
+        CheckpointCommand::Export { place, target, epoch } => export(place, epoch.map(Epoch), target),
+        CheckpointCommand::Restore { place, epoch, into } => {
+            let epoch = epoch.map_or_else(|| newest(&SavedCheckpoints::open(place)?.contents()?, place), |epoch| Ok(Epoch(epoch)))?;
+            match into {
+                None => {
+                    restore(Path::new(place), epoch)?;
+                    output::line(&format!("{place}: the next run goes on from checkpoint {}", epoch.0))
+                }
+                Some(directory) => {
+                    import(place, epoch, directory)?;
+                    output::line(&format!("{}: holds checkpoint {} of {place}", directory.display(), epoch.0))
+                }
+            }
         }
     }
 }
@@ -28,7 +38,7 @@ fn failed(error: StoreError) -> Failure {
     Failure::from(Error::Checkpoint(Arc::new(error)))
 }
 
-fn list(place: &Path) -> Result<(), Failure> {
+fn list(place: &str) -> Result<(), Failure> {
     let saved = SavedCheckpoints::open(place)?;
     let contents = saved.contents()?;
     output::line(&format!("{:>10}  {:<26}  {:>8}  {:>14}  {:>12}", "checkpoint", "committed (UTC)", "age", "rows read", "state"))?;
@@ -50,12 +60,12 @@ fn list(place: &Path) -> Result<(), Failure> {
     if problems == 0 { Ok(()) } else { Err(Failure::Running(format!("{problems} checkpoints can't be used"))) }
 }
 
-fn newest(contents: &Contents<'_>, place: &Path) -> Result<Epoch, Failure> {
+fn newest(contents: &Contents<'_>, place: &str) -> Result<Epoch, Failure> {
     let newest = contents.epochs().map_err(failed)?.last().copied();
-    newest.ok_or_else(|| Failure::Running(format!("{}: there are no checkpoints", place.display())))
+    newest.ok_or_else(|| Failure::Running(format!("{}: there are no checkpoints", place)))
 }
 
-fn show(place: &Path, epoch: Option<Epoch>) -> Result<(), Failure> {
+fn show(place: &str, epoch: Option<Epoch>) -> Result<(), Failure> {
     let saved = SavedCheckpoints::open(place)?;
     let mut contents = saved.contents()?;
     let epoch = epoch.map_or_else(|| newest(&contents, place), Ok)?;
@@ -68,7 +78,7 @@ fn show(place: &Path, epoch: Option<Epoch>) -> Result<(), Failure> {
     commit.sinks.iter().map(|sink| sink_line(sink, &commit)).try_for_each(|line| output::line(&line))
 }
 
-fn verify(place: &Path, epoch: Option<Epoch>) -> Result<(), Failure> {
+fn verify(place: &str, epoch: Option<Epoch>) -> Result<(), Failure> {
     let saved = SavedCheckpoints::open(place)?;
     let mut contents = saved.contents()?;
     let epochs = match epoch {
@@ -86,6 +96,13 @@ fn verify(place: &Path, epoch: Option<Epoch>) -> Result<(), Failure> {
         }
     }
     if damaged == 0 { Ok(()) } else { Err(Failure::Running(format!("{damaged} of {} checkpoints can't be used", epochs.len()))) }
+}
+
+fn export(place: &str, epoch: Option<Epoch>, target: &str) -> Result<(), Failure> {
+    let saved = SavedCheckpoints::open(place)?;
+    let epoch = epoch.map_or_else(|| newest(&saved.contents()?, place), Ok)?;
+    let bytes = saved.export(epoch, target)?;
+    output::line(&format!("{target}: holds checkpoint {} of {place}, {}", epoch.0, size(bytes)))
 }
 
 fn stream_lines(stream: &StreamCommit, stores: &[StoreContents]) -> Vec<String> {

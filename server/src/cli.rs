@@ -36,36 +36,50 @@ pub(crate) enum Command {
     },
 }
 
-/// What to do with checkpoints.
+/// What to do with checkpoints. A place is a state directory, a URL, or a directory that a checkpoint was exported to.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckpointCommand {
     /// List checkpoints with their age, rows read and size
     List {
-        /// The state directory
-        place: PathBuf,
+        /// State directory, URL or export
+        place: String,
     },
     /// Show what a checkpoint holds: offsets of splits, watermarks, metrics and their groups
     Show {
-        /// The state directory
-        place: PathBuf,
+        /// State directory, URL or export
+        place: String,
         /// Which; the newest unless said
         epoch: Option<u64>,
     },
     /// Read checkpoints as a whole and report what is damaged
     Verify {
-        /// The state directory
-        place: PathBuf,
+        /// State directory, URL or export
+        place: String,
         /// Which; all unless said
         #[arg(long)]
         epoch: Option<u64>,
     },
-    /// Take a job back to an older checkpoint: later ones are gone, and what has been published is not published again
-    Restore {
-        /// The state directory
-        place: PathBuf,
-        /// Which
+    /// Copy a checkpoint into an empty place, where it needs nothing else: a savepoint
+    Export {
+        /// State directory, URL or export
+        place: String,
+        /// Where to, a URL or a directory
+        target: String,
+        /// Which; the newest unless said
         #[arg(long)]
-        epoch: u64,
+        epoch: Option<u64>,
+    },
+    /// Take a job back to an older checkpoint: later ones are gone, and what has been published is not published again.
+    /// With --into, copy a checkpoint from a URL or an export into a new state directory instead
+    Restore {
+        /// State directory, or with --into a URL or an export
+        place: String,
+        /// Which; with --into the newest unless said
+        #[arg(long, required_unless_present = "into")]
+        epoch: Option<u64>,
+        /// A new state directory
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
     },
 }
 

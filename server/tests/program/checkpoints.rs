@@ -53,6 +53,23 @@ fn checkpoints_are_listed_shown_verified_and_gone_back_to() {
     assert_eq!((verified.code, verified.stdout.lines().count()), (0, epochs.len()), "{verified:?}");
     assert!(verified.stdout.lines().all(|line| line.ends_with(": whole")), "{}", verified.stdout);
 
+    let (export, other) = (directory.text("export"), directory.text("other-state"));
+    let exported = raympp(&["checkpoint", "export", &state, &export, "--epoch", epochs[1]]);
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let copies = [raympp(&["checkpoint", "show", &export]), raympp(&["checkpoint", "show", &format!("file://{export}"), epochs[1]])];
+    assert!(copies.iter().all(|copy| copy.code == 0 && copy.stdout == copies[0].stdout), "{copies:?}");
+    let original = raympp(&["checkpoint", "show", &state, epochs[1]]);
+    let without_age = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<String>>();
+    assert_eq!(without_age(&copies[0].stdout), without_age(&original.stdout));
+    let twice = raympp(&["checkpoint", "export", &state, &export]);
+    assert!(twice.code == 1 && twice.stderr.contains("there are checkpoints in it"), "{twice:?}");
+    let missing = raympp(&["checkpoint", "restore", &export, "--epoch", "999999", "--into", &other]);
+    assert!(missing.code == 1 && missing.stderr.contains("checkpoint 999999") && !std::path::Path::new(&other).exists(), "{missing:?}");
+    let imported = raympp(&["checkpoint", "restore", &export, "--epoch", epochs[1], "--into", &other]);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    let there = raympp(&["checkpoint", "show", &other]);
+    assert_eq!(without_age(&there.stdout), without_age(&original.stdout));
+
     let back = raympp(&["checkpoint", "restore", &state, "--epoch", epochs[0]]);
     assert_eq!(back.code, 0, "{back:?}");
     let again = raympp(&["checkpoint", "list", &state]);

@@ -40,13 +40,14 @@ impl Persister {
     /// What the store says; then nothing is forgotten, and the next call tries again.
     pub fn forget(&mut self) -> Result<(), StoreError> {
         let beyond = self.kept.len().saturating_sub(self.keep);
-        let stays = |(place, kept): &(usize, &Kept)| *place >= beyond || self.pinned == Some(kept.epoch);
-        let (kept, old): (Vec<(usize, &Kept)>, Vec<(usize, &Kept)>) = self.kept.iter().enumerate().partition(stays);
-        let Some((_, oldest)) = kept.first().filter(|_| !old.is_empty()) else { return Ok(()) };
-        let needed = |slice: SliceId| self.is_needed(slice, kept.iter().any(|(_, kept)| kept.has(slice)), oldest);
-        let epochs = |kept: &[(usize, &Kept)]| kept.iter().map(|(_, kept)| kept.epoch).collect::<Vec<Epoch>>();
-        let records = self.ledger.obsolete(&epochs(&kept), needed);
-        let old = epochs(&old);
+        let (old, newest) = self.kept.split_at(beyond);
+        let is_pinned = |kept: &&Kept| self.pinned == Some(kept.epoch);
+        let kept: Vec<&Kept> = old.iter().filter(is_pinned).chain(newest).collect();
+        let old: Vec<Epoch> = old.iter().filter(|kept| !is_pinned(kept)).map(|kept| kept.epoch).collect();
+        let Some(oldest) = kept.first().filter(|_| !old.is_empty()) else { return Ok(()) };
+        let needed = |slice: SliceId| self.is_needed(slice, kept.iter().any(|kept| kept.has(slice)), oldest);
+        let epochs: Vec<Epoch> = kept.iter().map(|kept| kept.epoch).collect();
+        let records = self.ledger.obsolete(&epochs, needed);
         self.store.remove(&records, &old)?;
         self.ledger.remove(&records);
         self.kept.retain(|kept| !old.contains(&kept.epoch));

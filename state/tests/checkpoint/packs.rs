@@ -1,6 +1,6 @@
 //! Objects of checkpoints in an object store, down to the bit: golden ones of each format version are read for ever, and damage is found and named.
 //!
-//! A golden object is a file named as the object, with `+` for `/`. With `UPDATE_EXPECT` in the environment files that are missing are written;
+//! A golden object is a file named as the object, with `+` for `/` and the extension `object`. With `UPDATE_EXPECT` in the environment files that are missing are written;
 //! one that is there is never written again.
 
 use crate::sample::{accumulators, batch, commit, id, keys, record, sessions, state};
@@ -49,7 +49,7 @@ fn objects() -> Objects {
 fn golden() -> Objects {
     let read = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().replace('+', "/");
+        let name = path.file_stem().unwrap().to_str().unwrap().replace('+', "/");
         (name, Arc::from(fs::read(path).unwrap()))
     };
     fs::read_dir(golden_directory()).unwrap().map(read).collect()
@@ -93,7 +93,7 @@ fn version_1_is_what_is_written() {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::create_dir_all(golden_directory()).unwrap();
         for (name, bytes) in &written {
-            let path = golden_directory().join(name.replace('/', "+"));
+            let path = golden_directory().join(format!("{}.object", name.replace('/', "+")));
             if !path.exists() {
                 fs::write(path, bytes).unwrap();
             }

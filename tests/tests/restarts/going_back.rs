@@ -96,7 +96,7 @@ fn what_is_not_there_or_in_use_is_refused_and_nothing_changes() {
     let engine = builder(&directory).build().unwrap();
     assert!(restore(&state, epochs[0]).unwrap_err().to_string().contains("another process uses it"));
     drop(engine);
-    let saved = SavedCheckpoints::open(&state).unwrap();
+    let saved = SavedCheckpoints::open(state.to_str().unwrap()).unwrap();
     assert!(saved.contents().unwrap().epochs().unwrap().contains(&epochs[1]));
 }
 
@@ -105,7 +105,7 @@ fn what_a_checkpoint_holds_is_told() {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "told");
     let (input, all) = (Input::new(&directory), rows(&mut Random::new(8), 300));
     let epochs = job(&directory, &input, &all, 150);
-    let saved = SavedCheckpoints::open(&PathBuf::from(directory.text("state"))).unwrap();
+    let saved = SavedCheckpoints::open(&directory.text("state")).unwrap();
     let mut contents = saved.contents().unwrap();
     for (number, epoch) in epochs.iter().enumerate() {
         let commit = contents.commit(*epoch).unwrap();
@@ -123,7 +123,7 @@ fn what_a_checkpoint_holds_is_told() {
 /// Flips a bit in a file of the database, of those with this extension, so that some of the checkpoints are damaged and `fits` says so; those that are.
 fn damage(state: &Path, extension: &str, epochs: &[Epoch], fits: impl Fn(&Contents<'_>, &[Epoch]) -> bool) -> Vec<Epoch> {
     let damaged = || -> Option<Vec<Epoch>> {
-        let saved = SavedCheckpoints::open(state).ok()?;
+        let saved = SavedCheckpoints::open(state.to_str().unwrap()).ok()?;
         let mut contents = saved.contents().ok()?;
         let damaged: Vec<Epoch> = epochs.iter().copied().filter(|epoch| contents.verify(*epoch).is_err()).collect();
         (fits(&contents, &damaged) && damaged.len() < epochs.len()).then_some(damaged)

@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 /// Builds the server and runs the tests that can use one; `arguments` are parts of names.
 pub(crate) fn test(workspace: &Workspace, report: &mut Report, arguments: &[String]) -> Outcome<()> {
     let (folder, target) = (workspace.root.join("tests/s3"), workspace.target.join("s3"));
-    workspace.cargo(&["build", "--release", "--quiet"]).directory(&folder).variable("CARGO_TARGET_DIR", &target).run()?;
+    workspace.cargo(&["build", "--release", "--locked"]).directory(&folder).variable("CARGO_TARGET_DIR", &target).run()?;
     let tests = ["test", "--release", "--workspace", "--test", "crashes", "--test", "places", "--"];
     let server = target.join("release/s3-server");
     let program = workspace.cargo(&tests).arguments(arguments).variable("RAYMPP_S3_SERVER", server);

@@ -1,10 +1,12 @@
-//! Trouble on the line between a client and the server: each connection gets its own, by a seed.
+//! Trouble on the line between a client and the server: each connection gets its own, by a seed. While the server is away all are cut.
 
+use crate::Outage;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 const SLOW_DOWN: &[u8] = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -28,11 +30,12 @@ enum Trouble {
 pub(crate) struct Line {
     server: SocketAddr,
     random: u64,
+    outage: watch::Receiver<Outage>,
 }
 
 impl Line {
-    pub(crate) fn new(server: SocketAddr, seed: u64) -> Line {
-        Line { server, random: seed }
+    pub(crate) fn new(server: SocketAddr, seed: u64, outage: watch::Receiver<Outage>) -> Line {
+        Line { server, random: seed, outage }
     }
 
     /// SplitMix64.
@@ -59,10 +62,14 @@ impl Line {
     pub(crate) async fn carry(mut self, listener: TcpListener) -> io::Result<()> {
         loop {
             let (client, _) = listener.accept().await?;
-            let (server, trouble) = (self.server, self.trouble());
+            let (server, trouble, mut outage) = (self.server, self.trouble(), self.outage.clone());
             tokio::spawn(async move {
-                // That is what it is for.
-                let _ = connect(client, server, trouble).await;
+                tokio::select! {
+                    biased;
+                    _ = outage.wait_for(|outage| *outage == Outage::Away) => {}
+                    // That it ends with an error is what it is for.
+                    _ = connect(client, server, trouble) => {}
+                }
             });
         }
     }

@@ -1,64 +1,81 @@
-//! An S3 server on loopback for tests: `s3-server DIRECTORY [SEED]`.
+//! An S3 server on loopback for tests: `s3-server DIRECTORY SEED`.
 //!
-//! Buckets are the directories in DIRECTORY; the key is `test`, the secret `secret`. The endpoint is the one line printed. With a seed there is trouble on
-//! the line: some connections are cut at once, some answers are `503 Slow Down`, some come slowly, some end in their middle. It ends with its input, so with
-//! whoever started it.
+//! Buckets are the directories in DIRECTORY; the key is `test`, the secret `secret`. The endpoint is the one line printed. There is trouble on the line, by the
+//! seed: some connections are cut at once, some answers are `503 Slow Down`, some come slowly, some end in their middle.
+//!
+//! A line of its input is an outage that lasts until the next line ([`Outage`]); each is answered by a line when it is in force. The server ends with its input,
+//! so with whoever started it.
 
 mod line;
+mod service;
 
-use hyper::server::conn::http1::Builder;
-use hyper_util::rt::TokioIo;
 use line::Line;
-use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s_fs::FileSystem;
+use service::Service;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::io::BufRead;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What is wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    /// `none`: nothing but the trouble on the line.
+    None,
+    /// `away`: connections are cut.
+    Away,
+    /// `busy`: every answer is `503 Slow Down`.
+    Busy,
+    /// `denied`: every answer is `403 AccessDenied`.
+    Denied,
+    /// `lost`: every answer is `404 NoSuchBucket`.
+    Lost,
+}
+
+impl Outage {
+    fn of_name(name: &str) -> Option<Outage> {
+        Some(match name {
+            "none" => Outage::None,
+            "away" => Outage::Away,
+            "busy" => Outage::Busy,
+            "denied" => Outage::Denied,
+            "lost" => Outage::Lost,
+            _ => return None,
+        })
+    }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().ok_or("s3-server DIRECTORY [SEED]")?;
-    let seed: Option<u64> = arguments.next().map(|seed| seed.parse()).transpose()?;
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [directory, seed] = arguments.as_slice() else { return Err("s3-server DIRECTORY SEED".into()) };
+    let seed = seed.parse()?;
+    let (set, outage) = watch::channel(Outage::None);
+    std::thread::spawn(move || follow(&set));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(&directory, seed))
+    runtime.block_on(serve(directory, seed, outage))
 }
 
-async fn serve(directory: &str, seed: Option<u64>) -> Result<(), Box<dyn Error>> {
-    let files = FileSystem::new(directory).map_err(|error| format!("{directory}: {error:?}"))?;
-    let mut service = S3ServiceBuilder::new(files);
-    service.set_auth(SimpleAuth::from_single("test", "secret"));
-    let (server, server_address) = listen().await?;
-    let answering = answer(server, service.build());
-    let Some(seed) = seed else {
-        println!("http://{server_address}");
-        return answering.await;
-    };
-    let (line, line_address) = listen().await?;
-    println!("http://{line_address}");
+/// Sets outages as the input says; ends the program with it.
+fn follow(set: &watch::Sender<Outage>) {
+    for name in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let Some(outage) = Outage::of_name(&name) else { break };
+        set.send_replace(outage);
+        println!("{name}");
+    }
+    std::process::exit(0);
+}
+
+async fn serve(directory: &str, seed: u64, outage: watch::Receiver<Outage>) -> Result<(), Box<dyn Error>> {
+    let service = Service::new(directory, outage.clone())?;
+    let (server, line) = (listen().await?, listen().await?);
+    let server_address = server.local_addr()?;
+    println!("http://{}", line.local_addr()?);
     tokio::select! {
-        ended = answering => ended,
-        ended = Line::new(server_address, seed).carry(line) => Ok(ended?),
+        ended = service.answer(server) => ended?,
+        ended = Line::new(server_address, seed, outage).carry(line) => ended?,
     }
+    Ok(())
 }
 
-async fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-async fn answer(listener: TcpListener, service: S3Service) -> Result<(), Box<dyn Error>> {
-    loop {
-        let (socket, _) = listener.accept().await?;
-        let connection = Builder::new().serve_connection(TokioIo::new(socket), service.clone());
-        tokio::spawn(async move {
-            // Clients are killed in the middle of requests.
-            let _ = connection.await;
-        });
-    }
+async fn listen() -> std::io::Result<TcpListener> {
+    TcpListener::bind("127.0.0.1:0").await
 }

@@ -3,7 +3,7 @@
 //! Credentials, region and endpoint come from the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …) or from
 //! the machine's role. A thread of its own carries requests out (`requests.rs`); calls end early when the place is told to stop.
 //!
-//! *Retries*, with longer and longer pauses, are the client's, and ours for creations that were cut off, which it does not try again by itself. What then
+//! *Retries*, with longer and longer pauses, are the client's, and ours for creations and lists that were cut off, which it does not try again by itself. What then
 //! still fails is an error that names the object (`failed.rs`). Objects are of bounded size, so each is put by one request, whose contents the server checks
 //! against a SHA-256 that is signed.
 //!
@@ -13,7 +13,7 @@
 mod failed;
 mod requests;
 
-use failed::{Failed, is_undecided};
+use failed::{Failed, is_torn_list, is_undecided};
 use futures_core::Stream;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::{Path, PathPart};
@@ -138,8 +138,7 @@ async fn create(client: AmazonS3, path: Path, payload: PutPayload, patience: Pat
             Err(error) if is_undecided(&error) => {}
             outcome => return created(outcome),
         }
-        // A timer of the runtime, no thread sleeps.
-        let _ = tokio::time::timeout(pause, std::future::pending::<()>()).await;
+        rest(pause).await;
         pause = (pause * 2).min(patience.pause_max);
     }
     created(client.put_opts(&path, payload, PutMode::Create.into()).await)
@@ -153,13 +152,32 @@ fn created<T>(outcome: Result<T, ClientError>) -> Result<bool, ClientError> {
     }
 }
 
-async fn list(client: AmazonS3, folder: Path) -> Result<Vec<ObjectMeta>, ClientError> {
-    let mut listed = client.list(Some(&folder));
+/// Lists a folder, from the start again when a page was cut off: that is no failure of a request to the client, which does not try it again.
+async fn list(client: AmazonS3, folder: Path, patience: Patience) -> Result<Vec<ObjectMeta>, ClientError> {
+    let mut pause = patience.pause_first;
+    for _ in 0..patience.retries_max {
+        match list_once(&client, &folder).await {
+            Err(error) if is_torn_list(&error) => {}
+            outcome => return outcome,
+        }
+        rest(pause).await;
+        pause = (pause * 2).min(patience.pause_max);
+    }
+    list_once(&client, &folder).await
+}
+
+async fn list_once(client: &AmazonS3, folder: &Path) -> Result<Vec<ObjectMeta>, ClientError> {
+    let mut listed = client.list(Some(folder));
     let mut objects = Vec::new();
     while let Some(object) = std::future::poll_fn(|context| Pin::new(&mut listed).poll_next(context)).await {
         objects.push(object?);
     }
     Ok(objects)
+}
+
+/// A timer of the runtime, no thread sleeps.
+async fn rest(pause: Duration) {
+    let _ = tokio::time::timeout(pause, std::future::pending::<()>()).await;
 }
 
 impl Blobs for S3Blobs {
@@ -202,7 +220,8 @@ impl Blobs for S3Blobs {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, StoreError> {
-        let listed = self.call(folder, list).map_err(|failed| failed.told)?;
+        let patience = self.patience;
+        let listed = self.call(folder, |client, path| list(client, path, patience)).map_err(|failed| failed.told)?;
         let name = |object: ObjectMeta| {
             let parts: Vec<String> = object.location.prefix_match(&self.prefix)?.map(|part| part.as_ref().to_owned()).collect();
             Some((parts.join("/"), object.size))

@@ -38,6 +38,11 @@ pub(super) fn is_undecided(error: &ClientError) -> bool {
     in_the_way || cut_off
 }
 
+/// True if the answer to a list did not come as a whole. The client's type for that is its own, so its words have to do.
+pub(super) fn is_torn_list(error: &ClientError) -> bool {
+    matches!(error, ClientError::Generic { source, .. } if source.to_string().starts_with("Error getting list response body"))
+}
+
 fn chain(error: &ClientError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(Some(error as &(dyn Error + 'static)), |link| (*link).source())
 }

@@ -278,9 +278,10 @@ impl Actor {
         if !self.primary {
             return;
         }
-        while let Some(PassedBarrier { epoch, frontier, .. }) =
-            self.sealing.pop_front_if(|passed| passed.frontier < EventTime::MAX || self.complete)
-        {
+        let may_seal = |passed: &&PassedBarrier, complete: bool| passed.frontier < EventTime::MAX || complete;
+        while let Some(&PassedBarrier { epoch, frontier, .. }) = self.sealing.front().filter(|passed| may_seal(passed, self.complete)) {
+            self.owe_changelogs(|changelog, replica, epoch_of| changelog.changes_before(replica, frontier, epoch_of));
+            self.sealing.pop_front();
             self.sealed = epoch;
             for consumer in consumers.iter().filter(|consumer| consumer.by_epochs) {
                 self.owed.push_back((Arc::clone(consumer), Item::Sealed(self.partition, epoch, frontier)));
@@ -307,15 +308,10 @@ impl Actor {
     }
 
     fn deliver(&mut self, consumers: &[Arc<Consumer>], result: ResultDelta) {
-        let (replica, sealing) = (&self.replica, &self.sealing);
-        let of_metric = self.changelogs.iter_mut().filter(|changelog| changelog.metric() == result.metric);
-        let closed: Vec<(Arc<Consumer>, Change)> = of_metric
-            .flat_map(|changelog| {
-                let changes = changelog.close(&result, |end| epoch_of_window(replica, sealing, end));
-                owed_to(changelog.consumer(), changes)
-            })
-            .collect();
-        self.owe_changes(closed);
+        self.owe_changelogs(|changelog, replica, epoch_of| match changelog.metric() == result.metric {
+            true => changelog.close(replica, &result, epoch_of),
+            false => Vec::new(),
+        });
         let result = Arc::new(result);
         let counted = self.counters().by_metric.lock().entry(result.metric).or_default().take(&result);
         self.stream.results.fetch_add(counted, Ordering::Relaxed);
@@ -332,8 +328,7 @@ impl Actor {
                 && !self.changelogs.iter().any(|changelog| changelog.consumer_id() == consumer.id)
                 && let Some(metric) = self.stream.metric(metric)
             {
-                let begin = if after { Changelog::take_over } else { Changelog::new };
-                self.changelogs.push(begin(metric, every_us, Arc::clone(consumer), &mut self.replica));
+                self.changelogs.push(Changelog::begin(metric, every_us, Arc::clone(consumer), &mut self.replica, after));
             }
         }
         let is_wanted = |changelog: &Changelog| {
@@ -343,12 +338,18 @@ impl Actor {
     }
 
     fn step_changelogs(&mut self, now_us: u64) -> bool {
+        self.owe_changelogs(|changelog, replica, epoch_of| changelog.changes(replica, now_us, epoch_of))
+    }
+
+    /// Owes consumers what their changelogs have to say; true if that is anything.
+    fn owe_changelogs(&mut self, say: impl Fn(&mut Changelog, &Replica, &dyn Fn(EventTime) -> Epoch) -> Vec<Change>) -> bool {
         let (replica, sealing) = (&self.replica, &self.sealing);
-        let changes = self.changelogs.iter_mut().flat_map(|changelog| {
-            let changes = changelog.changes(replica, now_us, |end| epoch_of_window(replica, sealing, end));
+        let epoch_of = |end| epoch_of_window(replica, sealing, end);
+        let said = |changelog: &mut Changelog| {
+            let changes = say(changelog, replica, &epoch_of);
             owed_to(changelog.consumer(), changes)
-        });
-        let changes: Vec<(Arc<Consumer>, Change)> = changes.collect();
+        };
+        let changes: Vec<(Arc<Consumer>, Change)> = self.changelogs.iter_mut().flat_map(said).collect();
         let any = !changes.is_empty();
         self.owe_changes(changes);
         any
@@ -356,10 +357,9 @@ impl Actor {
 
     fn owe_changes(&mut self, changes: Vec<(Arc<Consumer>, Change)>) {
         let (partition, term) = (self.partition, self.term);
-        for (consumer, Change { epoch, rows, touches }) in changes {
+        for (consumer, Change { epoch, rows, turned }) in changes {
             self.changes += 1;
-            let touches = if self.stream.host.replicas > 1 { touches } else { Vec::new() };
-            self.owed.push_back((consumer, Item::Changes(Changes { partition, term, number: self.changes, epoch, rows, touches })));
+            self.owed.push_back((consumer, Item::Changes(Changes { partition, term, number: self.changes, epoch, rows, turned })));
         }
     }
 
@@ -369,13 +369,7 @@ impl Actor {
         if !self.primary {
             return;
         }
-        let (replica, sealing) = (&self.replica, &self.sealing);
-        let changes = self.changelogs.iter_mut().flat_map(|changelog| {
-            let changes = changelog.finish(replica, |end| epoch_of_window(replica, sealing, end));
-            owed_to(changelog.consumer(), changes)
-        });
-        let changes: Vec<(Arc<Consumer>, Change)> = changes.collect();
-        self.owe_changes(changes);
+        self.owe_changelogs(|changelog, replica, epoch_of| changelog.finish(replica, epoch_of));
         self.tell_complete(&self.stream.consumers.all());
         self.publish_counters();
         self.publish_sizes();

@@ -1,23 +1,28 @@
 //! EMIT ON UPDATE: the changelog of a metric, keyed by (group key, window).
 //!
-//! Of each key that changed, the live window's row is emitted as an upsert, at most once per delta or interval. What has been upserted
-//! and not finished is remembered with its last row: a row that stops satisfying HAVING or whose window gave way to another session is
-//! deleted; a window that closes is upserted once more with its final row, or deleted if it has none. A running total never closes: if it
-//! is forgotten while a change of it is held back, its last value is kept until it may be emitted. So the last change per
-//! (key, window) is a function of the rows, however many changes came before it.
+//! Of each key that changed, the live window's row is emitted as an upsert, at most once per delta or interval. A row that stops satisfying
+//! HAVING or whose window gave way to another session is deleted; a window that closes is upserted once more with its final row, or deleted if it has
+//! none. So where one of these may happen, what has been upserted and not finished is remembered. A deletion names key and window and nothing else. A running
+//! total never closes: if it is forgotten while a change of it is held back, its last value is kept until it may be emitted, or until a barrier passes behind
+//! which nobody would have it. So the last change per (key, window) is a function of the rows, however many changes came before it.
 //!
-//! A partition's next primary goes on from what the consumer shows: all keys count as changed, so each row is said once more, and what is shown and
-//! not there any more is deleted as it would have been.
+//! A partition's next primary, and a run that goes on from a checkpoint, go on from what the consumer shows: all keys count as changed, so each row is
+//! said once more, and what is shown and not there any more is deleted as it would have been. If the job was taken back from a later checkpoint, nothing is
+//! said until its rows have been read again.
 
-use crate::consumer::{Consumer, KeyWindow, Shown};
+use crate::consumer::Consumer;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use raympp_operators::sharing::SharedMetric;
+use raympp_operators::window::Window;
+use raympp_state::checkpoint::Ahead;
+use raympp_state::checkpoint::shown::{KeyWindow, Shown};
 use raympp_state::replica::Replica;
 use raympp_state::result::ResultDelta;
 use raympp_state::sessions::{LetGo, Session};
-use raympp_types::{Epoch, EventTime, MetricId};
+use raympp_types::{Epoch, EventTime, MetricId, Offset};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -29,23 +34,28 @@ pub(crate) struct Changelog {
     every_us: Option<i64>,
     consumer: Arc<Consumer>,
     dirty: BTreeSet<u32>,
-    /// Running totals that were forgotten while a change of theirs was held back, as they were last.
-    let_go: BTreeMap<KeyBytes, Arc<Session>>,
+    /// Running totals that were forgotten while a change of theirs was held back, as they were last, with the end of their time to live.
+    let_go: BTreeMap<KeyBytes, (Arc<Session>, EventTime)>,
     next_us: u64,
-    /// Last row of each (key, window start, window end) upserted and not finished, where it may have to be deleted.
+    /// What is upserted and not finished, where it may have to be deleted.
     open: Shown,
+    /// How many of that end when, in microseconds.
+    ends: BTreeMap<i64, usize>,
+    /// The consumer has had what changes up to here, and these rows have not all been read again.
+    ahead: Option<Ahead>,
+    /// It has had the final rows of windows that end up to here.
+    had: EventTime,
     /// Rows to be emitted.
     ready: Vec<Ready>,
 }
 
 /// A row to be emitted.
 struct Ready {
-    /// The end of its window; without windows [`EventTime::MAX`].
+    /// From this time on no row changes it; [`EventTime::MAX`] if any may.
     end: EventTime,
     row: RecordBatch,
-    /// What is open there from then on.
-    at: KeyWindow,
-    open: Option<RecordBatch>,
+    /// What is shown from then on and was not, or is no longer.
+    turned: Option<KeyWindow>,
 }
 
 /// Rows that are emitted together.
@@ -53,31 +63,28 @@ pub(crate) struct Change {
     /// The first epoch that holds all rows of the stream that they show.
     pub(crate) epoch: Epoch,
     pub(crate) rows: RecordBatch,
-    /// What is open from then on, by key and window.
-    pub(crate) touches: Vec<(KeyWindow, Option<RecordBatch>)>,
+    /// What is shown from then on and was not, or is no longer.
+    pub(crate) turned: Vec<KeyWindow>,
 }
 
 impl Changelog {
-    pub(crate) fn new(metric: Arc<SharedMetric>, every_us: Option<i64>, consumer: Arc<Consumer>, replica: &mut Replica) -> Changelog {
+    /// Begins for a primary; `after`: for one that took another's place.
+    pub(crate) fn begin(
+        metric: Arc<SharedMetric>,
+        every_us: Option<i64>,
+        consumer: Arc<Consumer>,
+        replica: &mut Replica,
+        after: bool,
+    ) -> Changelog {
         replica.track(&metric);
-        Changelog {
-            metric,
-            every_us,
-            consumer,
-            dirty: BTreeSet::new(),
-            let_go: BTreeMap::new(),
-            next_us: 0,
-            open: BTreeMap::new(),
-            ready: Vec::new(),
-        }
-    }
-
-    /// Goes on for a primary that was replaced.
-    pub(crate) fn take_over(metric: Arc<SharedMetric>, every_us: Option<i64>, consumer: Arc<Consumer>, replica: &mut Replica) -> Changelog {
-        let open = consumer.shown(replica.view().partition());
-        let changelog = Changelog::new(metric, every_us, consumer, replica);
-        let dirty = replica.ids(changelog.metric.store).collect();
-        Changelog { open, dirty, ..changelog }
+        let goes_on = after || consumer.goes_on;
+        let dirty = if goes_on { replica.ids(metric.store).collect() } else { BTreeSet::new() };
+        let open = if goes_on { consumer.shown(replica.view().partition()) } else { Shown::new() };
+        let mut ends = BTreeMap::new();
+        open.iter().for_each(|(_, _, end)| *ends.entry(*end).or_default() += 1);
+        let had = consumer.ahead.as_ref().map_or(EventTime::MIN, |ahead| ahead.frontier);
+        let ahead = consumer.ahead.clone();
+        Changelog { metric, every_us, consumer, dirty, let_go: BTreeMap::new(), next_us: 0, open, ends, ahead, had, ready: Vec::new() }
     }
 
     /// True if something that was forgotten has yet to be said: nobody else could say it.
@@ -102,7 +109,12 @@ impl Changelog {
     }
 
     fn holds_back(&self) -> bool {
-        !self.dirty.is_empty() || !self.let_go.is_empty()
+        self.ahead.is_none() && (!self.dirty.is_empty() || !self.let_go.is_empty())
+    }
+
+    /// True if an upsert may have to be deleted: else its window has a final row.
+    fn remembers(metric: &SharedMetric) -> bool {
+        metric.plan.having.is_some() || matches!(metric.plan.window, Window::Session { .. })
     }
 
     /// Notes the keys that the last delta touched.
@@ -112,10 +124,12 @@ impl Changelog {
 
     /// Takes over running totals of its store that are being forgotten. Their ids may soon mean other keys.
     pub(crate) fn keep(&mut self, store: usize, let_go: &[LetGo]) {
-        if store == self.metric.store && !self.metric.plan.window.has_bounds() {
+        let Window::Global { ttl_us: Some(gap_us) } = self.metric.plan.window else { return };
+        if store == self.metric.store {
             for LetGo { id, key, session } in let_go {
-                if self.dirty.remove(id) {
-                    self.let_go.insert(key.clone(), Arc::clone(session));
+                let end = EventTime(session.last_us.saturating_add(gap_us));
+                if self.dirty.remove(id) && end > self.had {
+                    self.let_go.insert(key.clone(), (Arc::clone(session), end));
                 }
             }
         }
@@ -124,9 +138,28 @@ impl Changelog {
     /// Rows to emit now, in order, each run with the first epoch that holds all rows of the stream that it shows; `epoch_of` tells that by
     /// the end of a window.
     pub(crate) fn changes(&mut self, replica: &Replica, now_us: u64, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
+        let is_behind = |ahead: &mut Ahead| {
+            let applied = |split| replica.splits().get(split).map_or(Offset(0), |progress| progress.applied);
+            ahead.offsets.iter().any(|(split, offset)| applied(split) < *offset)
+        };
+        self.ahead.take_if(|ahead| !is_behind(ahead));
         if now_us >= self.next_us && self.holds_back() {
             self.next_us = now_us + self.every_us.unwrap_or(0) as u64;
             self.emit_dirty(replica);
+        }
+        self.take_ready(epoch_of)
+    }
+
+    /// As [`Changelog::changes`], of what a barrier with this frontier leaves behind: totals that were forgotten by then, which no replica has that begins
+    /// there, and windows that ended by then without a final row. To be called when all has closed up to the frontier.
+    pub(crate) fn changes_before(&mut self, replica: &Replica, frontier: EventTime, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
+        if self.ahead.is_none() {
+            for (key, (session, end)) in self.let_go.extract_if(.., |_, (_, end)| *end <= frontier).collect::<Vec<_>>() {
+                self.put_let_go(replica, key, &session, end);
+            }
+        }
+        if self.metric.plan.window.has_bounds() {
+            self.delete_over(replica, frontier);
         }
         self.take_ready(epoch_of)
     }
@@ -140,79 +173,111 @@ impl Changelog {
             self.let_go.remove(&key);
             let live = replica.view().latest_window(&self.metric, &key);
             self.delete_given_way(replica, &key, live.as_ref().map(|(bounds, _)| *bounds));
-            if let Some(((start, end), rows)) = live
-                && !(has_bounds && EventTime(end) <= replica.frontier())
+            if let Some(((start, end), row)) = live
+                && !(has_bounds && EventTime(end) <= replica.frontier().max(self.had))
             {
                 // A group without a window is one row, also when its time to live has passed and it starts anew.
-                let (start, end) = if has_bounds { (start, end) } else { (0, 0) };
-                self.put((key, start, end), rows);
+                let (bounds, end) = if has_bounds { ((start, end), EventTime(end)) } else { ((0, 0), EventTime::MAX) };
+                self.put(replica, (key, bounds.0, bounds.1), row, end);
             }
         }
-        for (key, session) in std::mem::take(&mut self.let_go) {
-            let rows = replica.view().row_let_go(&self.metric, &key, &session);
-            self.put((key, 0, 0), rows);
+        for (key, (session, end)) in std::mem::take(&mut self.let_go) {
+            self.put_let_go(replica, key, &session, end);
         }
     }
 
+    fn put_let_go(&mut self, replica: &Replica, key: KeyBytes, session: &Session, end: EventTime) {
+        let row = replica.view().row_let_go(&self.metric, &key, session);
+        self.put(replica, (key, 0, 0), row, end);
+    }
+
     /// Upserts a row, or deletes the one that was there if HAVING refuses it now.
-    fn put(&mut self, at: (KeyBytes, i64, i64), rows: Option<RecordBatch>) {
-        match rows {
-            Some(rows) => {
-                let open = (self.metric.plan.window.has_bounds() || self.metric.plan.having.is_some()).then(|| rows.clone());
-                if let Some(rows) = &open {
-                    self.open.insert(at.clone(), rows.clone());
-                }
-                self.emit(at, &rows, "upsert", open);
+    fn put(&mut self, replica: &Replica, at: KeyWindow, row: Option<RecordBatch>, end: EventTime) {
+        match row {
+            Some(row) => {
+                let turned = (Self::remembers(&self.metric) && self.show(&at)).then_some(at);
+                self.ready.push(Ready { end, row: with_op(&row, "upsert"), turned });
             }
-            None => self.delete(&at),
+            None => self.delete(replica, at, end),
         }
     }
 
     /// Sessions of a key that no longer exist as they were.
     fn delete_given_way(&mut self, replica: &Replica, key: &[u8], live: Option<(i64, i64)>) {
-        if self.metric.plan.window.is_sliced() || !self.metric.plan.window.has_bounds() {
+        if !matches!(self.metric.plan.window, Window::Session { .. }) {
             return;
         }
         let from = (KeyBytes::from(key), i64::MIN, i64::MIN);
-        let of_key = self.open.range(from..).map(|(at, _)| at).take_while(|(other, ..)| **other == *key);
+        let of_key = self.open.range(from..).take_while(|(other, ..)| **other == *key);
         let gone: Vec<_> = of_key
             .filter(|(_, start, end)| Some((*start, *end)) != live && !replica.has_session(&self.metric, key, (*start, *end)))
             .cloned()
             .collect();
-        gone.iter().for_each(|at| self.delete(at));
+        gone.into_iter().for_each(|at| self.delete_window(replica, at));
     }
 
-    fn delete(&mut self, at: &(KeyBytes, i64, i64)) {
-        if let Some(row) = self.open.remove(at) {
-            self.emit(at.clone(), &row, "delete", None);
+    /// Deletes what is shown of a window.
+    fn delete_window(&mut self, replica: &Replica, at: KeyWindow) {
+        let end = EventTime(at.2);
+        self.delete(replica, at, end);
+    }
+
+    fn delete(&mut self, replica: &Replica, at: KeyWindow, end: EventTime) {
+        if self.hide(&at) {
+            let row = replica.view().row_of_names(&self.metric, &at.0, (at.1, at.2));
+            self.ready.push(Ready { end, row: with_op(&row, "delete"), turned: Some(at) });
         }
     }
 
-    fn emit(&mut self, at: KeyWindow, row: &RecordBatch, op: &str, open: Option<RecordBatch>) {
-        let end = if self.metric.plan.window.has_bounds() { EventTime(at.2) } else { EventTime::MAX };
-        self.ready.push(Ready { end, row: with_op(row, op), at, open });
+    /// Deletes windows that end at or before the frontier: they have no final row, or it would have come.
+    fn delete_over(&mut self, replica: &Replica, frontier: EventTime) {
+        if self.ends.first_key_value().is_some_and(|(end, _)| EventTime(*end) <= frontier) {
+            let over: Vec<_> = self.open.iter().filter(|(_, _, end)| EventTime(*end) <= frontier).cloned().collect();
+            over.into_iter().for_each(|at| self.delete_window(replica, at));
+        }
+    }
+
+    /// Notes that a pair is shown; true if it was not.
+    fn show(&mut self, at: &KeyWindow) -> bool {
+        let new = self.open.insert(at.clone());
+        if new {
+            *self.ends.entry(at.2).or_default() += 1;
+        }
+        new
+    }
+
+    /// Notes that a pair is no longer shown; true if it was.
+    fn hide(&mut self, at: &KeyWindow) -> bool {
+        let was = self.open.remove(at);
+        if was && let Entry::Occupied(mut ends) = self.ends.entry(at.2) {
+            *ends.get_mut() -= 1;
+            if *ends.get() == 0 {
+                ends.remove();
+            }
+        }
+        was
     }
 
     /// Takes note of closed windows; returns final rows, and deletions of what has none, as [`Changelog::changes`] does.
-    pub(crate) fn close(&mut self, result: &ResultDelta, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
-        for (row, (key, start, end)) in result.groups.iter().enumerate() {
+    pub(crate) fn close(&mut self, replica: &Replica, result: &ResultDelta, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
+        let had = self.had;
+        for (row, (key, start, end)) in result.groups.iter().enumerate().filter(|(_, (.., end))| EventTime(*end) > had) {
             let at = (KeyBytes::from(&**key), *start, *end);
-            self.open.remove(&at);
-            self.emit(at, &result.batch.slice(row, 1), "upsert", None);
+            let turned = self.hide(&at).then_some(at);
+            self.ready.push(Ready { end: EventTime(*end), row: with_op(&result.batch.slice(row, 1), "upsert"), turned });
         }
         if result.last && self.metric.plan.window.has_bounds() {
-            let over: Vec<_> = self.open.keys().filter(|(_, _, end)| EventTime(*end) <= result.window_end).cloned().collect();
-            over.iter().for_each(|at| self.delete(at));
+            self.delete_over(replica, result.window_end);
         }
         self.take_ready(epoch_of)
     }
 
     /// The last rows: what never closed is final now.
     pub(crate) fn finish(&mut self, replica: &Replica, epoch_of: impl Fn(EventTime) -> Epoch) -> Vec<Change> {
+        self.ahead = None;
         self.emit_dirty(replica);
         if self.metric.plan.window.has_bounds() {
-            let open: Vec<_> = self.open.keys().cloned().collect();
-            open.iter().for_each(|at| self.delete(at));
+            self.delete_over(replica, EventTime::MAX);
         }
         self.take_ready(epoch_of)
     }
@@ -224,7 +289,7 @@ impl Changelog {
         let change = |run: &[(Epoch, Ready)]| Change {
             epoch: run[0].0,
             rows: joined(run.iter().map(|(_, ready)| &ready.row)),
-            touches: run.iter().map(|(_, ready)| (ready.at.clone(), ready.open.clone())).collect(),
+            turned: run.iter().filter_map(|(_, ready)| ready.turned.clone()).collect(),
         };
         runs.map(change).collect()
     }

@@ -25,7 +25,8 @@ use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::packed::contents::read_some;
-use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind};
+use raympp_state::checkpoint::shown::{self, Shown};
+use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit};
 use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_state::delta::Delta;
 use raympp_state::persister::{OpenStream, Outcome, Persister};
@@ -51,12 +52,12 @@ pub(crate) enum Order {
     AddPlan(StreamId, Arc<SharedPlan>),
     /// The stream is gone.
     DropStream(StreamId),
-    /// A sink takes part.
-    AddSink(SinkId, Box<SinkCommit>),
+    /// A sink takes part; of a sink of changes, what it shows.
+    AddSink(SinkId, Box<SinkCommit>, Option<Shown>),
     /// A sink is gone.
     DropSink(SinkId),
-    /// What a sink has prepared.
-    Prepared(SinkId, Epoch, Vec<u8>),
+    /// What a sink has prepared, and what that turns.
+    Prepared(SinkId, Epoch, Vec<u8>, Shown),
     /// The next delta of one of the stream's chains.
     Delta(StreamId, Arc<Delta>),
     /// No chain of the stream carries this barrier.
@@ -192,6 +193,14 @@ impl Checkpoints {
         answer.recv().map_err(|_| Error::ShutDown)?.map_err(checkpoint_error)
     }
 
+    /// What a sink of changes showed at the checkpoint that this run goes on from.
+    pub(crate) fn load_shown(&self, stream: &StreamCommit, sink: &str) -> Result<Shown> {
+        let Some(store) = stream.stores.iter().find(|store| shown::sink_of(store) == Some(sink)) else { return Ok(Shown::new()) };
+        let loaded = self.load(stream.id, PartitionId(0), vec![(store.uid, shown::COLUMNS)])?;
+        let records: Vec<Record> = loaded.into_iter().flatten().map(|(_, record)| record).collect();
+        shown::of_records(&records).map_err(checkpoint_error)
+    }
+
     /// Ends the thread when it has done what it was told.
     pub(crate) fn stop(&self) {
         if let Some(uploader) = self.uploader.lock().take() {
@@ -275,9 +284,9 @@ impl Worker {
             Order::OpenStream(open) => persister.open_stream(*open),
             Order::AddPlan(stream, plan) => persister.add_plan(stream, &plan),
             Order::DropStream(stream) => persister.drop_stream(stream),
-            Order::AddSink(sink, commit) => persister.add_sink(sink, *commit),
+            Order::AddSink(sink, commit, shown) => persister.add_sink(sink, *commit, shown),
             Order::DropSink(sink) => persister.drop_sink(sink),
-            Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle),
+            Order::Prepared(sink, epoch, handle, turned) => persister.prepared(sink, epoch, handle, turned),
             Order::Delta(stream, delta) => {
                 let outcomes = persister.take(stream, &delta);
                 self.shrink_backlog(entries_of(&delta));

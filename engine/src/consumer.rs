@@ -8,18 +8,14 @@ use crate::queue::Queue;
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
+use raympp_state::checkpoint::Ahead;
+use raympp_state::checkpoint::shown::{KeyWindow, Shown, turn};
 use raympp_state::receipts::{LateReceipts, UpdateReceipts, WindowReceipts};
 use raympp_state::replica::LateRows;
 use raympp_state::result::ResultDelta;
-use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SplitId, Term};
+use raympp_types::{Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, SplitId, Term};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A key in canonical bytes and the start and end of its window.
-pub(crate) type KeyWindow = (Box<[u8]>, i64, i64);
-
-/// Rows of a changelog that were upserted and neither deleted nor made final.
-pub(crate) type Shown = BTreeMap<KeyWindow, RecordBatch>;
 
 /// Rows of a changelog.
 pub(crate) struct Changes {
@@ -30,8 +26,8 @@ pub(crate) struct Changes {
     /// The first epoch that holds all rows of the stream that they show.
     pub(crate) epoch: Epoch,
     pub(crate) rows: RecordBatch,
-    /// What they do to the consumer's [`Shown`]; nothing where no other actor will ever ask for it.
-    pub(crate) touches: Vec<(KeyWindow, Option<RecordBatch>)>,
+    /// Pairs that are shown from then on, or are no longer.
+    pub(crate) turned: Vec<KeyWindow>,
 }
 
 /// What travels from actors to a consumer.
@@ -87,6 +83,30 @@ impl Wants {
     }
 }
 
+/// What a sink of changes had at the checkpoint that the run goes on from.
+#[derive(Debug, Default)]
+pub(crate) struct ResumedChanges {
+    /// What it shows, by partition.
+    pub(crate) shown: BTreeMap<PartitionId, Shown>,
+    /// How far it had come, if the job was taken back from there.
+    pub(crate) ahead: Option<Ahead>,
+}
+
+impl ResumedChanges {
+    pub(crate) fn new(shown: Shown, key_groups: KeyGroups, ahead: Option<Ahead>) -> ResumedChanges {
+        let mut resumed = ResumedChanges { shown: BTreeMap::new(), ahead };
+        for pair in shown {
+            resumed.shown.entry(key_groups.partition(KeyHash::of(&pair.0))).or_default().insert(pair);
+        }
+        resumed
+    }
+
+    /// What it shows of all partitions.
+    pub(crate) fn all_shown(&self) -> impl Iterator<Item = KeyWindow> {
+        self.shown.values().flatten().cloned()
+    }
+}
+
 /// One consumer.
 pub(crate) struct Consumer {
     pub(crate) id: u64,
@@ -94,6 +114,12 @@ pub(crate) struct Consumer {
     /// It is told what epochs are whole.
     pub(crate) by_epochs: bool,
     pub(crate) queue: Queue<Item>,
+    /// Partitions may get new primaries, which ask what it shows.
+    is_asked: bool,
+    /// It goes on from a checkpoint: each row of its changelog is said once more.
+    pub(crate) goes_on: bool,
+    /// Up to here, it has had what changes.
+    pub(crate) ahead: Option<Ahead>,
     /// What a changelog's consumer shows, by partition: the next primary of a partition goes on from it.
     shown: Mutex<BTreeMap<PartitionId, Shown>>,
     /// By split, where the last delta ends whose late rows have been put into the queue.
@@ -102,32 +128,21 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     /// Puts an item into its queue, or gives it back if there is no room.
-    pub(crate) fn hand_over(&self, mut item: Item) -> Result<(), Item> {
-        let (partition, touches) = match &mut item {
-            Item::Changes(changes) => (changes.partition, std::mem::take(&mut changes.touches)),
+    pub(crate) fn hand_over(&self, item: Item) -> Result<(), Item> {
+        match &item {
+            Item::Changes(changes) if self.is_asked => {
+                let (partition, turned) = (changes.partition, changes.turned.clone());
+                self.queue.try_push(item)?;
+                turn(self.shown.lock().entry(partition).or_default(), turned);
+            }
             Item::Late(late) => {
                 let (split, to) = (late.split, late.to);
                 self.queue.try_push(item)?;
                 let mut late = self.late.lock();
                 let at = late.entry(split).or_default();
                 *at = to.max(*at);
-                return Ok(());
             }
-            _ => return self.queue.try_push(item),
-        };
-        self.queue.try_push(item).map_err(|item| match item {
-            Item::Changes(changes) => Item::Changes(Changes { touches: touches.clone(), ..changes }),
-            other => other,
-        })?;
-        if !touches.is_empty() {
-            let mut shown = self.shown.lock();
-            let shown = shown.entry(partition).or_default();
-            for (at, row) in touches {
-                match row {
-                    Some(row) => drop(shown.insert(at, row)),
-                    None => drop(shown.remove(&at)),
-                }
-            }
+            _ => self.queue.try_push(item)?,
         }
         Ok(())
     }
@@ -139,7 +154,9 @@ impl Consumer {
 
     /// What it shows of a partition.
     pub(crate) fn shown(&self, partition: PartitionId) -> Shown {
-        self.shown.lock().get(&partition).cloned().unwrap_or_default()
+        let mut shown = self.shown.lock();
+        let of_partition = if self.is_asked { shown.get(&partition).cloned() } else { shown.remove(&partition) };
+        of_partition.unwrap_or_default()
     }
 }
 
@@ -156,18 +173,21 @@ impl Consumers {
         self.list.load_full()
     }
 
-    /// Adds one whose queue calls `room` when there is room for those who have asked for it.
-    pub(crate) fn add(&self, wants: Wants, by_epochs: bool, capacity: usize, room: Box<dyn Fn() + Send + Sync>) -> Arc<Consumer> {
+    /// Adds one with this queue. `is_asked`: partitions may get new primaries; `resumed`: what a sink of changes goes on from.
+    pub(crate) fn add(
+        &self,
+        wants: Wants,
+        by_epochs: bool,
+        queue: Queue<Item>,
+        is_asked: bool,
+        resumed: Option<ResumedChanges>,
+    ) -> Arc<Consumer> {
         let mut next_id = self.change.lock();
         *next_id += 1;
-        let consumer = Arc::new(Consumer {
-            id: *next_id,
-            wants,
-            by_epochs,
-            queue: Queue::new(capacity, room),
-            shown: Mutex::default(),
-            late: Mutex::default(),
-        });
+        let goes_on = resumed.is_some();
+        let ResumedChanges { shown, ahead } = resumed.unwrap_or_default();
+        let (id, shown) = (*next_id, Mutex::new(shown));
+        let consumer = Arc::new(Consumer { id, wants, by_epochs, queue, is_asked, goes_on, ahead, shown, late: Mutex::default() });
         let mut list = Vec::clone(&self.list.load());
         list.push(Arc::clone(&consumer));
         self.list.store(Arc::new(list));
@@ -186,8 +206,8 @@ impl Consumers {
 pub(crate) enum News {
     /// Pieces of whole windows.
     Closed(Vec<Arc<ResultDelta>>),
-    /// Changes or late rows, and the first epoch that holds them.
-    Rows(Epoch, Vec<RecordBatch>),
+    /// Changes or late rows, the first epoch that holds them, and what they turn.
+    Rows(Epoch, Vec<RecordBatch>, Vec<KeyWindow>),
     /// As [`Item::Sealed`].
     Sealed(PartitionId, Epoch, EventTime),
     /// Nothing to hand on.
@@ -209,9 +229,9 @@ impl Intake {
         match item {
             Item::Closed(piece) => News::Closed(self.windows.take(&piece)),
             Item::Changes(changes) if self.updates.take(changes.partition, changes.term, changes.number) => {
-                News::Rows(changes.epoch, vec![changes.rows])
+                News::Rows(changes.epoch, vec![changes.rows], changes.turned)
             }
-            Item::Late(late) if self.late.take(late.split, late.to) => News::Rows(late.epoch, late.rows),
+            Item::Late(late) if self.late.take(late.split, late.to) => News::Rows(late.epoch, late.rows, Vec::new()),
             Item::Changes(_) | Item::Late(_) => News::Nothing,
             Item::Sealed(partition, epoch, frontier) => News::Sealed(partition, epoch, frontier),
             Item::Complete(partition) => {

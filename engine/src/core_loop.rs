@@ -477,7 +477,6 @@ impl Core {
             }
         }
         self.empty_outboxes();
-        self.send_facts(task);
     }
 
     fn empty_outboxes(&mut self) -> bool {

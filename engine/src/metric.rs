@@ -232,7 +232,7 @@ impl Metric {
     }
 
     fn consume(&self, wants: Wants) -> Subscription {
-        let consumer = self.stream.consume(wants, false, SUBSCRIPTION_QUEUE);
+        let consumer = self.stream.consume(wants, false, SUBSCRIPTION_QUEUE, None);
         if self.stream.is_complete() {
             consumer.queue.finish();
         }
@@ -279,7 +279,7 @@ impl Subscription {
     fn receive(&mut self, item: Item) {
         match self.intake.take(item) {
             News::Closed(pieces) => self.whole.extend(pieces.iter().map(|piece| piece.batch.clone())),
-            News::Rows(_, batches) => self.whole.extend(batches),
+            News::Rows(_, batches, _) => self.whole.extend(batches),
             News::Sealed(..) => {}
             News::Nothing if self.intake.complete() == self.stream.partitions.len() => self.consumer.queue.finish(),
             News::Nothing => {}

@@ -4,7 +4,7 @@
 //! run to stop; going back does, since one process at a time writes to a state directory.
 
 use crate::checkpoint::{checkpoint_error, open_blobs};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use raympp_state::checkpoint::packed::{self, PackedStore};
 use raympp_state::checkpoint::{CheckpointStore, RocksStore, take_back};
 use std::path::Path;
@@ -74,7 +74,14 @@ pub fn import(place: &str, epoch: Epoch, directory: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`crate::Error::Checkpoint`] if a run uses the directory, if there is no such checkpoint, or if it can't be read as a whole: then nothing has changed.
+/// [`crate::Error::Refused`] for a place outside, whose checkpoints are copies.
 pub fn restore(directory: &Path, epoch: Epoch) -> Result<()> {
+    if directory.to_str().is_some_and(is_outside) {
+        let place = directory.display();
+        return Err(Error::Refused(format!(
+            "{place}: its checkpoints are copies; copy one into a new state directory (restore --into, import)"
+        )));
+    }
     // Made only where there is one: a mistyped path shall not become a state directory.
     RocksStore::open_read_only(directory).map_err(checkpoint_error)?;
     let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;

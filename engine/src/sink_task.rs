@@ -19,6 +19,7 @@ use crossbeam::channel::{Sender, unbounded};
 use held::Windows;
 use parking_lot::Mutex;
 use raympp_operators::plan::SinkPlan;
+use raympp_state::checkpoint::shown::Shown;
 use raympp_types::text::parse_interval;
 use raympp_types::{Epoch, EventTime};
 use std::path::{Path, PathBuf};
@@ -39,8 +40,8 @@ pub(crate) enum Commits {
 /// What a sink's thread has to say.
 #[derive(Clone, Debug)]
 pub(crate) enum SinkEvent {
-    /// All rows that belong to the epoch or earlier ones are durable, as the handle says.
-    Prepared(Epoch, SinkHandle),
+    /// All rows that belong to the epoch or earlier ones are durable, as the handle says; and the (key, window) pairs that they turn.
+    Prepared(Epoch, SinkHandle, Shown),
     /// They could not be made durable. They come with the next epoch.
     Failed(Epoch, SinkError),
     /// Everything is published, or the sink has failed for good.

@@ -2,10 +2,11 @@
 
 use crate::checkpoint::{Handover, ResumePoint};
 use crate::clock::Clock;
-use crate::consumer::{Consumer, Consumers, Wants};
+use crate::consumer::{Consumer, Consumers, ResumedChanges, Wants};
 use crate::core_loop::CoreHandle;
 use crate::engine::OpenedInput;
 use crate::plant::Plant;
+use crate::queue::Queue;
 use crate::source::{Fingerprint, Source};
 use crate::writer::WriterQueue;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -186,6 +187,11 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Where a list by partition and place of a replica has this one.
+    fn place(&self, partition: usize, slot: usize) -> usize {
+        partition * self.replicas.max(1) + slot
+    }
+
     /// Lets every core look whether it can go on.
     pub(crate) fn wake(&self) {
         self.cores.iter().for_each(|core| core.wake());
@@ -353,9 +359,10 @@ impl Stream {
     }
 
     /// A new consumer with room for so many items, told what epochs are whole if it wants that. If nothing comes any more it learns that at once.
-    pub(crate) fn consume(&self, wants: Wants, by_epochs: bool, capacity: usize) -> Arc<Consumer> {
+    pub(crate) fn consume(&self, wants: Wants, by_epochs: bool, capacity: usize, resumed: Option<ResumedChanges>) -> Arc<Consumer> {
         let host = self.host.clone();
-        let consumer = self.consumers.add(wants, by_epochs, capacity, Box::new(move || host.wake()));
+        let queue = Queue::new(capacity, Box::new(move || host.wake()));
+        let consumer = self.consumers.add(wants, by_epochs, queue, self.host.replicas > 1, resumed);
         if self.over.load(Ordering::SeqCst) {
             consumer.queue.finish();
         }
@@ -391,7 +398,7 @@ impl Stream {
             if current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &lost)) {
                 current.store(Some(other));
             }
-            let place = partition.0 as usize * self.host.replicas.max(1) + slot;
+            let place = self.host.place(partition.0 as usize, slot);
             self.splits.lock().values().for_each(|split| split.by_slot[place].store(u64::MAX, Ordering::SeqCst));
         }
     }
@@ -400,11 +407,6 @@ impl Stream {
     pub(crate) fn lowest_applied(&self, split: SplitId) -> Offset {
         let counters = self.splits.lock().get(&split).cloned();
         Offset(counters.map_or(0, |counters| counters.lowest_applied()))
-    }
-
-    /// The partition that owns a split's counts.
-    pub(crate) fn counts_in(&self, split: SplitId) -> PartitionId {
-        self.key_groups.partition(KeyHash::of(&split.0.to_be_bytes()))
     }
 
     /// Hands a delta to the persister, if there is one.
@@ -450,7 +452,7 @@ impl Stream {
 
     pub(crate) fn add_split(&self, split: SplitId, name: String) -> Arc<SplitCounters> {
         let applied = self.partitions.iter().map(|_| AtomicU64::new(0)).collect();
-        let places = self.partitions.len() * self.host.replicas.max(1);
+        let places = self.host.place(self.partitions.len(), 0);
         let by_slot = (0..places).map(|_| AtomicU64::new(0)).collect();
         let counters = SplitCounters { name, applied, by_slot, ..SplitCounters::default() };
         counters.watermark_us.store(i64::MIN, Ordering::Relaxed);
@@ -476,17 +478,13 @@ impl Stream {
 
     /// Notes that a replica of a partition, in this place and perhaps the primary, has applied a split up to an offset.
     pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, (slot, primary): (usize, bool), offset: Offset) {
-        let counters = self.splits.lock().get(&split).cloned();
-        if let Some(counters) = &counters {
-            counters.by_slot[partition.0 as usize * self.host.replicas.max(1) + slot].store(offset.0, Ordering::SeqCst);
-        }
+        let Some(counters) = self.splits.lock().get(&split).cloned() else { return };
+        counters.by_slot[self.host.place(partition.0 as usize, slot)].store(offset.0, Ordering::SeqCst);
         if !primary {
             return;
         }
-        if let Some(counters) = counters {
-            // Sequentially consistent with the number of waiters, or both sides might miss each other.
-            counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
-        }
+        // Sequentially consistent with the number of waiters, or both sides might miss each other.
+        counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
         if self.flush_waiters.load(Ordering::SeqCst) > 0 {
             self.wake_flush_waiters();
         }

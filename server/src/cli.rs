@@ -109,7 +109,8 @@ pub(crate) struct RunOptions {
     /// Newest checkpoints that stay restorable [default: 10]
     #[arg(long, requires = "state_dir")]
     pub(crate) keep: Option<usize>,
-    /// Copy checkpoints to this place (file:///directory) too, and restore from there into an empty state directory
+    /// Copy checkpoints to s3://bucket/prefix or file:///directory too, and restore from there into an empty state directory.
+    /// For S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL say who and where
     #[arg(long, requires = "state_dir")]
     pub(crate) checkpoint_url: Option<String>,
     /// If the newest checkpoint is damaged, go on from the newest one that is whole

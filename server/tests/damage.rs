@@ -1,5 +1,5 @@
 //! Files of a real state directory damaged while nobody looks: the next run ends with an error that names the place, or its rows are right. It never
-//! panics, and never publishes another row.
+//! panics, and never publishes another row. Open: RocksDB's MANIFEST cut behind a whole entry is taken for a torn write, see `has_data`.
 //!
 //! `RAYMPP_CRASH_ROUNDS` asks for more damages of each file, `RAYMPP_SEED` for others.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]

@@ -15,7 +15,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::TimestampMicrosecondType;
 use raympp_operators::accumulator::{RowOffsets, RowStamps};
 use raympp_operators::sharing::SharedPlan;
-use raympp_types::{EventTime, KeyGroups, KeyHash, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use raympp_types::{EventTime, KeyGroups, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
 use std::collections::VecDeque;
 
 /// Rows that are judged together where that is possible: few, since rows out of order by nearly the bound need a look one by one.
@@ -90,7 +90,7 @@ impl Chain {
         plan: &SharedPlan,
         key_groups: KeyGroups,
     ) -> Chain {
-        let counts_in = key_groups.partition(KeyHash::of(&split.0.to_be_bytes()));
+        let counts_in = key_groups.counts_in(split);
         let fold = StreamFold::new(plan, key_groups);
         let (uncounted, counts, plan, stops) = (Uncounted::default(), SplitCounts::default(), plan.version, VecDeque::new());
         Chain { split, term, options, from: at, to: at, watermark, fold, uncounted, counts, plan, stops, counts_in }

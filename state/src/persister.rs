@@ -10,12 +10,13 @@
 //! the next one begins where it began and reaches further. A record is forgotten when no kept checkpoint needs it.
 
 mod retain;
+mod sinks;
 mod streams;
 
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::packed::Contents;
 use crate::checkpoint::{
-    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit,
+    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit,
 };
 use crate::crash_point::{CrashPoint, visit};
 use crate::delta::Delta;
@@ -23,6 +24,7 @@ use crate::epoch_list::{EpochList, EpochLists, Uncounted};
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use retain::Kept;
+use sinks::PreparedSink;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use streams::{PartitionLists, StreamLists};
@@ -93,12 +95,6 @@ pub struct OpenStream {
     pub partitions: Vec<OpenPartition>,
     /// As the checkpoint has it that it goes on from.
     pub committed: Option<StreamCommit>,
-}
-
-/// A sink and what it has prepared, by epoch.
-struct PreparedSink {
-    commit: SinkCommit,
-    handles: BTreeMap<Epoch, Vec<u8>>,
 }
 
 /// See the module.
@@ -192,21 +188,6 @@ impl Persister {
         self.unopened.remove(&stream);
     }
 
-    /// A sink takes part. `commit` has what it has prepared so far, if anything.
-    pub fn add_sink(&mut self, sink: SinkId, commit: SinkCommit) {
-        self.sinks.insert(sink, PreparedSink { commit, handles: BTreeMap::new() });
-    }
-
-    /// A sink is gone.
-    pub fn drop_sink(&mut self, sink: SinkId) {
-        self.sinks.remove(&sink);
-    }
-
-    /// What a sink has prepared for an epoch.
-    pub fn prepared(&mut self, sink: SinkId, epoch: Epoch, handle: Vec<u8>) {
-        self.sinks.get_mut(&sink).into_iter().for_each(|sink| drop(sink.handles.insert(epoch, handle.clone())));
-    }
-
     /// The next delta of one of a stream's chains; each comes once, whatever becomes of replicas.
     pub fn take(&mut self, stream: StreamId, delta: &Delta) -> Vec<Outcome> {
         let Some(StreamLists { plans, partitions, .. }) = self.streams.get_mut(&stream) else { return Vec::new() };
@@ -295,7 +276,7 @@ impl Persister {
     pub fn commit(&mut self, epoch: Epoch, streams: &[StreamId], wall_us: i64) -> Outcome {
         let commit = self.commit_record(epoch, streams, wall_us);
         visit(CrashPoint::CommitUnwritten);
-        match self.carry_states(&commit, streams).and_then(|()| self.store.commit(&commit)) {
+        match self.write_shown(&commit).and_then(|()| self.store.commit(&commit)) {
             Ok(_) => {
                 self.note_committed(commit);
                 Outcome::Committed(epoch)
@@ -334,10 +315,11 @@ impl Persister {
         };
         let mut all: Vec<StreamCommit> = self.streams.iter().filter_map(of_stream).chain(self.unopened.values().cloned()).collect();
         all.sort_by_key(|stream| stream.id);
+        self.add_shown_stores(&mut all);
         let of_sink = |sink: &PreparedSink| {
-            let newest = sink.handles.range(..=epoch).next_back().map(|(_, handle)| handle.clone());
-            let ahead = sink.commit.ahead.clone().filter(|ahead| is_ahead(sink.commit.stream, ahead, &all));
-            SinkCommit { handle: newest.unwrap_or_else(|| sink.commit.handle.clone()), ahead, ..sink.commit.clone() }
+            let commit = sink.commit_at(epoch);
+            let ahead = commit.ahead.filter(|ahead| is_ahead(commit.stream, ahead, &all));
+            SinkCommit { ahead, ..commit }
         };
         let mut sinks: Vec<SinkCommit> = self.sinks.values().map(of_sink).collect();
         sinks.sort_by(|one, other| one.name.cmp(&other.name));
@@ -345,34 +327,13 @@ impl Persister {
         Commit { epoch, wall_us, next_stream, next_metric, next_store, streams: all, sinks }
     }
 
-    /// Partitions of streams that did not take part are as the last checkpoint has them; so that each has the states of all its streams.
-    fn carry_states(&mut self, commit: &Commit, streams: &[StreamId]) -> Result<(), StoreError> {
-        let Some(last) = self.kept.last().map(|kept| kept.epoch) else { return Ok(()) };
-        for stream in commit.streams.iter().filter(|stream| !streams.contains(&stream.id)) {
-            for partition in (0..stream.partitions).map(PartitionId) {
-                let state = match self.store.partition(stream.id, partition, last) {
-                    Err(error) if error.kind == StoreErrorKind::Missing => continue,
-                    state => state?,
-                };
-                let records = Vec::new();
-                self.store.write(&PartitionBatch { stream: stream.id, partition, epoch: commit.epoch, state, records })?;
-            }
-        }
-        Ok(())
-    }
-
     fn note_committed(&mut self, commit: Commit) {
         let epoch = commit.epoch;
         self.kept.push(Kept::of(&commit));
+        self.note_sinks_committed(&commit);
         for stream in commit.streams {
             if let Some(lists) = self.streams.get_mut(&stream.id) {
                 lists.note_committed(epoch, stream);
-            }
-        }
-        for sink in self.sinks.values_mut() {
-            let newer = sink.handles.split_off(&epoch.next());
-            if let Some((_, handle)) = std::mem::replace(&mut sink.handles, newer).pop_last() {
-                sink.commit.handle = handle;
             }
         }
     }

@@ -9,6 +9,7 @@ use arrow::compute;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::expr::Expr;
 use raympp_operators::expr::arrow_types::arrow_type;
+use raympp_operators::plan::Output;
 use raympp_operators::sharing::SharedMetric;
 use raympp_types::{DataType, EventTime, MetricId, PartitionId, Term};
 use std::sync::Arc;
@@ -103,6 +104,19 @@ pub fn rows_of(metric: &SharedMetric, time_type: DataType, groups: Groups<'_>) -
     let count = kept.as_ref().map_or(count, Vec::len);
     let output: Vec<ArrayRef> = metric.plan.output.iter().map(|column| compute(&column.expr, &columns, count, &mut overflowed)).collect();
     Rows { batch: batch_of(metric, output, count), groups: kept, overflowed }
+}
+
+/// A row that names a key and a window and says nothing else: SELECT's columns that show one of them as it is, NULL in the others.
+pub fn row_of_names(metric: &SharedMetric, time_type: DataType, keys: Vec<ArrayRef>, bounds_us: Option<(i64, i64)>) -> RecordBatch {
+    let mut columns = keys;
+    if let Some((start, end)) = bounds_us {
+        columns.extend([start, end].map(|us| Bound::Same(us).array(1, time_type)));
+    }
+    let column = |output: &Output| match output.expr.as_column().and_then(|column| columns.get(column)) {
+        Some(name) => Arc::clone(name),
+        None => new_null_array(&arrow_type(output.expr.data_type()), 1),
+    };
+    batch_of(metric, metric.plan.output.iter().map(column).collect(), 1)
 }
 
 /// Applies HAVING to the group columns; `None` if all groups stay.

@@ -8,7 +8,7 @@ mod pieces;
 
 use crate::block::PAGE_KEYS;
 use crate::keys::KeyReader;
-use crate::result::{Bound, Groups, Rows, rows_of};
+use crate::result::{Bound, Groups, Rows, row_of_names, rows_of};
 use crate::sessions::{Session, SessionList, SessionPages};
 use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
@@ -143,6 +143,12 @@ impl ReplicaView {
     /// The row of a running total that has been forgotten, as it was last, unless HAVING refuses it.
     pub fn row_let_go(&self, metric: &SharedMetric, key: &[u8], session: &Session) -> Option<RecordBatch> {
         self.row_of(metric, key, &LiveGroup::of_session(session, 0))
+    }
+
+    /// A row that names a key and its window and says nothing else.
+    pub fn row_of_names(&self, metric: &SharedMetric, key: &[u8], bounds_us: (i64, i64)) -> RecordBatch {
+        let keys = self.key_columns(metric, std::iter::once(key));
+        row_of_names(metric, self.time_type, keys, metric.plan.window.has_bounds().then_some(bounds_us))
     }
 
     fn row_of(&self, metric: &SharedMetric, key: &[u8], group: &LiveGroup) -> Option<RecordBatch> {

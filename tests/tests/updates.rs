@@ -186,7 +186,7 @@ fn a_row_that_stops_satisfying_having_is_deleted() {
     push(2);
     assert_eq!(next_changes(&mut subscription), ["upsert a 0 2"]);
     push(3);
-    assert_eq!(next_changes(&mut subscription), ["delete a 0 2"]);
+    assert_eq!(next_changes(&mut subscription), ["delete a 0 NULL"]);
     push(4);
     writer.finish();
     assert_eq!(drain(subscription).iter().flat_map(lines).collect::<Vec<_>>(), [""; 0]);
@@ -203,7 +203,7 @@ fn sessions_that_merge_are_deleted() {
     push(15);
     assert_eq!(next_changes(&mut subscription), ["upsert a 15 25 1"]);
     push(8);
-    assert_eq!(next_changes(&mut subscription), ["delete a 0 10 1", "delete a 15 25 1", "upsert a 0 25 3"]);
+    assert_eq!(next_changes(&mut subscription), ["delete a 0 10 NULL", "delete a 15 25 NULL", "upsert a 0 25 3"]);
     push(70);
     assert_eq!(next_changes(&mut subscription), ["upsert a 70 80 1"]);
     writer.finish();

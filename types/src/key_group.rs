@@ -3,7 +3,7 @@
 //! The number of key groups is fixed for a stream's life; partitions are contiguous ranges of them, so a stream can be cut into
 //! another number of partitions without hashing anything again.
 
-use crate::ids::PartitionId;
+use crate::ids::{PartitionId, SplitId};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -51,6 +51,11 @@ impl KeyGroups {
     /// The key group of a key, below [`KeyGroups::groups`].
     pub fn group(&self, hash: KeyHash) -> u32 {
         (hash.0 % u64::from(self.groups)) as u32
+    }
+
+    /// The partition that owns the counts of a split: its late and bad rows, which have no key.
+    pub fn counts_in(&self, split: SplitId) -> PartitionId {
+        self.partition(KeyHash::of(&split.0.to_be_bytes()))
     }
 
     /// The partition that owns a key.

@@ -30,7 +30,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("coordinator", &["arrow*", "parquet", "sqlparser", "tokio", "crossbeam*", "parking_lot", "tracing*"]),
     ("operators", &["parquet", "tokio", "crossbeam*", "parking_lot", "arc-swap", "papaya", "tracing*"]),
     ("state", &["parquet", "tokio", "crossbeam*", "parking_lot", "tracing*"]),
-    ("engine", &["tokio", "clap", "ratatui", "indicatif", "datafusion*"]),
+    ("engine", &["clap", "ratatui", "indicatif", "datafusion*"]),
     ("xtask", &["arrow*", "tokio"]),
 ];
 

@@ -19,6 +19,7 @@ mod fuzz;
 mod loom;
 mod markdown;
 mod readme;
+mod s3;
 mod shipped;
 mod sim;
 mod tidy;
@@ -62,6 +63,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         arguments: "[NAME…]",
         about: "compare SQL with DuckDB, all cases or those whose name contains a NAME",
         run: duckdb::run,
+    },
+    Command {
+        name: "s3",
+        arguments: "[NAME]",
+        about: "tests of checkpoints in a place outside, against an S3 server, all or those whose name contains NAME",
+        run: |workspace, arguments| s3::test(workspace, &mut Report::default(), arguments),
     },
     Command { name: "bench", arguments: "NAME [ARGS]", about: "run a benchmark, which prints ratios", run: cargo::bench },
     Command {
@@ -132,6 +139,7 @@ const TEST_STEPS: &[Step] = &[
     Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) },
     Step { name: "simulator", run: sim::seeds },
     Step { name: "DuckDB comparison", run: |workspace, report| duckdb::compare(workspace, report, &[]) },
+    Step { name: "checkpoints in S3", run: |workspace, report| s3::test(workspace, report, &[]) },
 ];
 
 const CI_STEPS: &[Step] = &[

@@ -37,7 +37,7 @@ impl Actor {
 
     /// True if this partition owns the split's counts.
     fn counts_of(&self, split: SplitId) -> bool {
-        self.stream.counts_in(split) == self.partition
+        self.stream.key_groups.counts_in(split) == self.partition
     }
 
     /// Closes no further than consumers have everything from the primary, and forgets what they have.

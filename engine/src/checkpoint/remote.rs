@@ -1,6 +1,6 @@
 //! A place outside of the state directory for checkpoints: what a URL means, and how a run begins with one.
 //!
-//! `file:///directory` or a plain path is a directory (`remote/directory.rs`).
+//! `s3://bucket/prefix` is an object store that speaks S3 (`remote/s3.rs`), `file:///directory` or a plain path a directory (`remote/directory.rs`).
 //!
 //! # Who may go on
 //! A run with a state directory that holds a checkpoint goes on from there, if the place has nothing that the directory does not have: the same
@@ -10,6 +10,7 @@
 //! What the directory has and the place has not is copied before anything else: sinks of the run show what the checkpoint has of them.
 
 mod directory;
+mod s3;
 
 use crate::checkpoint::checkpoint_error;
 use crate::error::{Error, Result};
@@ -26,12 +27,20 @@ use std::sync::Arc;
 /// # Errors
 /// [`Error::Refused`] if the URL is none that is known, or the variables that say how to get there are wrong.
 pub fn open_blobs(url: &str) -> Result<Arc<dyn Blobs>> {
-    let refused = |why: &str| Error::Refused(format!("checkpoint URL {url}: {why}; write file:///directory"));
+    let refused = |why: &str| Error::Refused(format!("checkpoint URL {url}: {why}; write s3://bucket/prefix or file:///directory"));
     match url.split_once("://") {
         None if url.is_empty() => Err(refused("it is empty")),
         None => Ok(in_directory(url, PathBuf::from(url))),
         Some(("file", path)) if Path::new(path).is_absolute() => Ok(in_directory(url, PathBuf::from(path))),
         Some(("file", _)) => Err(refused("it names no absolute path")),
+        Some(("s3", rest)) => {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() {
+                return Err(refused("it names no bucket"));
+            }
+            let blobs = s3::S3Blobs::new(url, bucket, prefix);
+            Ok(Arc::new(blobs.map_err(|error| Error::Refused(format!("checkpoint URL {url}: {error}")))?))
+        }
         Some((scheme, _)) => Err(refused(&format!("{scheme} is not a kind of place"))),
     }
 }

@@ -6,7 +6,7 @@ use super::prepare::{OpenedInput, Prepared, prepare};
 use super::start::{open_writer, start_stream};
 use super::{Engine, Shared, State};
 use crate::checkpoint::{Checkpoints, Order, ResumePoint};
-use crate::consumer::Wants;
+use crate::consumer::{ResumedChanges, Wants};
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
@@ -22,6 +22,7 @@ use raympp_operators::plan::{Emit, MetricPlan, SelectPlan, SinkInput, SinkPlan, 
 use raympp_operators::sharing::SharedPlan;
 use raympp_operators::sql::{BoundScript, Catalog, Explained, ObjectKind, Statement, bind_script, describe, execute_select};
 use raympp_state::checkpoint::SinkCommit;
+use raympp_state::checkpoint::shown::Shown;
 use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{EventTime, KeyGroups, MetricId, Offset, PlanVersion, SinkId, SplitId, StreamId};
 use std::convert::Infallible;
@@ -342,15 +343,17 @@ impl Shared {
             }
         };
         drop(state);
-        let (id, commits) = self.add_sink_to_commits(plan, &stream);
-        let consumer = stream.consume(wants, true, SINK_QUEUE);
+        let resumed = self.resumed_changes(plan, &stream, wants)?;
+        let shown = matches!(wants, Wants::Changes(..)).then(|| resumed.iter().flat_map(ResumedChanges::all_shown).collect());
+        let (id, commits) = self.add_sink_to_commits(plan, &stream, shown);
+        let consumer = stream.consume(wants, true, SINK_QUEUE, resumed);
         let shared = Arc::clone(self);
         let name = plan.name.clone();
         let tell = move |event| match event {
-            SinkEvent::Prepared(epoch, handle) => {
+            SinkEvent::Prepared(epoch, handle, turned) => {
                 visit(CrashPoint::PreparedUntold);
                 if let Some(checkpoints) = &shared.checkpoints {
-                    checkpoints.tell(Order::Prepared(id, epoch, handle.as_bytes().to_vec()));
+                    checkpoints.tell(Order::Prepared(id, epoch, handle.as_bytes().to_vec(), turned));
                 }
                 shared.tell_coordinator(Fact::Prepared(id, epoch));
                 visit(CrashPoint::PreparedTold);
@@ -370,8 +373,21 @@ impl Shared {
         Ok(())
     }
 
-    /// Names a sink to those who commit, if anybody does.
-    fn add_sink_to_commits(&self, plan: &SinkPlan, stream: &Stream) -> (SinkId, Commits) {
+    /// What a sink of changes goes on from; nothing if it or its metric begins now.
+    fn resumed_changes(&self, plan: &SinkPlan, stream: &Stream, wants: Wants) -> Result<Option<ResumedChanges>> {
+        let (Wants::Changes(metric, _), Some(checkpoints), Some(resume)) = (wants, &self.checkpoints, &stream.resume) else {
+            return Ok(None);
+        };
+        let Some(before) = self.sink_commit(&plan.name).filter(|_| !stream.started.load(Ordering::Acquire)) else { return Ok(None) };
+        if stream.metric(metric).is_none_or(|metric| resume.metric_id(&metric.plan).is_none()) {
+            return Ok(None);
+        }
+        let shown = checkpoints.load_shown(&resume.stream, &plan.name)?;
+        Ok(Some(ResumedChanges::new(shown, stream.key_groups, before.ahead.clone())))
+    }
+
+    /// Names a sink to those who commit, if anybody does; with what it shows, if it is one of changes.
+    fn add_sink_to_commits(&self, plan: &SinkPlan, stream: &Stream, shown: Option<Shown>) -> (SinkId, Commits) {
         let mut state = self.state.lock();
         let id = state.next_sink;
         state.next_sink = id.next();
@@ -382,7 +398,7 @@ impl Shared {
         let has = ahead.as_ref().map_or(EventTime::MIN, |ahead| ahead.frontier);
         let taken = stream.resume.as_ref().map(|resume| (resume.epoch, resume.frontier().max(has)));
         let commit = SinkCommit { name: plan.name.clone(), definition: describe::sink(plan), stream: stream.id, handle, ahead };
-        checkpoints.tell(Order::AddSink(id, Box::new(commit)));
+        checkpoints.tell(Order::AddSink(id, Box::new(commit), shown));
         (id, Commits::ByEpoch(taken))
     }
 

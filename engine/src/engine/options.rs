@@ -131,9 +131,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Copies each checkpoint to this place as well, `file:///directory`, and publishes an epoch when it is durable there. With an
-    /// empty state directory the run goes on from the newest checkpoint of the place. Needs a
-    /// state directory. Default: none.
+    /// Copies each checkpoint to this place as well, `s3://bucket/prefix` or `file:///directory`, and publishes an epoch when it is durable there. With an
+    /// empty state directory the run goes on from the newest checkpoint of the place. For S3, the usual variables say who and where: `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`. Needs a state directory. Default: none.
     pub fn checkpoint_url(mut self, url: impl Into<String>) -> Self {
         self.checkpoint_url = Some(url.into());
         self

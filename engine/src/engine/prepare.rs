@@ -100,7 +100,6 @@ fn check(shared: &Shared, script: &BoundScript, before: &Catalog) -> Result<Prep
             Statement::CreateStream { plan } => drop(known.streams.insert(plan.name.clone(), Arc::clone(plan))),
             Statement::CreateMetric { plan, .. } => drop(known.metrics.insert(plan.name.clone(), Arc::clone(plan))),
             Statement::CreateSink { plan } if !is_dropped_after(script, position, &plan.name) => {
-                refuse_changes_of_checkpoints(shared, plan)?;
                 claim_place(&mut places, script, position, plan)?;
                 let output = sink::create(plan, &schema_of(plan, &known)).map_err(|error| sink_error(script, position, &error))?;
                 let handle = handle_of(shared, script, position)?;
@@ -181,8 +180,10 @@ fn open_resumed_again(
 
 /// What a metric that is to count all rows of a running stream reads; refused where nobody has the rows any more.
 fn open_again(shared: &Shared, plan: &MetricPlan) -> Result<Option<OpenedInput>> {
-    let started = || shared.stream(&plan.stream).filter(|stream| stream.started.load(Ordering::Acquire));
-    let Some(stream) = Some(plan).filter(|plan| plan.backfill).and_then(|_| started()) else { return Ok(None) };
+    if !plan.backfill {
+        return Ok(None);
+    }
+    let Some(stream) = shared.stream(&plan.stream).filter(|stream| stream.started.load(Ordering::Acquire)) else { return Ok(None) };
     match stream.source.get() {
         Some(source) => open_splits(Arc::clone(source), &plan.stream, None).map(Some),
         None => Err(rows_are_gone(plan)),
@@ -201,16 +202,6 @@ fn rows_are_gone(plan: &MetricPlan) -> Error {
 pub(super) fn is_dropped_after(script: &BoundScript, position: usize, sink: &str) -> bool {
     let drops = |statement: &Statement| matches!(statement, Statement::Drop { kind: ObjectKind::Sink, name } if name == sink);
     script.statements[position..].iter().any(drops)
-}
-
-/// What a changelog has upserted and may have to delete is not in checkpoints, so it could not go on from one.
-fn refuse_changes_of_checkpoints(shared: &Shared, plan: &SinkPlan) -> Result<()> {
-    if shared.checkpoints.is_none() || plan.emit == Emit::OnWindowClose {
-        return Ok(());
-    }
-    let message = "EMIT ON UPDATE can't be used with a state directory yet: after a crash a row that is to be deleted might stay; leave out the \
-                   state directory, or take windows as they close";
-    Err(Error::Sink { sink: plan.name.clone(), message: message.into() })
 }
 
 /// Two sinks that write into one directory would take each other's parts for their own. `places` are those of the script's sinks so far.

@@ -86,7 +86,7 @@ impl<'a> RollWriter<'a> {
         match self.intake.take(item) {
             News::Closed(pieces) if self.windows.are_sorted() => pieces.into_iter().try_for_each(|piece| self.windows.add(piece, i64::MIN)),
             News::Closed(pieces) => pieces.iter().try_for_each(|piece| self.output.append(&piece.batch)),
-            News::Rows(_, batches) => batches.iter().try_for_each(|batch| self.output.append(batch)),
+            News::Rows(_, batches, _) => batches.iter().try_for_each(|batch| self.output.append(batch)),
             News::Sealed(..) | News::Nothing => Ok(()),
         }
     }

@@ -20,6 +20,7 @@ use crate::queue::{Queue, Woken};
 use crate::sink::{Cut, Sink, SinkError};
 use arrow::array::RecordBatch;
 use crossbeam::channel::Receiver;
+use raympp_state::checkpoint::shown::{KeyWindow, Shown, turn};
 use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::{Epoch, EventTime, PartitionId};
 use std::collections::BTreeMap;
@@ -42,8 +43,12 @@ pub(super) struct EpochWriter<'a> {
     windows: Windows,
     /// Changes and late rows, each with its epoch.
     rows: Vec<(Epoch, RecordBatch)>,
+    /// What changes turn, by their epoch.
+    turned: Vec<(Epoch, Vec<KeyWindow>)>,
     /// Taken in by an epoch that failed.
     left_over: Vec<RecordBatch>,
+    /// And what it turns.
+    left_over_turned: Shown,
     /// Rows that wait, of all kinds.
     held: usize,
     partitions: usize,
@@ -77,7 +82,9 @@ impl<'a> EpochWriter<'a> {
             intake: Intake::default(),
             windows,
             rows: Vec::new(),
+            turned: Vec::new(),
             left_over: Vec::new(),
+            left_over_turned: Shown::new(),
             held: 0,
             partitions,
             sealed: BTreeMap::new(),
@@ -124,10 +131,13 @@ impl<'a> EpochWriter<'a> {
                     self.windows.add(piece, skip_us)?;
                 }
             }
-            News::Rows(epoch, batches) => {
-                for batch in batches.into_iter().filter(|_| self.taken.is_none_or(|(taken, _)| epoch > taken)) {
+            News::Rows(epoch, batches, turned) if self.taken.is_none_or(|(taken, _)| epoch > taken) => {
+                for batch in batches {
                     self.held += batch.num_rows();
                     self.rows.push((epoch, batch));
+                }
+                if !turned.is_empty() {
+                    self.turned.push((epoch, turned));
                 }
             }
             News::Sealed(partition, epoch, frontier) => {
@@ -136,7 +146,7 @@ impl<'a> EpochWriter<'a> {
                     *sealed = (epoch, frontier);
                 }
             }
-            News::Nothing => {}
+            News::Rows(..) | News::Nothing => {}
         }
         Ok(())
     }
@@ -180,6 +190,7 @@ impl<'a> EpochWriter<'a> {
 
     fn prepare(&mut self, epoch: Epoch, frontier: EventTime, now_us: u64) -> Result<(), SinkError> {
         let batches = self.take_in(epoch, frontier)?;
+        let turned = self.take_turned(epoch, frontier);
         let rolled_us = *self.rolled_us.get_or_insert(now_us);
         let cut = match frontier {
             EventTime::MAX => Cut::End,
@@ -196,11 +207,11 @@ impl<'a> EpochWriter<'a> {
                 if cut == Cut::End {
                     self.last.get_or_insert(epoch);
                 }
-                (self.tell)(SinkEvent::Prepared(epoch, handle));
+                (self.tell)(SinkEvent::Prepared(epoch, handle, turned));
                 Ok(())
             }
             Err(error) if error.retryable => {
-                self.left_over = batches;
+                (self.left_over, self.left_over_turned) = (batches, turned);
                 (self.tell)(SinkEvent::Failed(epoch, error));
                 Ok(())
             }
@@ -219,6 +230,14 @@ impl<'a> EpochWriter<'a> {
             visit(CrashPoint::LateTakenIn);
         }
         Ok(batches)
+    }
+
+    /// What the changes of the epoch turn.
+    fn take_turned(&mut self, epoch: Epoch, frontier: EventTime) -> Shown {
+        let mut turned = std::mem::take(&mut self.left_over_turned);
+        let is_in = |(of, _): &mut (Epoch, Vec<KeyWindow>)| frontier == EventTime::MAX || *of <= epoch;
+        self.turned.extract_if(.., is_in).for_each(|(_, pairs)| turn(&mut turned, pairs));
+        turned
     }
 
     fn commit(&mut self, epoch: Epoch, now_us: u64) -> Result<(), SinkError> {

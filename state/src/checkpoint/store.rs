@@ -25,6 +25,9 @@ pub trait CheckpointStore: Send {
     /// If a record breaks the rules that [`Record::fault`] tells.
     fn write(&mut self, batch: &PartitionBatch) -> Result<Written, StoreError>;
 
+    /// Writes records that belong to no partition's list; otherwise as [`CheckpointStore::write`]. Returns the bytes of each.
+    fn write_records(&mut self, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError>;
+
     /// Makes everything written so far, and this, durable. Returns the bytes of the commit record.
     fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError>;
 

@@ -70,19 +70,21 @@ pub struct Tables<B> {
 impl<B: Backend> CheckpointStore for Tables<B> {
     fn write(&mut self, batch: &PartitionBatch) -> Result<Written, StoreError> {
         let mut changes = B::Batch::default();
-        let mut written = Written::default();
-        for (id, record) in &batch.records {
-            let bytes = self.put_record(&mut changes, id, record)?;
-            written.record_bytes.push(bytes);
-            written.bytes += bytes;
-        }
+        let record_bytes = self.put_records(&mut changes, &batch.records)?;
         let key = place::of_state(batch.epoch, batch.stream, batch.partition);
         let what = state_text(batch.stream, batch.partition, batch.epoch);
         let state = archive::seal(Kind::State, &key, &StateV1::of(&batch.state), &what)?;
         self.backend.put(&mut changes, Table::States, &key, &state)?;
-        written.bytes += state.len() as u64;
         self.backend.apply(changes, false, &what)?;
-        Ok(written)
+        Ok(Written { bytes: record_bytes.iter().sum::<u64>() + state.len() as u64, record_bytes })
+    }
+
+    fn write_records(&mut self, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError> {
+        let mut changes = B::Batch::default();
+        let bytes = self.put_records(&mut changes, records)?;
+        let what: &dyn ToString = records.first().map_or(&"no records", |(id, _)| id);
+        self.backend.apply(changes, false, what)?;
+        Ok(bytes)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError> {
@@ -201,6 +203,10 @@ impl<B: Backend> CheckpointStore for Tables<B> {
 }
 
 impl<B: Backend> Tables<B> {
+    fn put_records(&self, changes: &mut B::Batch, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError> {
+        records.iter().map(|(id, record)| self.put_record(changes, id, record)).collect()
+    }
+
     fn put_record(&self, changes: &mut B::Batch, id: &RecordId, record: &Record) -> Result<u64, StoreError> {
         assert_eq!(record.fault(), None, "{id} is as records are");
         let (mut parts, mut bytes) = (0, 0);

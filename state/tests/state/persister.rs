@@ -46,6 +46,11 @@ impl CheckpointStore for Failing {
         self.store.write(batch)
     }
 
+    fn write_records(&mut self, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError> {
+        unless(&self.faults.writes, "writing")?;
+        self.store.write_records(records)
+    }
+
     fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError> {
         unless(&self.faults.commits, "committing")?;
         let bytes = self.store.commit(commit)?;

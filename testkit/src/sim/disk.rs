@@ -58,6 +58,10 @@ impl CheckpointStore for Disk {
         self.lock().store.write(batch)
     }
 
+    fn write_records(&mut self, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError> {
+        self.lock().store.write_records(records)
+    }
+
     fn commit(&mut self, commit: &Commit) -> Result<u64, StoreError> {
         self.lock().store.commit(commit)
     }

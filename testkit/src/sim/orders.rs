@@ -8,6 +8,7 @@ use super::process::Happening;
 use raympp_coordinator::{Fact, Failure};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::SinkCommit;
+use raympp_state::checkpoint::shown::Shown;
 use raympp_state::delta::Delta;
 use raympp_state::persister::{Outcome as Written, Persister};
 use raympp_types::{Epoch, SinkId, StreamId};
@@ -91,9 +92,9 @@ impl Orders {
         let persister = &mut self.persister;
         match order {
             Order::AddPlan(stream, plan) => persister.add_plan(stream, &plan),
-            Order::AddSink(sink, commit) => persister.add_sink(sink, *commit),
+            Order::AddSink(sink, commit) => persister.add_sink(sink, *commit, None),
             Order::DropSink(sink) => persister.drop_sink(sink),
-            Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle),
+            Order::Prepared(sink, epoch, handle) => persister.prepared(sink, epoch, handle, Shown::new()),
             Order::Take(stream, delta) => return persister.take(stream, &delta),
             Order::Seal(stream, epoch) => return persister.seal(stream, epoch),
             Order::Commit(epoch, streams) => return vec![persister.commit(epoch, &streams, around.now_us() as i64)],

@@ -130,7 +130,7 @@ fn late(to: u64, epoch: u64, values: &[i64]) -> Item {
 
 fn changes(number: u64, epoch: u64, values: &[i64]) -> Item {
     let (partition, term) = (PartitionId(0), Term(1));
-    Item::Changes(Changes { partition, term, number, epoch: Epoch(epoch), rows: batch(values), touches: Vec::new() })
+    Item::Changes(Changes { partition, term, number, epoch: Epoch(epoch), rows: batch(values), turned: Vec::new() })
 }
 
 fn complete(partition: u32) -> Item {
@@ -151,7 +151,7 @@ fn with_writer(sorted: bool, taken: Option<(Epoch, EventTime)>, test: impl FnOnc
     let events = RefCell::new(Vec::new());
     let tell = |event: SinkEvent| {
         events.borrow_mut().push(match event {
-            SinkEvent::Prepared(epoch, handle) => {
+            SinkEvent::Prepared(epoch, handle, _) => {
                 assert_eq!(handle.as_bytes(), [epoch.0 as u8]);
                 format!("prepared {}", epoch.0)
             }
@@ -327,7 +327,7 @@ fn requests_wake_the_thread() {
             let (queue, sink) = (&queue, book.clone());
             let thread = scope.spawn(move || {
                 let tell = |event: SinkEvent| {
-                    if let SinkEvent::Prepared(epoch, _) = event {
+                    if let SinkEvent::Prepared(epoch, ..) = event {
                         report.send(epoch).unwrap()
                     }
                 };

@@ -7,7 +7,7 @@
 //!   harm: with several column families RocksDB syncs the closed logs first, so no table runs ahead of the log.
 //! - *Nothing lost unnoticed*: a flipped bit in the log would look like its torn end, and commits behind it would be gone without a word. So a
 //!   small file beside the database says which commit was the newest; one that should be there and is not is told as damaged
-//!   (`rocks/marker.rs`).
+//!   (`rocks/marker.rs`). Tables that RocksDB forgets are noticed by a sum of all keys (`rocks/content.rs`).
 //! - *Exact*: archives carry their own checksums; RocksDB's are on as well and name the file.
 //!
 //! # After an error
@@ -16,6 +16,7 @@
 //!
 //! Settings and why: `rocks/settings.rs`.
 
+mod content;
 mod directory;
 mod failure;
 mod link;
@@ -26,6 +27,7 @@ use super::error::StoreError;
 use super::place::Table;
 use super::tables::{Backend, Tables, Visit};
 use crate::crash_point::{CrashPoint, attempt, visit};
+use content::Content;
 use directory::Directory;
 use failure::Doing;
 pub use link::Link;
@@ -84,11 +86,20 @@ pub struct Rocks {
     db: Result<DB, StoreError>,
     /// The newest commit that the marker knows of.
     newest: Option<Epoch>,
+    content: Content,
+}
+
+/// Changes on their way.
+#[derive(Default)]
+pub struct Changes {
+    batch: WriteBatch,
+    /// Keys of [`content::TABLES`] that are set, or else removed.
+    keys: Vec<(Table, Vec<u8>, bool)>,
 }
 
 impl Rocks {
     fn open(directory: Directory, access: Access) -> Result<Rocks, StoreError> {
-        let mut rocks = Rocks { directory, access, db: Err(not_yet_open()), newest: None };
+        let mut rocks = Rocks { directory, access, db: Err(not_yet_open()), newest: None, content: Content::default() };
         rocks.reopen()?;
         Ok(rocks)
     }
@@ -106,7 +117,36 @@ impl Rocks {
         let db = opened.map_err(|error| failure::of(error, Doing::Opening, &path.display()))?;
         // Only who holds the database's lock may trust the file beside it.
         self.newest = marker::read(&self.directory)?;
+        self.content = self.check_content(&db)?;
         Ok(db)
+    }
+
+    /// What the database holds, if that is what was written.
+    fn check_content(&self, db: &DB) -> Result<Content, StoreError> {
+        let mut content = Content::default();
+        for table in content::TABLES {
+            for item in db.iterator_cf_opt(self.family(db, table)?, reading(), IteratorMode::Start) {
+                let (key, _) = item.map_err(|error| self.failed(error, Doing::Reading, &table.name()))?;
+                content.add(table, &key);
+            }
+        }
+        let place = self.directory.database();
+        let noted = db.get_opt(content::KEY, &reading()).map_err(|error| self.failed(error, Doing::Reading, &"the sum of all keys"))?;
+        content.check(noted.as_deref(), &place.display()).map(|()| content)
+    }
+
+    /// What the database will hold after changes.
+    fn content_after(&self, db: &DB, changes: &[(Table, Vec<u8>, bool)]) -> Result<Content, StoreError> {
+        let mut content = self.content;
+        for (table, key, is_set) in changes {
+            let was = db.get_pinned_cf(self.family(db, *table)?, key).map_err(|error| self.failed(error, Doing::Reading, &table.name()))?;
+            match (was.is_some(), is_set) {
+                (false, true) => content.add(*table, key),
+                (true, false) => content.remove(*table, key),
+                _ => {}
+            }
+        }
+        Ok(content)
     }
 
     fn db(&self) -> Result<&DB, StoreError> {
@@ -123,12 +163,20 @@ impl Rocks {
     }
 }
 
+impl Changes {
+    fn note(&mut self, table: Table, key: &[u8], is_set: bool) {
+        if content::TABLES.contains(&table) {
+            self.keys.push((table, key.to_vec(), is_set));
+        }
+    }
+}
+
 fn not_yet_open() -> StoreError {
     StoreError::missing("an open store")
 }
 
 impl Backend for Rocks {
-    type Batch = WriteBatch;
+    type Batch = Changes;
 
     fn get(&self, table: Table, key: &[u8], what: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
         let db = self.db()?;
@@ -147,27 +195,35 @@ impl Backend for Rocks {
         Ok(())
     }
 
-    fn put(&self, batch: &mut WriteBatch, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        batch.put_cf(self.family(self.db()?, table)?, key, value);
+    fn put(&self, changes: &mut Changes, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        changes.batch.put_cf(self.family(self.db()?, table)?, key, value);
+        changes.note(table, key, true);
         Ok(())
     }
 
-    fn delete(&self, batch: &mut WriteBatch, table: Table, key: &[u8]) -> Result<(), StoreError> {
-        batch.delete_cf(self.family(self.db()?, table)?, key);
+    fn delete(&self, changes: &mut Changes, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        changes.batch.delete_cf(self.family(self.db()?, table)?, key);
+        changes.note(table, key, false);
         Ok(())
     }
 
-    fn delete_from(&self, batch: &mut WriteBatch, table: Table, from: &[u8]) -> Result<(), StoreError> {
+    fn delete_from(&self, changes: &mut Changes, table: Table, from: &[u8]) -> Result<(), StoreError> {
+        assert!(!content::TABLES.contains(&table), "what is counted is removed key by key");
         // Keys are shorter, so none sorts behind this.
-        batch.delete_range_cf(self.family(self.db()?, table)?, from, &[u8::MAX; 64][..]);
+        changes.batch.delete_range_cf(self.family(self.db()?, table)?, from, &[u8::MAX; 64][..]);
         Ok(())
     }
 
-    fn apply(&mut self, batch: WriteBatch, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
+    fn apply(&mut self, mut changes: Changes, durable: bool, what: &dyn ToString) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(durable);
         attempt(CrashPoint::StoreChange).map_err(|error| failure::of_io(&error, what))?;
-        self.db()?.write_opt(batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))?;
+        let content = self.content_after(self.db()?, &changes.keys)?;
+        if content != self.content {
+            changes.batch.put(content::KEY, content.to_bytes());
+        }
+        self.db()?.write_opt(changes.batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))?;
+        self.content = content;
         attempt(CrashPoint::StoreChanged).map_err(|error| failure::of_io(&error, what))
     }
 

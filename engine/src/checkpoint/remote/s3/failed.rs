@@ -10,13 +10,13 @@ use std::error::Error;
 /// A request that failed: as it is told, and as the client has it; `None`: it was told to end.
 pub(super) struct Failed {
     pub(super) told: StoreError,
-    pub(super) error: Option<ClientError>,
+    pub(super) error: Option<Box<ClientError>>,
 }
 
 impl Failed {
     /// `what` is the object.
     pub(super) fn new(what: String, error: ClientError) -> Failed {
-        Failed { told: tell(what, &error), error: Some(error) }
+        Failed { told: tell(what, &error), error: Some(Box::new(error)) }
     }
 
     /// The job ended first.
@@ -26,7 +26,7 @@ impl Failed {
 
     /// True if there is no such object, in a bucket that is there.
     pub(super) fn is_absence(&self) -> bool {
-        matches!(self.error, Some(ClientError::NotFound { .. })) && self.told.kind != StoreErrorKind::Missing
+        matches!(self.error.as_deref(), Some(ClientError::NotFound { .. })) && self.told.kind != StoreErrorKind::Missing
     }
 }
 

@@ -181,7 +181,7 @@ fn a_call_under_way_ends_when_the_job_does() {
         assert_eq!(call.join().unwrap().unwrap_err().happened, "the job ends");
     });
     assert_eq!(blobs.get("packs/1", None).unwrap_err().happened, "the job ends", "and so does a later one");
-    assert_eq!(asked(server), [String::new(); 0]);
+    assert!(asked(server).is_empty());
 }
 
 #[test]

@@ -29,8 +29,8 @@ use raympp_state::checkpoint::shown::{self, Shown};
 use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, StoreError, StoreErrorKind, StreamCommit};
 use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_state::delta::Delta;
-use raympp_state::persister::{OpenStream, Outcome, Persister};
-use raympp_types::{Epoch, PartitionId, SinkId, StoreUid, StreamId};
+use raympp_state::persister::{OpenStream, Outcome, Persister, SplitInfo};
+use raympp_types::{Epoch, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
@@ -48,6 +48,8 @@ const NICENESS: i32 = 10;
 pub(crate) enum Order {
     /// A stream begins.
     OpenStream(Box<OpenStream>),
+    /// What a split is called and how it is known again.
+    Split(StreamId, SplitId, SplitInfo),
     /// A barrier will bring this plan.
     AddPlan(StreamId, Arc<SharedPlan>),
     /// The stream is gone.
@@ -128,6 +130,12 @@ impl Handover {
     /// True if tasks should stop reading.
     pub(crate) fn is_behind(&self) -> bool {
         self.backlog.load(Ordering::Acquire) > BACKLOG_MAX
+    }
+
+    /// Tells of a split, before its first delta or when something about it changes.
+    pub(crate) fn split(&self, stream: StreamId, split: SplitId, info: SplitInfo) {
+        // The persister ends after the tasks.
+        let _ = self.orders.send(Order::Split(stream, split, info));
     }
 
     /// Gives it a delta, each once and in the order of its chain.
@@ -282,6 +290,7 @@ impl Worker {
         let persister = &mut self.persister;
         match order {
             Order::OpenStream(open) => persister.open_stream(*open),
+            Order::Split(stream, split, info) => persister.note_split(stream, split, info),
             Order::AddPlan(stream, plan) => persister.add_plan(stream, &plan),
             Order::DropStream(stream) => persister.drop_stream(stream),
             Order::AddSink(sink, commit, shown) => persister.add_sink(sink, *commit, shown),

@@ -19,6 +19,7 @@ use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{Control, Core, CoreHandle, FactSender, core_queues};
 use crate::error::{Error, Result};
 use crate::ingest::IngestTask;
+use crate::producer::ProducerIds;
 use crate::sink_task::{Request, SinkTask};
 use crate::stream::{Ordered, Stream};
 use crate::writer::WriterQueue;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     events: Sender<Event>,
     /// Splits that have lost their reader and have no other yet.
     pub(crate) takeovers: AtomicUsize,
+    /// Ids for producers.
+    pub(crate) producers: ProducerIds,
     /// With a state directory.
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) state: Mutex<State>,
@@ -239,6 +242,7 @@ impl Engine {
             facts,
             events,
             takeovers: AtomicUsize::new(0),
+            producers: ProducerIds::default(),
             checkpoints,
             state: Mutex::new(state),
             statements: Mutex::default(),

@@ -75,6 +75,16 @@ pub enum Error {
     /// A `try_` call would have to wait: the engine is behind by a full queue.
     #[error("the queue of the split is full; try again later, or use the call that waits")]
     Full,
+    /// A newer session of a producer pushes its rows.
+    #[error("session {session} of producer {producer} is over: session {newest} has taken its place")]
+    Fenced {
+        /// Which producer.
+        producer: String,
+        /// The session that is over.
+        session: u64,
+        /// The newest one.
+        newest: u64,
+    },
     /// The engine has been shut down.
     #[error("the engine has been shut down")]
     ShutDown,

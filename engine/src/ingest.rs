@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::plant::Place;
+use crate::producer::ProducerState;
 use crate::source::{SourcePoll, SourceRows, SplitReader};
 use crate::stream::{Ordered, SplitCounters, Stream};
 use crate::writer::WriterQueue;
@@ -228,6 +229,12 @@ impl IngestTask {
         self.ended = true;
         self.counters.ended.store(true, Ordering::Relaxed);
         self.counters.idle.store(false, Ordering::Relaxed);
+        if let Input::Writer(queue) = &self.input {
+            self.stream.note_producer(
+                self.split,
+                ProducerState { session: queue.session(), finished_us: Some(self.stream.host.clock.now_us() as i64) },
+            );
+        }
         self.facts.push(Fact::SplitEnded(self.stream.id, self.split));
         tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
     }
@@ -238,7 +245,7 @@ impl IngestTask {
             return Ok(Step::Ended);
         }
         self.stream.host.plant.visit(|| Place::Read { split: self.split, from: self.chain.offset() });
-        let mut lost = false;
+        let (mut lost, mut skipped) = (false, 0);
         let poll = match (&mut self.input, self.rest.take()) {
             (_, Some(rest)) => SourcePoll::Rows(rest),
             (Input::Reader(_), None) if stopping => return Ok(self.idle(Vec::new(), None)),
@@ -247,16 +254,20 @@ impl IngestTask {
                 reader.poll(now_us, rows_max).map_err(|error| self.source_error(error))?
             }
             (Input::Writer(queue), None) => {
-                let poll;
-                (poll, lost) = queue.poll(self.chain.offset(), self.counters.lowest_applied());
-                poll
+                let polled = queue.poll(self.chain.offset(), self.counters.lowest_applied(), self.chain.room());
+                (lost, skipped) = (polled.lost, polled.skipped);
+                polled.poll
             }
         };
         match poll {
             SourcePoll::Rows(rows) => {
                 let turn = self.silence.rows();
                 self.report_turn(turn, now_us);
-                self.take(rows, now_us)?;
+                if skipped > 0 {
+                    self.skip(&rows)
+                } else {
+                    self.take(rows, now_us)?
+                }
                 self.pass_stops();
                 self.stream.host.plant.visit(|| Place::Folded { split: self.split, to: self.chain.offset() });
                 Ok(Step::Worked)
@@ -347,6 +358,22 @@ impl IngestTask {
             self.send(Vec::new());
         }
         Ok(())
+    }
+
+    /// Passes rows that their producer does not have any more.
+    fn skip(&mut self, rows: &SourceRows) {
+        let skipped = rows.to.0 - rows.from.0;
+        self.counters.rows.fetch_add(skipped, Ordering::Relaxed);
+        self.counters.skipped.fetch_add(skipped, Ordering::Relaxed);
+        self.chain.push(&Rows {
+            from: rows.from,
+            to: rows.to,
+            batch: &rows.batch,
+            row_offsets: rows.row_offsets.as_deref(),
+            undecodable: skipped,
+        });
+        self.report_progress();
+        self.send(Vec::new());
     }
 
     fn report_rejected(&mut self, rejected: &Rejected, rows: &SourceRows) -> Result<(), Error> {

@@ -53,6 +53,7 @@ mod parking;
 mod place;
 #[doc(hidden)]
 pub mod plant;
+mod producer;
 mod queue;
 pub mod saved_checkpoints;
 pub mod sink;
@@ -69,6 +70,8 @@ pub use clock::ManualClock;
 pub use engine::{Answer, Deferred, Engine, EngineBuilder};
 pub use error::{Error, Result};
 pub use metric::{Metric, Row, Subscription};
+pub use producer::{Level, ProducerId, ProducerState};
+pub use raympp_types::Offset;
 pub use raympp_types::{DataType, EventTime, Field, Schema, Value};
 pub use writer::Writer;
 

@@ -22,6 +22,7 @@ pub use error::{Mistake, SourceError, SourceErrorKind};
 pub use file::FileFingerprint;
 
 use crate::decode::BadRow;
+use crate::producer::ProducerState;
 use arrow::array::RecordBatch;
 use raympp_operators::plan::StreamPlan;
 use raympp_types::Offset;
@@ -73,6 +74,8 @@ pub enum Fingerprint {
     File(FileFingerprint),
     /// A generator: everything that its rows depend on, as text.
     Generator(String),
+    /// A producer.
+    Producer(ProducerState),
 }
 
 /// Answer to [`SplitReader::poll`].

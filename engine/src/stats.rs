@@ -81,6 +81,8 @@ pub struct SplitStats {
     pub late: u64,
     /// Rows that could not be decoded, had no event time or lay too far ahead.
     pub bad: u64,
+    /// Rows of this run that their producer had no more, so that they were skipped; they count as bad.
+    pub skipped: u64,
     /// Rows that could not be evaluated for at least one metric, each once.
     pub bad_for_metrics: u64,
     /// Deltas sent.
@@ -239,6 +241,7 @@ fn split_stats(split: &crate::stream::SplitCounters, seen: EventTime) -> SplitSt
         rows,
         late: split.late.load(Relaxed),
         bad: split.bad.load(Relaxed),
+        skipped: split.skipped.load(Relaxed),
         bad_for_metrics: split.bad_for_metrics.load(Relaxed),
         flushes: split.flushes.load(Relaxed),
         fold_ratio: ratio(rows, entries),

@@ -6,6 +6,7 @@ use crate::consumer::{Consumer, Consumers, ResumedChanges, Wants};
 use crate::core_loop::CoreHandle;
 use crate::engine::OpenedInput;
 use crate::plant::Plant;
+use crate::producer::{Level, ProducerId, ProducerState};
 use crate::queue::Queue;
 use crate::source::{Fingerprint, Source};
 use crate::writer::WriterQueue;
@@ -16,12 +17,13 @@ use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::sharing::{SharedMetric, SharedPlan};
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::follower::Follower;
+use raympp_state::persister::SplitInfo;
 use raympp_state::result::ResultDelta;
 use raympp_state::view::ReplicaView;
 use raympp_types::{
     DataType, Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, PlanVersion, SplitId, SplitTerm, StreamId, Term,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -49,6 +51,14 @@ pub(crate) struct SplitCounters {
     pub(crate) by_slot: Box<[AtomicU64]>,
     /// Consumers have all late rows up to this offset.
     pub(crate) late_handed: AtomicU64,
+    /// Rows that a producer had no more.
+    pub(crate) skipped: AtomicU64,
+    /// Two replicas of each partition have held it up to this offset.
+    pub(crate) replicated: AtomicU64,
+    /// A published checkpoint has it up to this offset.
+    pub(crate) checkpointed: AtomicU64,
+    /// Where it stood at commits that are not published.
+    committed: Mutex<VecDeque<(Epoch, Offset)>>,
 }
 
 /// How a split is opened again.
@@ -160,6 +170,31 @@ impl MetricCounters {
 }
 
 impl SplitCounters {
+    /// For a split that goes on from an offset.
+    pub(crate) fn begin_at(&self, offset: Offset) {
+        self.rows.store(offset.0, Ordering::Relaxed);
+        let all = self.applied.iter().chain(&self.by_slot).chain([&self.replicated, &self.checkpointed]);
+        all.for_each(|reached| reached.store(offset.0, Ordering::SeqCst));
+    }
+
+    /// Rows that are acknowledged at a level; `replicas`: places of a partition.
+    fn acknowledged(&self, level: Level, replicas: usize) -> u64 {
+        match level {
+            Level::Applied => self.applied.iter().map(|applied| applied.load(Ordering::SeqCst)).min().unwrap_or(0),
+            Level::Replicated => {
+                let held = |places: &[AtomicU64]| {
+                    let mut held: Vec<u64> =
+                        places.iter().map(|applied| applied.load(Ordering::SeqCst)).filter(|at| *at != u64::MAX).collect();
+                    held.sort_unstable();
+                    held.iter().nth_back(1).copied().unwrap_or(0)
+                };
+                let now = self.by_slot.chunks(replicas.max(1)).map(held).min().unwrap_or(0);
+                self.replicated.fetch_max(now, Ordering::SeqCst).max(now)
+            }
+            Level::Checkpointed => self.checkpointed.load(Ordering::SeqCst),
+        }
+    }
+
     /// The offset up to which every replica has applied the split.
     pub(crate) fn lowest_applied(&self) -> u64 {
         self.by_slot.iter().map(|applied| applied.load(Ordering::SeqCst)).min().unwrap_or(0)
@@ -239,6 +274,8 @@ pub(crate) struct Stream {
     pub(crate) started: AtomicBool,
     /// Number of the next writer's split.
     pub(crate) next_writer: AtomicU32,
+    /// The splits of producers.
+    pub(crate) producers: Mutex<BTreeMap<ProducerId, SplitId>>,
     /// All inputs are known and end by themselves.
     pub(crate) finite: AtomicBool,
     pub(crate) results: AtomicU64,
@@ -282,6 +319,7 @@ impl Stream {
             complete: AtomicUsize::new(0),
             started: AtomicBool::new(false),
             next_writer: AtomicU32::new(0),
+            producers: Mutex::default(),
             finite: AtomicBool::new(false),
             results: AtomicU64::new(0),
             keeps_late_rows: AtomicBool::new(false),
@@ -479,12 +517,11 @@ impl Stream {
     /// Notes that a replica of a partition, in this place and perhaps the primary, has applied a split up to an offset.
     pub(crate) fn note_applied(&self, split: SplitId, partition: PartitionId, (slot, primary): (usize, bool), offset: Offset) {
         let Some(counters) = self.splits.lock().get(&split).cloned() else { return };
-        counters.by_slot[self.host.place(partition.0 as usize, slot)].store(offset.0, Ordering::SeqCst);
-        if !primary {
-            return;
-        }
         // Sequentially consistent with the number of waiters, or both sides might miss each other.
-        counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
+        counters.by_slot[self.host.place(partition.0 as usize, slot)].store(offset.0, Ordering::SeqCst);
+        if primary {
+            counters.applied[partition.0 as usize].store(offset.0, Ordering::SeqCst);
+        }
         if self.flush_waiters.load(Ordering::SeqCst) > 0 {
             self.wake_flush_waiters();
         }
@@ -495,10 +532,9 @@ impl Stream {
         self.flushed.notify_all();
     }
 
-    /// Waits until every primary has applied a split up to `offset`. False if `given_up` before that.
-    pub(crate) fn wait_applied(&self, split: SplitId, offset: u64, given_up: impl Fn() -> bool) -> bool {
-        let counters = self.splits.lock().get(&split).cloned().expect("noted when the split was made");
-        let done = || counters.applied.iter().all(|applied| applied.load(Ordering::SeqCst) >= offset);
+    /// Waits until a split is acknowledged at a level up to `offset`. False if `given_up` before that.
+    pub(crate) fn wait_acknowledged(&self, split: SplitId, level: Level, offset: u64, given_up: impl Fn() -> bool) -> bool {
+        let done = || self.acknowledged(split, level) >= offset;
         self.flush_waiters.fetch_add(1, Ordering::SeqCst);
         let mut held = self.flush_lock.lock();
         while !done() && !given_up() {
@@ -508,4 +544,48 @@ impl Stream {
         self.flush_waiters.fetch_sub(1, Ordering::SeqCst);
         done()
     }
+
+    /// Rows of a split that are acknowledged at a level.
+    pub(crate) fn acknowledged(&self, split: SplitId, level: Level) -> u64 {
+        let counters = self.splits.lock().get(&split).cloned();
+        counters.map_or(0, |counters| counters.acknowledged(level, self.host.replicas))
+    }
+
+    /// An epoch is committed in the state directory: notes where splits stood, and lets the persister's queue forget what came before.
+    pub(crate) fn note_committed(&self, epoch: Epoch) {
+        let splits = self.splits.lock();
+        for (split, follower) in self.followers.lock().iter_mut() {
+            if let (Some(counters), Some(offset)) = (splits.get(split), follower.offset_at(epoch)) {
+                counters.committed.lock().push_back((epoch, offset));
+            }
+            follower.forget_before(epoch);
+        }
+    }
+
+    /// An epoch is committed wherever it has to be: acknowledges its rows.
+    pub(crate) fn note_published(&self, epoch: Epoch) {
+        for counters in self.splits.lock().values() {
+            let mut committed = counters.committed.lock();
+            while let Some((_, offset)) = committed.pop_front_if(|(of, _)| *of <= epoch) {
+                counters.checkpointed.fetch_max(offset.0, Ordering::SeqCst);
+            }
+        }
+        if self.flush_waiters.load(Ordering::SeqCst) > 0 {
+            self.wake_flush_waiters();
+        }
+    }
+
+    /// Has checkpoints keep what is known of the producer of a split.
+    pub(crate) fn note_producer(&self, split: SplitId, state: ProducerState) {
+        let name = self.splits.lock().get(&split).map(|counters| counters.name.clone());
+        if let (Some(persister), Some(name)) = (&self.host.persister, name) {
+            persister.split(self.id, split, split_info(name, &Fingerprint::Producer(state)));
+        }
+    }
+}
+
+/// A split as checkpoints keep it.
+pub(crate) fn split_info(name: String, fingerprint: &Fingerprint) -> SplitInfo {
+    // A fingerprint is numbers and text, which JSON takes.
+    SplitInfo { name, fingerprint: serde_json::to_string(fingerprint).unwrap_or_default() }
 }

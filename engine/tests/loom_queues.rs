@@ -241,14 +241,19 @@ fn loom_a_writer_that_waits_for_room_hands_everything_over() {
             let (parking, rows) = (parking.clone(), rows.clone());
             move || {
                 for row in 0..2 {
-                    let pushed: Result<(), NoEntry<()>> = rows.push(1, true, |rows: &mut VecDeque<u32>| {
-                        rows.push_back(row);
-                        Ok(())
-                    });
+                    let pushed: Result<(), NoEntry<()>> = rows.push(
+                        1,
+                        true,
+                        |_| true,
+                        |rows: &mut VecDeque<u32>| {
+                            rows.push_back(row);
+                            Ok(())
+                        },
+                    );
                     pushed.unwrap();
                     parking.wake();
                 }
-                rows.end();
+                rows.end(|_| true);
                 parking.wake();
             }
         });
@@ -264,10 +269,15 @@ fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
     loom::model(|| {
         let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 2)));
         let push = |rows: &HandOver<VecDeque<u32>>, batch: [u32; 2]| {
-            let pushed: Result<(), NoEntry<()>> = rows.push(2, true, |rows: &mut VecDeque<u32>| {
-                rows.extend(batch);
-                Ok(())
-            });
+            let pushed: Result<(), NoEntry<()>> = rows.push(
+                2,
+                true,
+                |_| true,
+                |rows: &mut VecDeque<u32>| {
+                    rows.extend(batch);
+                    Ok(())
+                },
+            );
             pushed.unwrap();
         };
         push(&rows, [0, 1]);
@@ -275,7 +285,7 @@ fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
             let (parking, rows) = (parking.clone(), rows.clone());
             move || {
                 push(&rows, [2, 3]);
-                rows.end();
+                rows.end(|_| true);
                 parking.wake();
             }
         });
@@ -289,10 +299,10 @@ fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
 fn loom_closing_lets_a_waiting_writer_go() {
     loom::model(|| {
         let rows = Arc::new(HandOver::new(VecDeque::from([7]), 1));
-        let _: Result<(), NoEntry<()>> = rows.push(1, false, |_| Ok(()));
+        let _: Result<(), NoEntry<()>> = rows.push(1, false, |_| true, |_| Ok(()));
         let writer = thread::spawn({
             let rows = rows.clone();
-            move || rows.push(1, true, |_: &mut VecDeque<u32>| Ok::<(), ()>(()))
+            move || rows.push(1, true, |_| true, |_: &mut VecDeque<u32>| Ok::<(), ()>(()))
         });
         rows.close();
         assert_eq!(writer.join().unwrap(), Err(NoEntry::Closed));

@@ -4,8 +4,8 @@ use crate::cli::CheckpointCommand;
 use crate::{Failure, output};
 use raympp_engine::Error;
 use raympp_engine::saved_checkpoints::{
-    Commit, Contents, Epoch, EventTime, MetricCommit, SavedCheckpoints, SinkCommit, SplitCommit, StoreContents, StoreError, StreamCommit,
-    import, restore,
+    Commit, Contents, Epoch, EventTime, Loss, MetricCommit, SavedCheckpoints, SinkCommit, SplitCommit, StoreContents, StoreError,
+    StreamCommit, import, restore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ pub(crate) fn run(command: &CheckpointCommand) -> Result<(), Failure> {
         CheckpointCommand::Show { place, epoch } => show(place, epoch.map(Epoch)),
         CheckpointCommand::Verify { place, epoch } => verify(place, epoch.map(Epoch)),
         CheckpointCommand::Export { place, target, epoch } => export(place, epoch.map(Epoch), target),
-        CheckpointCommand::Restore { place, epoch, into } => {
+        CheckpointCommand::Restore { place, epoch, into, accept_loss } => {
             let epoch = epoch.map_or_else(|| newest(&SavedCheckpoints::open(place)?.contents()?, place), |epoch| Ok(Epoch(epoch)))?;
             match into {
                 None => {
-                    restore(Path::new(place), epoch)?;
+                    restore(Path::new(place), epoch, if *accept_loss { Loss::Accept } else { Loss::Refuse })?;
                     output::line(&format!("{place}: the next run goes on from checkpoint {}", epoch.0))
                 }
                 Some(directory) => {

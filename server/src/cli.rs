@@ -80,6 +80,9 @@ pub(crate) enum CheckpointCommand {
         /// A new state directory
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
+        /// Lose rows that producers have pushed behind it and may have forgotten
+        #[arg(long, conflicts_with = "into")]
+        accept_loss: bool,
     },
 }
 

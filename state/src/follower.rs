@@ -3,7 +3,7 @@
 //!
 //! The persister is one: what has been put into its queue will be in its lists, so the queue's entrance answers for it, at once.
 
-use crate::delta::{PlacedMark, Stamp};
+use crate::delta::{Mark, PlacedMark, Stamp};
 use crate::opening::Answer;
 use crate::replica::SplitProgress;
 use raympp_types::{Epoch, Offset, PlanVersion, RunningWatermark, SplitTerm};
@@ -53,6 +53,13 @@ impl Follower {
     /// Rows up to here have been heard of.
     pub fn applied(&self) -> Offset {
         self.progress.applied
+    }
+
+    /// Where a barrier stands that has been heard of and not forgotten; at the end of a split that ended before it.
+    pub fn offset_at(&self, epoch: Epoch) -> Option<Offset> {
+        let is_it = |placed: &&PlacedMark| matches!(&placed.mark, Mark::Barrier { epoch: of, .. } if *of == epoch);
+        let placed = self.marks.iter().find(is_it).map(|placed| placed.offset);
+        placed.or_else(|| (self.progress.ended && self.progress.barrier < epoch).then_some(self.progress.applied))
     }
 
     /// Nobody will open the split before this barrier any more.

@@ -161,6 +161,13 @@ impl Persister {
         self.take_plan(id, &plan, &stores);
     }
 
+    /// What a split of a stream is called and how it is known again, from now on.
+    pub fn note_split(&mut self, stream: StreamId, split: SplitId, info: SplitInfo) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.splits.insert(split, info);
+        }
+    }
+
     /// A plan that a barrier of the stream will bring.
     pub fn add_plan(&mut self, stream: StreamId, plan: &Arc<SharedPlan>) {
         self.take_plan(stream, plan, &BTreeMap::new());

@@ -94,6 +94,19 @@ impl ResumePoint {
         Ok(Some(ResumePoint { epoch: commit.epoch, stream: stream.clone(), splits, reset: Arc::clone(reset) }))
     }
 
+    /// Without producers that finished long ago, so that vectors do not grow for ever. A stream keeps those it ended with.
+    pub(crate) fn without_forgotten_producers(mut self, now_us: i64) -> ResumePoint {
+        if self.splits.values().any(|split| !split.ended) {
+            let is_forgotten = |split: &ResumedSplit| {
+                split.ended && matches!(&split.fingerprint, Fingerprint::Producer(state) if state.is_forgotten(now_us))
+            };
+            self.splits.retain(|_, split| !is_forgotten(split));
+            let kept: BTreeSet<SplitId> = self.splits.values().map(|split| split.id).collect();
+            self.stream.splits.retain(|split| kept.contains(&split.id));
+        }
+        self
+    }
+
     /// F(n).
     pub(crate) fn frontier(&self) -> EventTime {
         self.stream.frontier

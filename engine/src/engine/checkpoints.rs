@@ -63,7 +63,7 @@ pub(super) fn open_checkpoints(
     let Some(directory) = &options.state_dir else { return Ok(None) };
     let mut store = RocksStore::open(directory).map_err(checkpoint_error)?;
     if options.fall_back {
-        saved_checkpoints::fall_back(&mut store).map_err(checkpoint_error)?;
+        saved_checkpoints::fall_back(&mut store, options.loss)?;
     }
     let keep = options.keep_checkpoints;
     let remote = options.checkpoint_url.as_deref().map(|url| Remote::open(url, &mut store, keep, options.fall_back)).transpose()?;
@@ -132,6 +132,7 @@ pub(super) fn is_copied(shared: &Shared, committed: Epoch) -> bool {
 /// Sinks show what they have prepared for an epoch and those it stands for.
 pub(super) fn publish(shared: &Shared, epoch: Epoch, streams: &[StreamEpoch]) {
     ask_sinks(shared, Request::Commit(epoch));
+    shared.state.lock().all_streams().for_each(|stream| stream.note_published(epoch));
     answer_checkpoint_waiters(shared, epoch, &Ok(epoch));
     for over in streams.iter().filter(|stream| stream.frontier == EventTime::MAX) {
         stream_by_id(shared, over.stream).iter().for_each(|stream| stream.settled.store(true, Ordering::Release));

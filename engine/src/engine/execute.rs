@@ -3,7 +3,7 @@
 use super::check::{check_statements, refuse_endless_selects, refuse_letters_that_are_read};
 use super::options::EngineBuilder;
 use super::prepare::{OpenedInput, Prepared, prepare};
-use super::start::{open_writer, start_stream};
+use super::start::{open_writer, resume_writer, start_stream};
 use super::{Engine, Shared, State};
 use crate::checkpoint::{Checkpoints, Order, ResumePoint};
 use crate::consumer::{ResumedChanges, Wants};
@@ -11,6 +11,7 @@ use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::metric::Metric;
+use crate::producer::ProducerId;
 use crate::sink::{self, Sink};
 use crate::sink_task::{Commits, SinkEvent, SinkTask};
 use crate::stream::{Host, Stream, title_again};
@@ -148,6 +149,26 @@ impl Engine {
     /// did.
     pub fn writer(&self, stream: &str) -> Result<Writer> {
         let _one_at_a_time = self.shared.statements.lock();
+        let found = self.pushed_stream(stream)?;
+        if found.started.load(Ordering::Acquire) && found.is_complete() {
+            return Err(Error::Refused(format!("stream {stream} is complete: all its writers have finished, so its windows are closed")));
+        }
+        open_writer(&self.shared, &found)
+    }
+
+    /// Opens the next session of a producer that an earlier writer was: of this run, or with a state directory of an earlier one that a checkpoint
+    /// has. Sessions are numbered upwards by the producer, which may leave numbers out; the older ones are fenced. The producer goes on with row
+    /// [`Writer::resumes_at`], or, if it has that no more, says so with [`Writer::skip_to`].
+    ///
+    /// # Errors
+    /// As [`Engine::writer`]; [`Error::Refused`] if the producer is not known or has finished, [`Error::Fenced`] if the session is not newer than the newest.
+    pub fn resume_writer(&self, stream: &str, producer: ProducerId, session: u64) -> Result<Writer> {
+        let _one_at_a_time = self.shared.statements.lock();
+        resume_writer(&self.shared, &self.pushed_stream(stream)?, producer, session)
+    }
+
+    /// A stream that is fed by writers.
+    fn pushed_stream(&self, stream: &str) -> Result<Arc<Stream>> {
         let missing = || Error::Unknown(self.shared.state.lock().catalog.no_such(ObjectKind::Stream, stream));
         let found = self.shared.stream(stream).ok_or_else(missing)?;
         if let Some(connector) = &found.plan.connector {
@@ -155,15 +176,7 @@ impl Engine {
                 "stream {stream} is read from connector '{connector}'; only a stream without one takes writers"
             )));
         }
-        if self.shared.checkpoints.is_some() {
-            return Err(Error::Refused(format!(
-                "stream {stream}: writers can't be opened in an engine with a state directory yet: after a crash nobody would know where they stood"
-            )));
-        }
-        if found.started.load(Ordering::Acquire) && found.is_complete() {
-            return Err(Error::Refused(format!("stream {stream} is complete: all its writers have finished, so its windows are closed")));
-        }
-        open_writer(&self.shared, &found)
+        Ok(found)
     }
 
     /// A handle on a metric, for look-ups and subscriptions.
@@ -254,7 +267,9 @@ impl Shared {
 
     fn resume_titled(&self, title: &str, plan: &StreamPlan) -> Result<Option<ResumePoint>> {
         let from = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.from.as_deref());
-        from.map_or(Ok(None), |commit| ResumePoint::of(commit, title, plan, &self.options.reset_metrics))
+        let resumed = from.map_or(Ok(None), |commit| ResumePoint::of(commit, title, plan, &self.options.reset_metrics))?;
+        let now_us = self.options.clock.now_us() as i64;
+        Ok(resumed.map(|resumed| resumed.without_forgotten_producers(now_us)))
     }
 
     fn create_metric(&self, plan: &Arc<MetricPlan>, again: Option<OpenedInput>) -> Result<Option<Wait>> {
@@ -468,10 +483,10 @@ impl Shared {
         wait
     }
 
-    /// Starts every stream that has a connector and is not running.
+    /// Starts every stream that has a connector, or goes on from a checkpoint, and is not running.
     fn start_streams(self: &Arc<Self>) -> Result<()> {
         let streams: Vec<Arc<Stream>> = self.state.lock().all_streams().cloned().collect();
-        for stream in streams.iter().filter(|stream| stream.plan.connector.is_some()) {
+        for stream in streams.iter().filter(|stream| stream.plan.connector.is_some() || stream.resume.is_some()) {
             start_stream(self, stream)?;
         }
         Ok(())

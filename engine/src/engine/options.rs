@@ -5,6 +5,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::error::{Error, Result};
 use crate::ingest::FlushOptions;
 use crate::plant::{Place, Plant};
+use crate::saved_checkpoints::Loss;
 use raympp_state::fold::FLUSH_ROWS_MAX;
 use raympp_types::KeyGroups;
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ pub struct EngineOptions {
     pub(crate) keep_checkpoints: usize,
     pub(crate) checkpoint_url: Option<String>,
     pub(crate) fall_back: bool,
+    pub(crate) loss: Loss,
     /// Metrics that do not go on with what the checkpoint has of them.
     pub(crate) reset_metrics: Arc<BTreeSet<String>>,
     pub(crate) clock: Clock,
@@ -49,6 +51,7 @@ pub struct EngineBuilder {
     keep_checkpoints: Option<usize>,
     checkpoint_url: Option<String>,
     fall_back: bool,
+    accept_loss: bool,
     reset_metrics: BTreeSet<String>,
     clock: Clock,
     plant: Plant,
@@ -115,6 +118,13 @@ impl EngineBuilder {
     /// publish again what they have published. Default: a damaged checkpoint is an error.
     pub fn fall_back(mut self, fall_back: bool) -> Self {
         self.fall_back = fall_back;
+        self
+    }
+
+    /// Falling back to an older checkpoint may lose rows that producers have pushed behind it and may have forgotten. Default: it is refused then, and the
+    /// error names the rows.
+    pub fn accept_loss(mut self, accept_loss: bool) -> Self {
+        self.accept_loss = accept_loss;
         self
     }
 
@@ -193,6 +203,7 @@ impl EngineBuilder {
             keep_checkpoints,
             checkpoint_url,
             fall_back: self.fall_back,
+            loss: if self.accept_loss { Loss::Accept } else { Loss::Refuse },
             reset_metrics: Arc::new(self.reset_metrics),
             clock,
             plant: self.plant,

@@ -6,11 +6,13 @@ use super::prepare::OpenedSplit;
 use super::supervise::note_replicas;
 use super::{Joining, Shared};
 use crate::actor::Actor;
-use crate::checkpoint::{HeldStream, Order};
+use crate::checkpoint::{HeldStream, Order, ResumedSplit};
 use crate::core_loop::Control;
 use crate::error::{Error, Result};
 use crate::ingest::{IngestTask, Input};
-use crate::stream::{Origin, Reader, Stream};
+use crate::producer::{ProducerId, ProducerState};
+use crate::source::Fingerprint;
+use crate::stream::{Origin, Reader, Stream, split_info};
 use crate::writer::{Writer, WriterQueue};
 use crossbeam::channel::bounded;
 use raympp_coordinator::Fact;
@@ -43,11 +45,20 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
     let plan = stream.shared.load_full();
     let start = Start::of(stream, &splits);
     place_actors(shared, stream, &plan, &start)?;
-    let live: Vec<SplitId> = splits.iter().filter(|split| split.reader.is_some()).map(|split| split.id).collect();
+    let producers = resumed_producers(stream);
+    let read = splits.iter().filter(|split| split.reader.is_some()).map(|split| split.id);
+    let live: Vec<SplitId> = read.chain(producers.iter().filter(|(.., split)| !split.ended).map(|(.., split)| split.id)).collect();
     let ended = live.is_empty() && !start.splits.is_empty();
     stream.settled.store(ended, Ordering::Release);
+    if !producers.is_empty() {
+        stream.finite.store(true, Ordering::Release);
+        stream.next_writer.store(stream.resume.as_ref().map_or(0, |resume| resume.next_split().0), Ordering::Relaxed);
+    }
     tracing::info!(stream = %stream.title(), splits = live.len(), metrics = plan.metrics.len(), epoch = start.epoch.0, "stream starts");
-    let tasks = splits.into_iter().map(|split| task_of(shared, stream, split, &start)).collect::<Result<Vec<_>>>()?;
+    let mut tasks = splits.into_iter().map(|split| task_of(shared, stream, split, &start)).collect::<Result<Vec<_>>>()?;
+    for producer in producers {
+        tasks.push(task_of_producer(shared, stream, producer)?);
+    }
     shared.state.lock().starting.insert(stream.id, tasks.into_iter().flatten().collect());
     let (partitions, frontier) = (stream.key_groups.partitions(), start.frontier);
     shared.tell_coordinator(Fact::StreamStarts { stream: stream.id, live, ended, partitions, plan: plan.version, frontier });
@@ -86,6 +97,37 @@ fn task_of(shared: &Arc<Shared>, stream: &Arc<Stream>, split: OpenedSplit, start
     Ok(Some(task))
 }
 
+/// Producers that the checkpoint has, with their splits. They are not connected.
+fn resumed_producers(stream: &Stream) -> Vec<(ProducerId, ProducerState, ResumedSplit)> {
+    let of_split = |(name, split): (&String, &ResumedSplit)| match split.fingerprint {
+        Fingerprint::Producer(state) => Some((ProducerId::of_split(name)?, state, split.clone())),
+        _ => None,
+    };
+    stream.resume.iter().flat_map(|resume| &resume.splits).filter_map(of_split).collect()
+}
+
+/// The task of a producer's split, which waits for its next session, unless it has finished.
+fn task_of_producer(
+    shared: &Arc<Shared>,
+    stream: &Arc<Stream>,
+    (producer, state, split): (ProducerId, ProducerState, ResumedSplit),
+) -> Result<Option<IngestTask>> {
+    let counters = stream.add_split(split.id, producer.split_name());
+    counters.begin_at(split.offset);
+    stream.producers.lock().insert(producer, split.id);
+    if split.ended {
+        counters.ended.store(true, Ordering::Relaxed);
+        return Ok(None);
+    }
+    let queue = Arc::new(WriterQueue::new(&stream.plan.schema, split.offset, state.session, false));
+    stream.readers.lock().insert(split.id, Reader::first(Origin::Writer(Arc::clone(&queue), Vec::new())));
+    shared.state.lock().writers.push((stream.id, Arc::clone(&queue)));
+    let chain = open_chain(stream, split.id, split.offset, split.watermark);
+    let mut task = IngestTask::new(Arc::clone(stream), Input::Writer(queue), chain, shared.options.flush, counters)?;
+    task.late_rows_from = shared.late_rows_from(stream.id, split.id);
+    Ok(Some(task))
+}
+
 /// What the partitions of a stream begin with.
 struct Start {
     epoch: Epoch,
@@ -100,11 +142,7 @@ impl Start {
             let watermark = RunningWatermark::default();
             SplitState { split: split.id, offset: Offset(0), watermark, ended: false, marks: Vec::new() }
         };
-        let info = |split: &OpenedSplit| {
-            // A fingerprint is numbers and text, which JSON takes.
-            let fingerprint = serde_json::to_string(&split.fingerprint).unwrap_or_default();
-            (split.id, SplitInfo { name: split.name.clone(), fingerprint })
-        };
+        let info = |split: &OpenedSplit| (split.id, split_info(split.name.clone(), &split.fingerprint));
         let mut infos: BTreeMap<SplitId, SplitInfo> = splits.iter().map(info).collect();
         match &stream.resume {
             None => Start { epoch: Epoch(0), frontier: EventTime::MIN, splits: splits.iter().map(unread).collect(), infos },
@@ -204,18 +242,20 @@ fn open_chain(stream: &Stream, split: SplitId, at: Offset, watermark: RunningWat
 /// waits for the split, whatever the others do.
 pub(super) fn open_writer(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result<Writer> {
     start_stream(shared, stream)?;
-    let queue = Writer::queue_for(stream);
+    let queue = Arc::new(WriterQueue::new(&stream.plan.schema, Offset(0), 1, true));
     let (answer, answered) = bounded(1);
-    let (split, core) = {
+    let (split, producer, core) = {
         let mut state = shared.state.lock();
         let split = SplitId(stream.next_writer.fetch_add(1, Ordering::Relaxed));
-        stream.add_split(split, format!("writer {}", split.0));
+        let producer = shared.producers.issue(split);
+        stream.add_split(split, producer.split_name());
+        stream.producers.lock().insert(producer, split);
         let core = split.0 as usize % shared.cores.len();
         state.joining.insert((stream.id, split), Joining { queue: Arc::clone(&queue), core, answer });
         // Queues that only this list knows have been emptied for good.
         state.writers.retain(|(_, queue)| Arc::strong_count(queue) > 1);
         state.writers.push((stream.id, Arc::clone(&queue)));
-        (split, core)
+        (split, producer, core)
     };
     if let Some(error) = shared.failure() {
         return Err(error);
@@ -223,7 +263,24 @@ pub(super) fn open_writer(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result<
     stream.finite.store(true, Ordering::Release);
     shared.tell_coordinator(Fact::SplitJoins(stream.id, split));
     answered.recv().unwrap_or(Err(Error::ShutDown))?;
-    Ok(Writer::new(Arc::clone(stream), split, queue, Arc::clone(&shared.cores[core])))
+    Ok(Writer::new(Arc::clone(stream), (split, producer, 1), Offset(0), queue, Arc::clone(&shared.cores[core])))
+}
+
+/// Opens the next session of a producer that is known.
+pub(super) fn resume_writer(shared: &Arc<Shared>, stream: &Arc<Stream>, producer: ProducerId, session: u64) -> Result<Writer> {
+    let refused = |why: &str| Err(Error::Refused(format!("stream {}: producer {producer} {why}; open a new writer", stream.name())));
+    let Some(split) = stream.producers.lock().get(&producer).copied() else {
+        return refused("is not known: no checkpoint that was restored has it, or it finished more than a day ago");
+    };
+    let queue = match stream.readers.lock().get(&split).map(|reader| &reader.origin) {
+        Some(Origin::Writer(queue, _)) => Arc::clone(queue),
+        _ => return refused("has finished"),
+    };
+    let resumes_at = Offset(queue.claim(producer, session)?);
+    stream.note_producer(split, ProducerState { session, finished_us: None });
+    let core = Arc::clone(&shared.cores[home_of(shared, split)]);
+    core.wake();
+    Ok(Writer::new(Arc::clone(stream), (split, producer, session), resumes_at, queue, core))
 }
 
 /// Starts the task of a split that joined at a barrier.
@@ -241,6 +298,11 @@ pub(super) fn open_joining(
     chain.adopt(&shared_plan);
     let barrier = Mark::Barrier { epoch, splits, plan };
     let floors = (floor > EventTime::MIN).then_some(Mark::Floor(floor));
+    if stream.host.persister.is_some() {
+        let follower = Follower::at(Offset(0), RunningWatermark::default(), Epoch(0), plan, false);
+        stream.followers.lock().insert(split, follower);
+        stream.note_producer(split, ProducerState { session: 1, finished_us: None });
+    }
     let joined_with = std::iter::once(barrier.clone()).chain(floors).collect();
     stream.readers.lock().insert(split, Reader::first(Origin::Writer(Arc::clone(&queue), joined_with)));
     let input = Input::Writer(queue as Arc<WriterQueue>);

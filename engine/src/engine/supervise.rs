@@ -334,7 +334,5 @@ pub(super) fn note_replicas(shared: &Shared, stream: &Stream) {
 
 /// Notes a committed epoch: the persister's queue answers for nothing before it.
 pub(super) fn note_committed(state: &State, epoch: Epoch) {
-    for stream in state.all_streams() {
-        stream.followers.lock().values_mut().for_each(|follower| follower.forget_before(epoch));
-    }
+    state.all_streams().for_each(|stream| stream.note_committed(epoch));
 }

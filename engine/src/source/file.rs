@@ -148,8 +148,8 @@ impl Source for FileSource {
         let (path, _) = self.file(split)?;
         match fingerprint {
             Fingerprint::File(before) => before.check(path, self.follow)?,
-            Fingerprint::Generator(_) => {
-                return Err(SourceError::new(SourceErrorKind::Replaced, "this split was a generator when it was first read")
+            Fingerprint::Generator(_) | Fingerprint::Producer(_) => {
+                return Err(SourceError::new(SourceErrorKind::Replaced, "this split was no file when it was first read")
                     .split(path.display().to_string()));
             }
         }

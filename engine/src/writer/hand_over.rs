@@ -50,14 +50,25 @@ pub(crate) enum Taken<I> {
 impl<T> HandOver<T> {
     /// Without rows; for about `rows_max` of them.
     pub(crate) fn new(content: T, rows_max: usize) -> HandOver<T> {
-        let state = State { content, rows: 0, pushed: 0, ended: false, lost: false, closed: false };
+        HandOver::after(content, rows_max, 0, false)
+    }
+
+    /// As [`HandOver::new`], where so many rows have been accepted before; `lost`: by a producer that is gone.
+    pub(crate) fn after(content: T, rows_max: usize, pushed: u64, lost: bool) -> HandOver<T> {
+        let state = State { content, rows: 0, pushed, ended: false, lost, closed: false };
         HandOver { state: Mutex::new(state), room: Condvar::new(), rows_max }
     }
 
-    /// Runs `push` when there is room for `rows` more; waits for it if `wait`.
-    pub(crate) fn push<R, E>(&self, rows: usize, wait: bool, push: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R, NoEntry<E>> {
+    /// Runs `push` when there is room for `rows` more; waits for it if `wait`, for as long as `may_push`.
+    pub(crate) fn push<R, E>(
+        &self,
+        rows: usize,
+        wait: bool,
+        may_push: impl Fn(&T) -> bool,
+        push: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, NoEntry<E>> {
         let mut state = self.state.lock();
-        while !state.closed && state.rows > 0 && state.rows + rows > self.rows_max {
+        while !state.closed && may_push(&state.content) && state.rows > 0 && state.rows + rows > self.rows_max {
             if !wait {
                 return Err(NoEntry::Full);
             }
@@ -112,14 +123,32 @@ impl<T> HandOver<T> {
         state.rows > 0 || state.ended
     }
 
-    /// The producer pushes no more, and says so.
-    pub(crate) fn end(&self) {
-        self.state.lock().ended = true;
+    /// The producer pushes no more, and says so; unless another one has taken its place.
+    pub(crate) fn end(&self, is_its: impl FnOnce(&T) -> bool) {
+        let mut state = self.state.lock();
+        state.ended |= is_its(&state.content);
     }
 
-    /// The producer is gone.
-    pub(crate) fn lose(&self) {
-        self.state.lock().lost = true;
+    /// The producer is gone; unless another one has taken its place.
+    pub(crate) fn lose(&self, is_its: impl FnOnce(&T) -> bool) {
+        let mut state = self.state.lock();
+        state.lost |= is_its(&state.content);
+    }
+
+    /// A producer takes the place of the one that was there, if `claim` lets it, which is told whether that one has ended. Who waits for room is told.
+    /// Returns the number of rows ever accepted.
+    pub(crate) fn claim<E>(&self, claim: impl FnOnce(&mut T, bool) -> Result<(), E>) -> Result<u64, E> {
+        let mut state = self.state.lock();
+        let ended = state.ended;
+        claim(&mut state.content, ended)?;
+        state.lost = false;
+        self.room.notify_all();
+        Ok(state.pushed)
+    }
+
+    /// Looks at what is handed over.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.state.lock().content)
     }
 
     /// Nothing is accepted from now on; a producer that waits for room is told.

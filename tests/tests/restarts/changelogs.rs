@@ -3,7 +3,7 @@
 
 use crate::support::{Input, Row, builder, rows, stream, wait_for_rows};
 use raympp_engine::Engine;
-use raympp_engine::saved_checkpoints::{Epoch, SavedCheckpoints, restore};
+use raympp_engine::saved_checkpoints::{Epoch, Loss, SavedCheckpoints, restore};
 use raympp_testkit::random::Random;
 use raympp_tests::directory::Directory;
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ fn ends_as_if_undisturbed(seed: u64, taken_back: bool) {
         if taken_back && random.below(2) == 0 {
             past = Some(said(&directory, &state));
             let to = random.index(epochs.len());
-            restore(&state, epochs[to]).unwrap();
+            restore(&state, epochs[to], Loss::Refuse).unwrap();
             epochs.truncate(to + 1);
         }
     }

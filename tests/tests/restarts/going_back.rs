@@ -1,7 +1,7 @@
 //! Going back to an older checkpoint, by choice or since newer ones are damaged: what has been published is not published again.
 
 use crate::support::{Definition, Input, Row, builder, results, rows, stream, wait_for_rows};
-use raympp_engine::saved_checkpoints::{Contents, Epoch, SavedCheckpoints, restore};
+use raympp_engine::saved_checkpoints::{Contents, Epoch, Loss, SavedCheckpoints, restore};
 use raympp_engine::{Engine, Error};
 use raympp_testkit::random::Random;
 use raympp_tests::directory::Directory;
@@ -72,12 +72,12 @@ fn a_job_taken_back_publishes_nothing_again() {
     let epochs = job(&directory, &input, &all[..600], 100);
     let state = PathBuf::from(directory.text("state"));
     // Twice, further back each time, with a few rows read in between.
-    restore(&state, epochs[3]).unwrap();
+    restore(&state, epochs[3], Loss::Refuse).unwrap();
     let engine = builder(&directory).keep_checkpoints(1000).build().unwrap();
     engine.execute(&script(&directory, &input, "out", true)).unwrap();
     engine.checkpoint().unwrap();
     drop(engine);
-    restore(&state, epochs[1]).unwrap();
+    restore(&state, epochs[1], Loss::Refuse).unwrap();
     input.append(&all[600..]);
     let engine = finish(&directory, &input, false).unwrap();
     assert_eq!(published(&engine, &directory, "out"), undisturbed(&directory, &input));
@@ -88,13 +88,13 @@ fn what_is_not_there_or_in_use_is_refused_and_nothing_changes() {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "not-taken-back");
     let (input, all) = (Input::new(&directory), rows(&mut Random::new(7), 200));
     let state = PathBuf::from(directory.text("state"));
-    assert!(restore(&state, Epoch(1)).unwrap_err().to_string().contains("there is none"));
+    assert!(restore(&state, Epoch(1), Loss::Refuse).unwrap_err().to_string().contains("there is none"));
     assert!(!state.exists(), "nothing is made");
     let epochs = job(&directory, &input, &all, 100);
-    let missing = restore(&state, Epoch(1_000_000)).unwrap_err().to_string();
+    let missing = restore(&state, Epoch(1_000_000), Loss::Refuse).unwrap_err().to_string();
     assert!(missing.contains("checkpoint 1000000") && missing.contains(&format!("{}", epochs[1].0)), "{missing}");
     let engine = builder(&directory).build().unwrap();
-    assert!(restore(&state, epochs[0]).unwrap_err().to_string().contains("another process uses it"));
+    assert!(restore(&state, epochs[0], Loss::Refuse).unwrap_err().to_string().contains("another process uses it"));
     drop(engine);
     let saved = SavedCheckpoints::open(state.to_str().unwrap()).unwrap();
     assert!(saved.contents().unwrap().epochs().unwrap().contains(&epochs[1]));

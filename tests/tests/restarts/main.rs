@@ -4,5 +4,6 @@
 mod changelogs;
 mod changes;
 mod going_back;
+mod producers;
 mod random_changes;
 mod support;

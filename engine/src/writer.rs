@@ -104,7 +104,7 @@ impl WriterQueue {
         let arrow = arrow_schema(schema);
         let columns = Columns::new(schema, &arrow);
         let waiting = Waiting { pieces: VecDeque::new(), columns, taken: VecDeque::new(), session };
-        WriterQueue { schema: arrow, waiting: HandOver::after(waiting, QUEUE_ROWS, at.0, !connected), closed: OnceLock::new() }
+        WriterQueue { schema: arrow, waiting: HandOver::new(waiting, QUEUE_ROWS, at.0, !connected), closed: OnceLock::new() }
     }
 
     /// What is next, for the task, which is at this offset and takes at most `room` rows that were skipped. Every replica has applied the rows before

@@ -236,7 +236,7 @@ fn take_all(parking: &Parking, rows: &HandOver<VecDeque<u32>>) -> Vec<u32> {
 #[test]
 fn loom_a_writer_that_waits_for_room_hands_everything_over() {
     loom::model(|| {
-        let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 1)));
+        let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 1, 0, false)));
         let writer = thread::spawn({
             let (parking, rows) = (parking.clone(), rows.clone());
             move || {
@@ -267,7 +267,7 @@ fn loom_a_writer_that_waits_for_room_hands_everything_over() {
 #[test]
 fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
     loom::model(|| {
-        let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 2)));
+        let (parking, rows) = (Arc::new(Parking::new()), Arc::new(HandOver::new(VecDeque::new(), 2, 0, false)));
         let push = |rows: &HandOver<VecDeque<u32>>, batch: [u32; 2]| {
             let pushed: Result<(), NoEntry<()>> = rows.push(
                 2,
@@ -298,7 +298,7 @@ fn loom_a_writer_whose_batch_fills_the_bound_gets_its_turn() {
 #[test]
 fn loom_closing_lets_a_waiting_writer_go() {
     loom::model(|| {
-        let rows = Arc::new(HandOver::new(VecDeque::from([7]), 1));
+        let rows = Arc::new(HandOver::new(VecDeque::from([7]), 1, 0, false));
         let _: Result<(), NoEntry<()>> = rows.push(1, false, |_| true, |_| Ok(()));
         let writer = thread::spawn({
             let rows = rows.clone();

@@ -48,13 +48,8 @@ pub(crate) enum Taken<I> {
 }
 
 impl<T> HandOver<T> {
-    /// Without rows; for about `rows_max` of them.
-    pub(crate) fn new(content: T, rows_max: usize) -> HandOver<T> {
-        HandOver::after(content, rows_max, 0, false)
-    }
-
-    /// As [`HandOver::new`], where so many rows have been accepted before; `lost`: by a producer that is gone.
-    pub(crate) fn after(content: T, rows_max: usize, pushed: u64, lost: bool) -> HandOver<T> {
+    /// Without rows that wait; for about `rows_max` of them. So many have been accepted before; `lost`: the producer is gone.
+    pub(crate) fn new(content: T, rows_max: usize, pushed: u64, lost: bool) -> HandOver<T> {
         let state = State { content, rows: 0, pushed, ended: false, lost, closed: false };
         HandOver { state: Mutex::new(state), room: Condvar::new(), rows_max }
     }

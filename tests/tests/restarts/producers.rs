@@ -209,10 +209,10 @@ fn acknowledgements_are_of_their_level() {
 #[test]
 fn a_producer_that_has_finished_is_known_for_a_day() {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "finished");
-    let hours = |hours: u64| hours * 3_600_000_000;
-    let clock = ManualClock::new(hours(1));
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let clock = ManualClock::new(0);
     let start = || {
-        let engine = builder(&directory).clock(&clock).build().unwrap();
+        let engine = builder(&directory).clock(clock.clone()).build().unwrap();
         engine.execute(&script(&directory, "out")).unwrap();
         engine
     };

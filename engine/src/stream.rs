@@ -295,6 +295,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(id: StreamId, plan: Arc<StreamPlan>, key_groups: KeyGroups, host: Host) -> Stream {
+        let no_metrics = Arc::new(SharedPlan::empty());
         let partitions = key_groups.partitions() as usize;
         Stream {
             id,
@@ -303,8 +304,8 @@ impl Stream {
             host,
             source: OnceLock::new(),
             again_for: None,
-            shared: ArcSwap::from_pointee(SharedPlan::empty()),
-            plans: Mutex::default(),
+            plans: Mutex::new(BTreeMap::from([(no_metrics.version, Arc::clone(&no_metrics))])),
+            shared: ArcSwap::new(no_metrics),
             views: (0..partitions).map(|_| ArcSwapOption::empty()).collect(),
             views_by_slot: Mutex::default(),
             readers: Mutex::default(),

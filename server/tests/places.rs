@@ -101,6 +101,13 @@ fn of_two_runs_of_a_job_the_first_ends_when_the_second_takes_over() {
     let mut first = command(&directory, &place, &slow, "first", "job").spawn().expect("the program starts");
     wait_for_checkpoint(&place, "job", &mut first);
     let mut second = command(&directory, &place, &slow, "second", "job").spawn().expect("the program starts");
+    while first.try_wait().expect("a child").is_none() {
+        if second.try_wait().expect("a child").is_some() {
+            first.kill().expect("a child");
+            panic!("the second run has ended: {}", problems(&second.wait_with_output().expect("a child")));
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
     let ended = first.wait_with_output().expect("a child");
     assert!(
         !ended.status.success() && problems(&ended).contains("another run goes on with this job's checkpoints"),

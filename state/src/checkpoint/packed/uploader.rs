@@ -136,7 +136,11 @@ impl Uploader {
         if self.blobs.create(&slot.name(), entry.seal(slot)?)? {
             return Ok(());
         }
-        let there = Entry::read(self.blobs.as_ref(), slot)?;
+        let there = match Entry::read(self.blobs.as_ref(), slot) {
+            // Whoever added it has gone on so far that it is needed no more.
+            Err(error) if error.kind == StoreErrorKind::Missing => return Err(self.taken(slot)),
+            there => there?,
+        };
         if there == *entry {
             return Ok(());
         }

@@ -139,7 +139,6 @@ const TEST_STEPS: &[Step] = &[
     Step { name: "tests", run: |workspace, report| cargo::test(workspace, report, &[]) },
     Step { name: "simulator", run: sim::seeds },
     Step { name: "DuckDB comparison", run: |workspace, report| duckdb::compare(workspace, report, &[]) },
-    Step { name: "checkpoints in S3", run: |workspace, report| s3::test(workspace, report, &[]) },
 ];
 
 const CI_STEPS: &[Step] = &[

@@ -106,7 +106,7 @@ fn of_two_runs_of_a_job_the_first_ends_when_the_second_takes_over() {
             first.kill().expect("a child");
             panic!("the second run has ended: {}", problems(&second.wait_with_output().expect("a child")));
         }
-        std::thread::park_timeout(Duration::from_millis(1));
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
     }
     let ended = first.wait_with_output().expect("a child");
     assert!(

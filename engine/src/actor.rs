@@ -278,8 +278,9 @@ impl Actor {
         if !self.primary {
             return;
         }
-        let may_seal = |passed: &&PassedBarrier, complete: bool| passed.frontier < EventTime::MAX || complete;
-        while let Some(&PassedBarrier { epoch, frontier, .. }) = self.sealing.front().filter(|passed| may_seal(passed, self.complete)) {
+        let complete = self.complete;
+        let may_seal = |passed: &&PassedBarrier| passed.frontier < EventTime::MAX || complete;
+        while let Some(&PassedBarrier { epoch, frontier, .. }) = self.sealing.front().filter(may_seal) {
             self.owe_changelogs(|changelog, replica, epoch_of| changelog.changes_before(replica, frontier, epoch_of));
             self.sealing.pop_front();
             self.sealed = epoch;
@@ -343,24 +344,16 @@ impl Actor {
 
     /// Owes consumers what their changelogs have to say; true if that is anything.
     fn owe_changelogs(&mut self, say: impl Fn(&mut Changelog, &Replica, &dyn Fn(EventTime) -> Epoch) -> Vec<Change>) -> bool {
+        let (partition, term, before) = (self.partition, self.term, self.changes);
         let (replica, sealing) = (&self.replica, &self.sealing);
-        let epoch_of = |end| epoch_of_window(replica, sealing, end);
-        let said = |changelog: &mut Changelog| {
-            let changes = say(changelog, replica, &epoch_of);
-            owed_to(changelog.consumer(), changes)
-        };
-        let changes: Vec<(Arc<Consumer>, Change)> = self.changelogs.iter_mut().flat_map(said).collect();
-        let any = !changes.is_empty();
-        self.owe_changes(changes);
-        any
-    }
-
-    fn owe_changes(&mut self, changes: Vec<(Arc<Consumer>, Change)>) {
-        let (partition, term) = (self.partition, self.term);
-        for (consumer, Change { epoch, rows, turned }) in changes {
-            self.changes += 1;
-            self.owed.push_back((consumer, Item::Changes(Changes { partition, term, number: self.changes, epoch, rows, turned })));
+        for changelog in &mut self.changelogs {
+            for Change { epoch, rows, turned } in say(changelog, replica, &|end| epoch_of_window(replica, sealing, end)) {
+                self.changes += 1;
+                let changes = Changes { partition, term, number: self.changes, epoch, rows, turned };
+                self.owed.push_back((Arc::clone(changelog.consumer()), Item::Changes(changes)));
+            }
         }
+        self.changes > before
     }
 
     /// Everything has closed.
@@ -446,8 +439,4 @@ impl Actor {
 fn epoch_of_window(replica: &Replica, sealing: &VecDeque<PassedBarrier>, end: EventTime) -> Epoch {
     let sealed = sealing.iter().find(|passed| end <= passed.frontier).map(|passed| passed.epoch);
     sealed.unwrap_or_else(|| replica.epoch_of_window(end))
-}
-
-fn owed_to(consumer: &Arc<Consumer>, changes: Vec<Change>) -> Vec<(Arc<Consumer>, Change)> {
-    changes.into_iter().map(|change| (Arc::clone(consumer), change)).collect()
 }

@@ -82,8 +82,7 @@ fn an_empty_state_directory_goes_on_from_the_place() {
     assert!(output.status.success(), "{}", problems(&output));
     let lines = directory.csv_lines("out");
     assert!(lines.len() > 50, "{} lines", lines.len());
-    let counters: serde_json::Value = serde_json::from_str(&directory.read("counters.json")).expect("JSON");
-    let remote = &counters["remote_checkpoints"];
+    let remote = remote(&directory).expect("counters");
     assert_eq!(remote["place"], place.url("job").as_str());
     assert!(remote["uploads"].as_u64() > Some(0) && remote["bytes"].as_u64() > Some(1000), "{remote}");
     assert_eq!((&remote["uploaded"], &remote["lag_us"]), (&remote["committed"], &serde_json::json!(0)), "{remote}");

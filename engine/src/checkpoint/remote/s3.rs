@@ -129,19 +129,27 @@ impl S3Blobs {
     }
 }
 
-/// Puts an object unless there is one: false if there is. A request that was cut off may have been carried out all the same; then a later one finds the
-/// object, and whoever asks looks what it is.
-async fn create(client: AmazonS3, path: Path, payload: PutPayload, patience: Patience) -> Result<bool, ClientError> {
+/// Asks again, with longer and longer pauses, while the answer is an error that is passing.
+async fn ask<T, R>(patience: Patience, is_passing: fn(&ClientError) -> bool, request: impl Fn() -> R) -> Result<T, ClientError>
+where
+    R: Future<Output = Result<T, ClientError>>,
+{
     let mut pause = patience.pause_first;
     for _ in 0..patience.retries_max {
-        match client.put_opts(&path, payload.clone(), PutMode::Create.into()).await {
-            Err(error) if is_undecided(&error) => {}
-            outcome => return created(outcome),
+        match request().await {
+            Err(error) if is_passing(&error) => {}
+            outcome => return outcome,
         }
         rest(pause).await;
         pause = (pause * 2).min(patience.pause_max);
     }
-    created(client.put_opts(&path, payload, PutMode::Create.into()).await)
+    request().await
+}
+
+/// Puts an object unless there is one: false if there is. A request that was cut off may have been carried out all the same; then a later one finds the
+/// object, and whoever asks looks what it is.
+async fn create(client: AmazonS3, path: Path, payload: PutPayload, patience: Patience) -> Result<bool, ClientError> {
+    created(ask(patience, is_undecided, || client.put_opts(&path, payload.clone(), PutMode::Create.into())).await)
 }
 
 fn created<T>(outcome: Result<T, ClientError>) -> Result<bool, ClientError> {
@@ -154,16 +162,7 @@ fn created<T>(outcome: Result<T, ClientError>) -> Result<bool, ClientError> {
 
 /// Lists a folder, from the start again when a page was cut off: that is no failure of a request to the client, which does not try it again.
 async fn list(client: AmazonS3, folder: Path, patience: Patience) -> Result<Vec<ObjectMeta>, ClientError> {
-    let mut pause = patience.pause_first;
-    for _ in 0..patience.retries_max {
-        match list_once(&client, &folder).await {
-            Err(error) if is_torn_list(&error) => {}
-            outcome => return outcome,
-        }
-        rest(pause).await;
-        pause = (pause * 2).min(patience.pause_max);
-    }
-    list_once(&client, &folder).await
+    ask(patience, is_torn_list, || list_once(&client, &folder)).await
 }
 
 async fn list_once(client: &AmazonS3, folder: &Path) -> Result<Vec<ObjectMeta>, ClientError> {

@@ -25,9 +25,16 @@ pub struct Effort {
     pub long_window_s: usize,
 }
 
+impl Effort {
+    /// How long something is watched that needs the clock.
+    pub fn stretch(&self) -> Duration {
+        Duration::from_millis(self.rounds as u64 * 200)
+    }
+}
+
 const SHORT_WINDOW_S: usize = 60;
 
-fn metric(name: &str, window_s: usize) -> String {
+pub(crate) fn metric(name: &str, window_s: usize) -> String {
     format!(
         "CREATE METRIC {name} AS
          SELECT channel, window_start, window_end, COUNT(*) AS payments,
@@ -206,6 +213,6 @@ pub fn two_threads(effort: Effort, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-fn rates(first: &str, first_rows_per_s: f64, second: &str, second_rows_per_s: f64) -> String {
+pub(crate) fn rates(first: &str, first_rows_per_s: f64, second: &str, second_rows_per_s: f64) -> String {
     format!("{first} {:.1}, {second} {:.1} million rows/s", first_rows_per_s / 1e6, second_rows_per_s / 1e6)
 }

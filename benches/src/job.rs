@@ -4,8 +4,14 @@ use crate::floor::Totals;
 use crate::payments::STREAM;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int64Type};
-use raympp_engine::{Engine, Error, Metric, Writer};
+use raympp_engine::stats::CheckpointStats;
+use raympp_engine::{Engine, EngineBuilder, Error, Metric, Writer};
 use std::thread::JoinHandle;
+
+/// An engine of one pinned core.
+pub fn one_thread() -> EngineBuilder {
+    Engine::builder().threads(1).pin_threads(true)
+}
 
 /// A running engine.
 pub struct Job {
@@ -17,12 +23,12 @@ pub struct Job {
 impl Job {
     /// Starts an engine of `threads` pinned cores with one writer per core, and takes the results of the metrics named.
     pub fn start(metrics: &str, names: &[&str], threads: usize) -> Result<Job, Error> {
-        Job::start_on(STREAM, metrics, names, threads)
+        Job::start_with(Engine::builder().threads(threads).pin_threads(true), STREAM, metrics, names, threads)
     }
 
-    /// As [`Job::start`], on a stream `payments` of another definition.
-    pub fn start_on(stream: &str, metrics: &str, names: &[&str], threads: usize) -> Result<Job, Error> {
-        let engine = Engine::builder().threads(threads).pin_threads(true).build()?;
+    /// As [`Job::start`], of an engine set up in another way, on a stream `payments` of another definition, with so many writers.
+    pub fn start_with(builder: EngineBuilder, stream: &str, metrics: &str, names: &[&str], writers: usize) -> Result<Job, Error> {
+        let engine = builder.build()?;
         engine.execute(stream)?;
         engine.execute(metrics)?;
         let take = |name: &&str| {
@@ -34,7 +40,7 @@ impl Job {
             }))
         };
         let takers = names.iter().map(take).collect::<Result<_, Error>>()?;
-        let writers = (0..threads).map(|_| engine.writer("payments")).collect::<Result<_, Error>>()?;
+        let writers = (0..writers).map(|_| engine.writer("payments")).collect::<Result<_, Error>>()?;
         Ok(Job { engine, writers, takers })
     }
 
@@ -54,6 +60,21 @@ impl Job {
     /// A metric by name.
     pub fn metric(&self, name: &str) -> Result<Metric, Error> {
         self.engine.metric(name)
+    }
+
+    /// Waits until all that was pushed is in a checkpoint.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.engine.checkpoint().map(drop)
+    }
+
+    /// What is counted of checkpoints.
+    pub fn checkpoints(&self) -> CheckpointStats {
+        self.engine.stats().checkpoints.unwrap_or_default()
+    }
+
+    /// Stops with the input unfinished.
+    pub fn stop(self) -> Result<(), Error> {
+        self.engine.shutdown()
     }
 
     /// Ends the input; what all results of the metrics named add up to.

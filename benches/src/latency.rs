@@ -3,13 +3,15 @@
 //! Both run an open loop: a row is due at its own time, whatever happened before, and a delay counts from when the row was due. The
 //! machine's own jitter – how late an empty loop sees the clock – is printed beside them.
 
-use crate::job::Job;
+use crate::job::{Job, one_thread};
 use crate::payments::{BATCH_ROWS, Channels, Payments, STREAM};
 use crate::report::Report;
 use arrow::array::RecordBatch;
 use hdrhistogram::Histogram;
-use raympp_engine::{Engine, Error, Value};
+use raympp_engine::stats::CheckpointStats;
+use raympp_engine::{Engine, EngineBuilder, Error, Metric, Value, Writer};
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ const VISIBLE_RATE: u64 = 100_000;
 /// Rows of a batch while look-ups are timed: one a millisecond.
 const FLOW_ROWS: usize = 1_000;
 /// A row is looked for this often.
-const PROBE_EVERY_US: u64 = 500;
+const PROBE_EVERY_US: u64 = 200;
 const METRIC: &str = "CREATE METRIC success AS
     SELECT channel, COUNT(*) AS payments, COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS success_rate, SUM(amount) AS volume
     FROM HOP(payments, event_time, INTERVAL '1 second', INTERVAL '1 minute')
@@ -32,9 +34,10 @@ fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1e3
 }
 
-fn spread(times: &Histogram<u64>) -> String {
+/// Quantiles in words.
+pub fn spread(times: &Histogram<u64>) -> String {
     let at = |q: f64| micros(times.value_at_quantile(q));
-    format!("p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} µs", at(0.5), at(0.99), at(0.999), micros(times.max()))
+    format!("p50 {:.1}, p99 {:.1}, p99.9 {:.1}, p99.99 {:.1}, max {:.1} µs", at(0.5), at(0.99), at(0.999), at(0.9999), micros(times.max()))
 }
 
 /// How long an empty loop does not get to look at the clock.
@@ -114,44 +117,95 @@ struct Payment<'a> {
     event_time: i64,
 }
 
-/// From when a row was due to when a look-up shows it, at a hundred thousand typed rows a second.
-pub fn visible(duration: Duration, report: &mut Report) -> Result<(), Error> {
-    let engine = Engine::builder().threads(1).pin_threads(true).build()?;
-    engine.execute(STREAM)?;
-    engine.execute(METRIC)?;
-    let writer = engine.writer("payments")?;
-    let metric = engine.metric("success")?;
-    let channels: Vec<String> = (0..100).map(|channel| format!("channel-{channel:07}")).collect();
-    let probe = [Value::from("probe")];
-    let (mut times, mut probes, mut due_us_of_probe) = (histogram(), 0_i64, None);
-    let (started, mut pushed, mut next_probe_us) = (Instant::now(), 0_u64, 1_000_u64);
-    while started.elapsed() < duration {
-        let now_us = started.elapsed().as_micros() as u64;
-        while pushed < now_us * VISIBLE_RATE / 1_000_000 {
-            let event_time = (pushed * 1_000_000 / VISIBLE_RATE) as i64;
-            let channel = &channels[pushed as usize * 37 % channels.len()];
-            writer.push(&Payment { channel, status: "SUCCESS", amount: 10, event_time })?;
-            pushed += 1;
+/// An engine that gets rows at a steady rate, some of which are looked for.
+///
+/// Rows are due by the clock, and so are probes, whatever has become of those before: while something stalls, every probe that is due meanwhile waits as long
+/// as it does.
+pub struct Visible {
+    engine: Engine,
+    writer: Writer,
+    metric: Metric,
+    channels: Vec<String>,
+    rows_per_s: u64,
+    /// Event time goes on from here.
+    event_time_us: u64,
+    watches: usize,
+    times: Histogram<u64>,
+}
+
+impl Visible {
+    /// Every channel has had a row before anything is timed.
+    pub fn start(builder: EngineBuilder, channels: usize, rows_per_s: u64) -> Result<Visible, Error> {
+        let engine = builder.build()?;
+        engine.execute(STREAM)?;
+        engine.execute(METRIC)?;
+        let (writer, metric) = (engine.writer("payments")?, engine.metric("success")?);
+        let channels: Vec<String> = (0..channels).map(|channel| format!("channel-{channel:07}")).collect();
+        for channel in &channels {
+            writer.push(&Payment { channel, status: "SUCCESS", amount: 10, event_time: 0 })?;
         }
-        match due_us_of_probe {
-            None if now_us >= next_probe_us => {
-                writer.push(&Payment { channel: "probe", status: "SUCCESS", amount: 10, event_time: next_probe_us as i64 })?;
-                probes += 1;
-                due_us_of_probe = Some(next_probe_us);
+        writer.flush()?;
+        Ok(Visible { engine, writer, metric, channels, rows_per_s, event_time_us: 0, watches: 0, times: histogram() })
+    }
+
+    /// Times probes for that long, which must be less than a window.
+    pub fn watch(&mut self, duration: Duration) -> Result<(), Error> {
+        self.watches += 1;
+        let name = format!("probe-{}", self.watches);
+        let key = [Value::from(name.as_str())];
+        let (mut due_us, mut probed, mut seen) = (VecDeque::new(), 0, 0);
+        let (started, mut pushed) = (Instant::now(), 0_u64);
+        loop {
+            let now_us = started.elapsed().as_micros() as u64;
+            let is_over = now_us >= duration.as_micros() as u64;
+            if is_over && due_us.is_empty() {
+                self.event_time_us += now_us;
+                return Ok(());
             }
-            None => {}
-            Some(due_us) => {
-                let seen = metric.get(&probe)?.and_then(|row| row.number("payments")).is_some_and(|payments| payments >= probes as f64);
-                if seen {
-                    times.saturating_record((started.elapsed() - Duration::from_micros(due_us)).as_nanos() as u64);
-                    due_us_of_probe = None;
-                    next_probe_us = (due_us + PROBE_EVERY_US).max(now_us);
+            while !is_over && pushed < now_us * self.rows_per_s / 1_000_000 {
+                let at_us = pushed * 1_000_000 / self.rows_per_s;
+                if at_us >= probed * PROBE_EVERY_US {
+                    self.push(&name, probed * PROBE_EVERY_US)?;
+                    due_us.push_back(probed * PROBE_EVERY_US);
+                    probed += 1;
                 }
+                // A large step that no number of channels has as a factor: neighbours in time are none in memory.
+                let channel = (pushed as usize).wrapping_mul(7_368_787) % self.channels.len();
+                self.push(&self.channels[channel], at_us)?;
+                pushed += 1;
             }
+            let found = self.metric.get(&key)?.and_then(|row| row.number("payments")).unwrap_or(0.0) as usize;
+            let now = started.elapsed();
+            for due_us in due_us.drain(..found - seen) {
+                self.times.saturating_record((now - Duration::from_micros(due_us)).as_nanos() as u64);
+            }
+            seen = found;
         }
     }
-    writer.finish();
-    engine.shutdown()?;
+
+    fn push(&self, channel: &str, at_us: u64) -> Result<(), Error> {
+        let event_time = (self.event_time_us + at_us) as i64;
+        self.writer.push(&Payment { channel, status: "SUCCESS", amount: 10, event_time })
+    }
+
+    /// What is counted of its checkpoints.
+    pub fn checkpoints(&self) -> CheckpointStats {
+        self.engine.stats().checkpoints.unwrap_or_default()
+    }
+
+    /// Ends the input; all times.
+    pub fn finish(self) -> Result<Histogram<u64>, Error> {
+        self.writer.finish();
+        self.engine.shutdown()?;
+        Ok(self.times)
+    }
+}
+
+/// From when a row was due to when a look-up shows it, at a hundred thousand typed rows a second.
+pub fn visible(duration: Duration, report: &mut Report) -> Result<(), Error> {
+    let mut watched = Visible::start(one_thread(), 100, VISIBLE_RATE)?;
+    watched.watch(duration)?;
+    let times = watched.finish()?;
     let detail = format!("{} probes: {}", times.len(), spread(&times));
     report.cost("event to visible at 100,000 rows/s, p50 in µs", micros(times.value_at_quantile(0.5)), 100.0, &detail);
     report.cost("event to visible at 100,000 rows/s, p99 in µs", micros(times.value_at_quantile(0.99)), 1_000.0, &detail);

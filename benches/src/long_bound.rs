@@ -4,7 +4,7 @@
 //! a few batches; look-ups are timed while nothing else runs.
 
 use crate::fold::{Effort, median, timed};
-use crate::job::Job;
+use crate::job::{Job, one_thread};
 use crate::payments::{BATCH_ROWS, Channels, Payments};
 use crate::report::Report;
 use arrow::array::RecordBatch;
@@ -40,7 +40,7 @@ pub fn long_bound(effort: Effort, report: &mut Report) -> Result<(), Error> {
 fn measure(effort: Effort, order: &str, spread_s: usize, report: &mut Report) -> Result<(), Error> {
     let (window_s, bound_s) = (effort.long_window_s, effort.long_window_s / 6);
     let (stream, metric) = script(window_s, bound_s);
-    let job = Job::start_on(&stream, &metric, &["success"], 1)?;
+    let job = Job::start_with(one_thread(), &stream, &metric, &["success"], 1)?;
     let mut payments = Payments::new(CHANNELS, Channels::Dictionary, 7);
     let mut take = |seconds: usize| -> Vec<RecordBatch> { payments.take_spread(seconds, spread_s) };
     let mut left = window_s + bound_s;

@@ -1,9 +1,10 @@
 //! Benchmarks of Ray-MPP, each in one run that prints ratios.
 //!
-//! `fold [PART …]` measures folding, look-ups and decoding; parts are chosen by a piece of their name. `all --tiny` runs everything just long
-//! enough to see that it works, and prints the same result hashes each time.
+//! `fold [PART …]` measures folding, look-ups and decoding, `checkpoint [PART …]` what checkpoints cost; parts are chosen by a piece of their name. `all
+//! --tiny` runs everything just long enough to see that it works, and prints the same result hashes each time.
 #![allow(clippy::disallowed_methods, reason = "benchmarks read the clock")]
 
+mod checkpoints;
 mod decoding;
 mod floor;
 mod fold;
@@ -28,6 +29,7 @@ const FULL: Effort = Effort { rounds: 15, batches: 2_048, keys_max: usize::MAX, 
 const TINY: Effort = Effort { rounds: 1, batches: 64, keys_max: 10_000, long_window_s: 120 };
 
 /// A part of the benchmark.
+#[derive(Clone, Copy)]
 struct Part {
     name: &'static str,
     run: fn(Effort, &mut Report) -> Result<(), Error>,
@@ -67,6 +69,32 @@ const FOLD: &[Part] = &[
     Part { name: "decoding", run: decoding::flights },
 ];
 
+const CHECKPOINT: &[Part] = &[
+    Part { name: "10,000 keys, 1 s", run: |effort, report| checkpoints::throughput(10_000, Duration::from_secs(1), 0.9, effort, report) },
+    Part {
+        name: "10,000 keys, 100 ms",
+        run: |effort, report| checkpoints::throughput(10_000, Duration::from_millis(100), 0.8, effort, report),
+    },
+    Part {
+        name: "1,000,000 keys, 1 s",
+        run: |effort, report| checkpoints::throughput(1_000_000, Duration::from_secs(1), 0.9, effort, report),
+    },
+    Part {
+        name: "1,000,000 keys, 100 ms",
+        run: |effort, report| checkpoints::throughput(1_000_000, Duration::from_millis(100), 0.8, effort, report),
+    },
+    Part {
+        name: "jitter",
+        run: |effort, report| {
+            latency::jitter(seconds(effort), report);
+            Ok(())
+        },
+    },
+    Part { name: "visible", run: checkpoints::visible },
+    Part { name: "touched", run: checkpoints::touched },
+    Part { name: "restore", run: checkpoints::restore },
+];
+
 fn seconds(effort: Effort) -> Duration {
     Duration::from_millis(effort.rounds as u64 * 400)
 }
@@ -74,16 +102,17 @@ fn seconds(effort: Effort) -> Duration {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (effort, names) = match &arguments[..] {
-        ["all", "--tiny"] => (TINY, &[][..]),
-        ["fold", names @ ..] => (FULL, names),
+    let (effort, parts, names) = match &arguments[..] {
+        ["all", "--tiny"] => (TINY, [FOLD, CHECKPOINT].concat(), &[][..]),
+        ["fold", names @ ..] => (FULL, FOLD.to_vec(), names),
+        ["checkpoint", names @ ..] => (FULL, CHECKPOINT.to_vec(), names),
         _ => {
-            eprintln!("usage: fold [PART …] | all --tiny");
+            eprintln!("usage: fold [PART …] | checkpoint [PART …] | all --tiny");
             return ExitCode::from(2);
         }
     };
     let mut report = Report::default();
-    for part in FOLD.iter().filter(|part| names.is_empty() || names.iter().any(|name| part.name.contains(name))) {
+    for part in parts.iter().filter(|part| names.is_empty() || names.iter().any(|name| part.name.contains(name))) {
         // On a thread of its own, which a part may bind to a core.
         let run = std::thread::scope(|scope| scope.spawn(|| (part.run)(effort, &mut report)).join());
         if let Err(error) = run.expect("a benchmark panics only when results differ") {

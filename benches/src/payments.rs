@@ -65,7 +65,7 @@ impl Payments {
     /// Payments over that many channels.
     pub fn new(channels: usize, form: Channels, seed: u64) -> Payments {
         let mut random = Random(seed);
-        let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..channels).map(|channel| format!("channel-{channel:07}"))));
+        let names = channel_names(channels);
         let statuses: ArrayRef = Arc::new(StringArray::from_iter_values(STATUSES));
         let (mut ring, mut behind_us) = (Vec::new(), Vec::new());
         for _ in 0..RING {
@@ -131,6 +131,28 @@ impl Payments {
         let [channel, status, amount] = self.ring[at].clone();
         RecordBatch::try_new(Arc::clone(&self.schema), vec![channel, status, amount, times]).expect("columns of the schema")
     }
+}
+
+/// One payment of each `step`-th of these channels, all at one time.
+pub fn one_each(names: &ArrayRef, step: usize, at_us: i64) -> Vec<RecordBatch> {
+    let codes: Vec<i32> = (0..names.len() as i32).step_by(step).collect();
+    let statuses: ArrayRef = Arc::new(StringArray::from_iter_values(STATUSES));
+    let batch = |codes: &[i32]| {
+        let rows = codes.len();
+        let columns: [(&str, ArrayRef); 4] = [
+            ("channel", dictionary(codes.to_vec(), names)),
+            ("status", dictionary(vec![SUCCESS; rows], &statuses)),
+            ("amount", Arc::new(Int64Array::from_value(10, rows))),
+            ("event_time", Arc::new(TimestampMicrosecondArray::from_value(at_us, rows))),
+        ];
+        RecordBatch::try_from_iter(columns).expect("columns of one length")
+    };
+    codes.chunks(BATCH_ROWS).map(batch).collect()
+}
+
+/// Names of channels.
+pub fn channel_names(channels: usize) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values((0..channels).map(|channel| format!("channel-{channel:07}"))))
 }
 
 fn dictionary(codes: Vec<i32>, values: &ArrayRef) -> ArrayRef {

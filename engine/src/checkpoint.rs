@@ -10,13 +10,13 @@ mod remote;
 mod resume;
 mod upload;
 
-pub use counters::RemoteStats;
+pub use counters::{CheckpointStats, RemoteStats};
 pub(crate) use held::HeldStream;
 pub(crate) use remote::Remote;
 pub use remote::open_blobs;
 pub(crate) use resume::{KeptStore, ResumePoint, ResumedSplit};
 
-use self::counters::RemoteCounters;
+use self::counters::{CheckpointCounters, RemoteCounters};
 use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{CoreHandle, FactSender};
 use crate::error::{Error, Result};
@@ -103,6 +103,8 @@ pub(crate) struct Checkpoints {
     pub(crate) from: Option<Arc<Commit>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     uploader: Mutex<Option<UploadThread>>,
+    /// What has been written.
+    pub(crate) counters: Arc<CheckpointCounters>,
     /// With a place outside: what has been copied there.
     pub(crate) remote: Option<Arc<RemoteCounters>>,
 }
@@ -170,13 +172,25 @@ impl Checkpoints {
         let (orders, taken) = unbounded();
         let backlog = Arc::new(AtomicI64::new(0));
         let no_thread = |error: std::io::Error| Error::Refused(format!("no thread for checkpoints: {error}"));
-        let counters = remote.as_ref().map(|remote| Arc::new(RemoteCounters::new(remote, from.as_ref())));
+        let counters = Arc::new(CheckpointCounters::new(from.as_ref()));
+        let of_remote = remote.as_ref().map(|remote| Arc::new(RemoteCounters::new(remote, from.as_ref())));
         let uploader = remote.map(|remote| UploadThread::start(remote, orders.clone())).transpose().map_err(no_thread)?;
-        let uploads = uploader.as_ref().map(UploadThread::queue).zip(counters.clone());
-        let worker = Worker { persister, taken, backlog: Arc::clone(&backlog), clock, facts, cores, uploads, announce, settle_us: None };
+        let uploads = uploader.as_ref().map(UploadThread::queue).zip(of_remote.clone());
+        let worker = Worker {
+            persister,
+            taken,
+            backlog: Arc::clone(&backlog),
+            clock,
+            facts,
+            cores,
+            counters: Arc::clone(&counters),
+            uploads,
+            announce,
+            settle_us: None,
+        };
         let thread = std::thread::Builder::new().name("raympp-persister".into()).spawn(move || worker.run());
         let thread = Mutex::new(Some(thread.map_err(no_thread)?));
-        Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), remote: counters })
+        Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), counters, remote: of_remote })
     }
 
     /// The last epoch that is committed in what this run goes on from; 0: none.
@@ -235,6 +249,7 @@ struct Worker {
     clock: Clock,
     facts: FactSender,
     cores: Vec<Arc<CoreHandle>>,
+    counters: Arc<CheckpointCounters>,
     /// With a place outside.
     uploads: Option<(UploadQueue, Arc<RemoteCounters>)>,
     announce: Arc<dyn Announce>,
@@ -389,6 +404,9 @@ impl Worker {
     }
 
     fn tell(&self, outcomes: Vec<Outcome>) {
+        if !outcomes.is_empty() {
+            self.counters.note_bytes(self.persister.written_bytes());
+        }
         for outcome in outcomes {
             let facts = match outcome {
                 Outcome::Acked(stream, epoch, partition, vector) => {

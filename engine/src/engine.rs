@@ -434,6 +434,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::Barrier { stream, epoch, splits, plan } => {
             let Some(found) = stream_by_id(shared, stream) else { return };
             tracing::trace!(stream = %found.title(), %epoch, %plan, "barrier");
+            note_started(shared, epoch);
             let plan = found.plan_of(plan);
             *found.ordered.lock() = Some(Ordered { epoch, splits: Arc::clone(&splits), plan: Arc::clone(&plan) });
             for core in &shared.cores {
@@ -475,6 +476,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         }
         Action::Seal { stream, epoch } => {
             tracing::trace!(%stream, %epoch, "seal");
+            note_started(shared, epoch);
             shared.cores.iter().for_each(|core| core.tell(Control::Seal(stream, epoch)));
             shared.checkpoints.iter().for_each(|checkpoints| checkpoints.tell(Order::Seal(stream, epoch)));
         }
@@ -489,6 +491,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         Action::Publish { epoch, streams } => {
             let Some(checkpoints) = &shared.checkpoints else { return };
             tracing::debug!(%epoch, "committed");
+            checkpoints.counters.note_committed(epoch, shared.options.clock.now_us());
             visit(CrashPoint::CommitUnpublished);
             supervise::note_committed(&shared.state.lock(), epoch);
             if checkpoints.remote.is_some() {
@@ -499,6 +502,7 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
             }
         }
         Action::GiveUp { epoch, why } => {
+            shared.checkpoints.iter().for_each(|checkpoints| checkpoints.counters.note_given_up(epoch, why));
             match why {
                 Failure::Crowded => tracing::debug!(%epoch, "epoch superseded"),
                 why => {
@@ -520,6 +524,10 @@ fn carry_out(shared: &Arc<Shared>, action: Action) {
         // The supervisor's.
         Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {}
     }
+}
+
+fn note_started(shared: &Shared, epoch: Epoch) {
+    shared.checkpoints.iter().for_each(|checkpoints| checkpoints.counters.note_started(epoch, shared.options.clock.now_us()));
 }
 
 fn ask_sinks(shared: &Shared, request: Request) {

@@ -2,7 +2,7 @@
 //!
 //! Those per stream, split and partition are sums of what tasks and actors count; they lag by at most one delta.
 
-pub use crate::checkpoint::RemoteStats;
+pub use crate::checkpoint::{CheckpointStats, RemoteStats};
 use crate::engine::Engine;
 use crate::stream::Stream;
 use raympp_operators::sharing::SharedMetric;
@@ -17,6 +17,8 @@ pub struct Stats {
     pub streams: Vec<StreamStats>,
     /// Deltas waiting at each core.
     pub queued_deltas: Vec<usize>,
+    /// Checkpoints, with a state directory.
+    pub checkpoints: Option<CheckpointStats>,
     /// Checkpoints copied to a place outside of the state directory, if there is one.
     pub remote_checkpoints: Option<RemoteStats>,
 }
@@ -166,9 +168,11 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let state = self.shared.state.lock();
         let streams = state.all_streams().map(|stream| stream_stats(stream)).collect();
-        let remote = self.shared.checkpoints.as_ref().and_then(|checkpoints| checkpoints.remote.as_ref());
-        let remote_checkpoints = remote.map(|remote| remote.stats(self.shared.options.clock.now_us()));
-        Stats { streams, queued_deltas: self.shared.cores.iter().map(|core| core.inbox_len()).collect(), remote_checkpoints }
+        let (kept, now_us) = (self.shared.checkpoints.as_ref(), self.shared.options.clock.now_us());
+        let checkpoints = kept.map(|kept| kept.counters.stats(now_us));
+        let remote_checkpoints = kept.and_then(|kept| kept.remote.as_ref()).map(|remote| remote.stats(now_us));
+        let queued_deltas = self.shared.cores.iter().map(|core| core.inbox_len()).collect();
+        Stats { streams, queued_deltas, checkpoints, remote_checkpoints }
     }
 }
 

@@ -114,6 +114,7 @@ pub struct Persister {
     pinned: Option<Epoch>,
     /// Streams of the newest checkpoint that this run has not opened yet.
     unopened: BTreeMap<StreamId, StreamCommit>,
+    written_bytes: u64,
     /// The commit record whose write has failed, until the store can be asked whether it is there.
     in_doubt: Option<Commit>,
 }
@@ -140,6 +141,7 @@ impl Persister {
             kept,
             pinned: None,
             unopened,
+            written_bytes: 0,
             in_doubt: None,
         })
     }
@@ -262,7 +264,10 @@ impl Persister {
         batch.records.extend(merges);
         visit(CrashPoint::ListUnwritten);
         match self.store.write(&batch) {
-            Ok(written) => batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes)),
+            Ok(written) => {
+                batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes));
+                self.written_bytes += written.record_bytes.iter().sum::<u64>();
+            }
             Err(error) => {
                 // Should that fail as well, the next call tells.
                 let _ = self.store.reopen();
@@ -284,7 +289,8 @@ impl Persister {
         let commit = self.commit_record(epoch, streams, wall_us);
         visit(CrashPoint::CommitUnwritten);
         match self.write_shown(&commit).and_then(|()| self.store.commit(&commit)) {
-            Ok(_) => {
+            Ok(bytes) => {
+                self.written_bytes += bytes;
                 self.note_committed(commit);
                 Outcome::Committed(epoch)
             }
@@ -380,6 +386,11 @@ impl Persister {
     /// Nothing is being copied.
     pub fn unpin(&mut self) {
         self.pinned = None;
+    }
+
+    /// Bytes of all records and commit records written since it was opened, rewritten records included.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
     }
 
     /// The store, for those who read it.

@@ -174,12 +174,13 @@ fn take_over(
     Ok(uploader)
 }
 
-/// Ends what another run may do in the place. That run may add to the place's log meanwhile; then it is looked at again.
+/// Ends what another run may do in the place. That run may add to the place's log meanwhile; then it is looked at again, with so few requests that one who
+/// adds to it as fast as can be is met between two of his.
 fn fence(blobs: &Arc<dyn Blobs>, identity: Identity, mut head: Option<Head>, keep: usize) -> std::result::Result<Uploader, StoreError> {
     for _ in 1..FENCES_MAX {
-        let newest = head.as_ref().and_then(Head::newest).unwrap_or_default();
+        let (newest, slot) = (head.as_ref().and_then(Head::newest).unwrap_or_default(), head.as_ref().map(|head| head.slot));
         match Uploader::open(Arc::clone(blobs), identity, head, newest, keep) {
-            Err(error) if error.kind == StoreErrorKind::Taken => head = Head::read(blobs.as_ref())?,
+            Err(error) if error.kind == StoreErrorKind::Taken => head = Head::read_after(blobs.as_ref(), slot)?,
             outcome => return outcome,
         }
     }

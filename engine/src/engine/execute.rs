@@ -57,7 +57,7 @@ const SINK_QUEUE: usize = 256;
 
 impl Engine {
     /// Carries out a script. Reading starts after its last statement, so metrics of the script that creates a stream count from its first
-    /// row. A metric that is added later counts every row that a writer is given after this returns. A SELECT is answered from what is
+    /// row, and go on with what a checkpoint has of them. A stream for writers starts with the first of them, or when somebody asks for one of its metrics. A metric that is added later counts every row that a writer is given after this returns. A SELECT is answered from what is
     /// visible at that moment.
     ///
     /// # Errors
@@ -164,7 +164,11 @@ impl Engine {
     /// As [`Engine::writer`]; [`Error::Refused`] if the producer is not known or has finished, [`Error::Fenced`] if the session is not newer than the newest.
     pub fn resume_writer(&self, stream: &str, producer: ProducerId, session: u64) -> Result<Writer> {
         let _one_at_a_time = self.shared.statements.lock();
-        resume_writer(&self.shared, &self.pushed_stream(stream)?, producer, session)
+        let found = self.pushed_stream(stream)?;
+        if found.resume.is_some() {
+            start_stream(&self.shared, &found)?;
+        }
+        resume_writer(&self.shared, &found, producer, session)
     }
 
     /// A stream that is fed by writers.
@@ -184,7 +188,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unknown`] if there is no such metric.
     pub fn metric(&self, name: &str) -> Result<Metric> {
-        self.shared.metric(name)
+        self.shared.readable_metric(name)
     }
 
     /// How a metric compiles: filters, keys, slices and what is shared, accumulators and their bytes, partitions.
@@ -192,7 +196,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unknown`] if there is no such metric.
     pub fn explain(&self, name: &str) -> Result<String> {
-        let metric = self.metric(name)?;
+        let metric = self.shared.metric(name)?;
         Ok(explain::metric(&metric.stream, &metric.shared))
     }
 }
@@ -212,6 +216,16 @@ impl Shared {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A metric that can be read: its stream goes on from the checkpoint, if it has one.
+    fn readable_metric(self: &Arc<Self>, name: &str) -> Result<Metric> {
+        let metric = self.metric(name)?;
+        if metric.stream.resume.is_some() && !metric.stream.started.load(Ordering::Acquire) {
+            let _one_at_a_time = self.statements.lock();
+            start_stream(self, &metric.stream)?;
+        }
+        Ok(metric)
     }
 
     fn metric(&self, name: &str) -> Result<Metric> {
@@ -483,13 +497,25 @@ impl Shared {
         wait
     }
 
-    /// Starts every stream that has a connector, or goes on from a checkpoint, and is not running.
+    /// Starts every stream that has a connector and is not running. One for writers that goes on from a checkpoint starts when all that the
+    /// checkpoint has of it is defined again, so that statements may come one by one, or when somebody needs it.
     fn start_streams(self: &Arc<Self>) -> Result<()> {
         let streams: Vec<Arc<Stream>> = self.state.lock().all_streams().cloned().collect();
-        for stream in streams.iter().filter(|stream| stream.plan.connector.is_some() || stream.resume.is_some()) {
-            start_stream(self, stream)?;
-        }
-        Ok(())
+        let is_due = |stream: &Stream| match &stream.resume {
+            Some(resume) if stream.plan.connector.is_none() => self.undefined(resume).is_empty(),
+            resume => resume.is_some() || stream.plan.connector.is_some(),
+        };
+        streams.iter().filter(|stream| is_due(stream)).try_for_each(|stream| start_stream(self, stream))
+    }
+
+    /// Metrics and sinks that the checkpoint has of a stream and no statement has defined.
+    pub(super) fn undefined(&self, resume: &ResumePoint) -> Vec<String> {
+        let state = self.state.lock();
+        let metrics = resume.stream.metrics.iter().map(|metric| &metric.name).filter(|name| !state.metric_ids.contains_key(*name));
+        let from = self.checkpoints.iter().filter_map(|checkpoints| checkpoints.from.as_ref()).flat_map(|from| &from.sinks);
+        let sinks = from.filter(|sink| sink.stream == resume.stream.id).map(|sink| &sink.name);
+        let sinks = sinks.filter(|name| !state.sinks.contains_key(*name));
+        metrics.map(|name| format!("metric {name}")).chain(sinks.map(|name| format!("sink {name}"))).collect()
     }
 
     fn answer(&self, statement: &Statement, script: &BoundScript) -> Answer {
@@ -518,8 +544,8 @@ impl Shared {
         }
     }
 
-    fn select(&self, select: &SelectPlan) -> Result<Answer> {
-        let (batches, age_us) = self.metric(&select.metric)?.readable(select.point.as_deref());
+    fn select(self: &Arc<Self>, select: &SelectPlan) -> Result<Answer> {
+        let (batches, age_us) = self.readable_metric(&select.metric)?.readable(select.point.as_deref());
         let rows =
             execute_select(select, &batches).map_err(|error| Error::Refused(format!("SELECT from metric {}: {error}", select.metric)))?;
         Ok(Answer::Rows { rows, age_us })

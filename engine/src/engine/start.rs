@@ -42,6 +42,10 @@ pub(super) fn start_stream(shared: &Arc<Shared>, stream: &Arc<Stream>) -> Result
         }
         None => Vec::new(),
     };
+    for undefined in stream.resume.iter().flat_map(|resume| shared.undefined(resume)) {
+        let advice = "what the checkpoint has of it is let go of; define it in the script that creates its stream to go on with it";
+        tracing::warn!(stream = %stream.title(), "{undefined} is not defined: {advice}");
+    }
     let plan = stream.shared.load_full();
     let start = Start::of(stream, &splits);
     place_actors(shared, stream, &plan, &start)?;

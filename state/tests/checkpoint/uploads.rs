@@ -3,12 +3,13 @@
 use crate::sample::{accumulators, batch, commit, keys, record, slice};
 use raympp_state::checkpoint::packed::contents::StoreSource;
 use raympp_state::checkpoint::packed::memory::Weather;
-use raympp_state::checkpoint::packed::{Contents, Head, Identity, JobId, MemoryBlobs, PackedStore, Uploader, import};
+use raympp_state::checkpoint::packed::{Blobs, Contents, Head, Identity, JobId, MemoryBlobs, PackedStore, Uploader, import};
 use raympp_state::checkpoint::{CheckpointStore, Ledger, MemoryStore, Record, RecordId, StoreError, StoreErrorKind};
 use raympp_testkit::random::Random;
 use raympp_types::Epoch;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 const JOB: JobId = JobId(99);
 
@@ -331,4 +332,68 @@ fn checkpoints_that_are_taken_back_are_gone() {
     assert_eq!(uploader.newest(), Some(Epoch(3)));
     check_kept(&blobs, &job, "taken back");
     check_tidy(&blobs, "taken back");
+}
+
+/// Objects that a run adds to and deletes from behind the back of whoever reads them: it copies another checkpoint after each list, some times.
+struct Restless {
+    blobs: MemoryBlobs,
+    run: Mutex<(Job, Uploader, usize)>,
+}
+
+impl Blobs for Restless {
+    fn place(&self) -> &str {
+        self.blobs.place()
+    }
+
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.blobs.put(name, bytes)
+    }
+
+    fn create(&self, name: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        self.blobs.create(name, bytes)
+    }
+
+    fn get(&self, name: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, StoreError> {
+        self.blobs.get(name, range)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let listed = self.blobs.list(folder)?;
+        let (job, uploader, left) = &mut *self.run.lock().unwrap();
+        if *left > 0 {
+            *left -= 1;
+            job.advance();
+            uploader.upload(&job.contents(), &mut StoreSource(&job.store))?;
+        }
+        Ok(listed)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.blobs.delete(name)
+    }
+}
+
+/// A place that a run has copied two checkpoints to, keeping one; it copies more while somebody reads.
+fn restless(more: usize) -> Restless {
+    let (blobs, mut job) = (MemoryBlobs::default(), Job::new(5));
+    let mut uploader = open(&blobs, identity(1), Epoch(0), 1).unwrap();
+    for _ in 0..2 {
+        job.advance();
+        uploader.upload(&job.contents(), &mut StoreSource(&job.store)).unwrap();
+    }
+    Restless { blobs, run: Mutex::new((job, uploader, more)) }
+}
+
+#[test]
+fn what_a_run_deletes_while_somebody_reads_is_no_damage() {
+    for more in 1..5 {
+        let restless = restless(more);
+        let head = Head::read(&restless).unwrap().unwrap();
+        assert_eq!(head.newest(), Some(Epoch(2 + more as u64)), "{more} more");
+    }
+    for more in 1..5 {
+        let store = PackedStore::open(Arc::new(restless(more))).unwrap();
+        assert_eq!(store.commits().unwrap(), [Epoch(2 + more as u64)], "{more} more");
+        store.read_commit(Epoch(2 + more as u64)).unwrap();
+    }
 }

@@ -284,3 +284,44 @@ fn rows_that_are_lost_are_named_and_skipped_by_name_only() {
     let total = results(&engine, &directory, "out", &definitions()[2]);
     assert!(total[0].starts_with("c=BigInt(70) "), "{total:?}");
 }
+
+#[test]
+fn statements_may_come_one_by_one() {
+    let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"), "producers-statements");
+    let statements: Vec<String> =
+        std::iter::once(stream(100, None)).chain(definitions().iter().map(|one| one.create(&directory, "out"))).collect();
+    let start = || {
+        let engine = builder(&directory).build().unwrap();
+        statements.iter().for_each(|statement| drop(engine.execute(statement).unwrap()));
+        engine
+    };
+    let total = |engine: &Engine| engine.metric("total").unwrap().get(&[]).unwrap().map(|row| row.number("c"));
+    let rows = rows(&mut Random::new(9), 200);
+    let engine = start();
+    assert_eq!(total(&engine), None);
+    let writer = engine.writer("p").unwrap();
+    let producer = writer.producer();
+    push_all(&writer, &rows[..120]);
+    writer.wait_for(Level::Checkpointed).unwrap();
+    let before = total(&engine);
+    assert!(before.flatten() > Some(0.0));
+    drop(engine);
+    // Nobody has connected: what was counted is there all the same, for whoever looks.
+    let engine = start();
+    assert_eq!(total(&engine), before);
+    drop(engine);
+    let engine = start();
+    let writer = engine.resume_writer("p", producer, 2).unwrap();
+    assert_eq!(writer.resumes_at(), Offset(120));
+    push_all(&writer, &rows[120..]);
+    writer.finish();
+    engine.wait().unwrap();
+    let ours = published(&engine, &directory, "out");
+    let undisturbed = Engine::builder().threads(2).build().unwrap();
+    undisturbed.execute(&script(&directory, "undisturbed")).unwrap();
+    let writer = undisturbed.writer("p").unwrap();
+    push_all(&writer, &rows);
+    writer.finish();
+    undisturbed.wait().unwrap();
+    assert_eq!(ours, published(&undisturbed, &directory, "undisturbed"));
+}

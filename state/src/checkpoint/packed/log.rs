@@ -115,11 +115,16 @@ impl Entry {
         archive::seal(Kind::Entry, name.as_bytes(), &EntryV1::of(self), &name).map(|bytes| bytes.to_vec())
     }
 
-    /// The entry in a slot.
-    pub(super) fn read(blobs: &dyn Blobs, slot: Slot) -> Result<Entry, StoreError> {
+    /// The entry in a slot, if there is one.
+    pub(super) fn find(blobs: &dyn Blobs, slot: Slot) -> Result<Option<Entry>, StoreError> {
         let name = slot.name();
-        let bytes = blobs.get(&name, None)?.ok_or_else(|| gone(blobs, &name))?;
-        Ok(archive::open::<EntryV1>(Kind::Entry, name.as_bytes(), &bytes, text_of(blobs, &name))?.into_entry())
+        let Some(bytes) = blobs.get(&name, None)? else { return Ok(None) };
+        Ok(Some(archive::open::<EntryV1>(Kind::Entry, name.as_bytes(), &bytes, text_of(blobs, &name))?.into_entry()))
+    }
+
+    /// The entry in a slot that others name.
+    pub(super) fn read(blobs: &dyn Blobs, slot: Slot) -> Result<Entry, StoreError> {
+        Entry::find(blobs, slot)?.ok_or_else(|| gone(blobs, &slot.name()))
     }
 }
 
@@ -133,13 +138,34 @@ pub struct Head {
 }
 
 impl Head {
-    /// The newest entry, if there is a log.
+    /// The newest entry, if there is a log. A run may add to it and delete old entries meanwhile.
     ///
     /// # Errors
     /// What the object store says, or that the entry is damaged: an older one is not taken in its place.
     pub fn read(blobs: &dyn Blobs) -> Result<Option<Head>, StoreError> {
-        let Some(slot) = slots(blobs)?.pop() else { return Ok(None) };
-        Ok(Some(Head { slot, entry: Entry::read(blobs, slot)? }))
+        let mut gone_before = None;
+        while let Some(slot) = slots(blobs)?.pop() {
+            match Entry::find(blobs, slot)? {
+                Some(entry) => return Ok(Some(Head { slot, entry })),
+                // A run deletes an entry when there are later ones.
+                None if gone_before < Some(slot) => gone_before = Some(slot),
+                None => return Err(gone(blobs, &slot.name())),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry behind one that was the newest: likely the newest now, and found without a list. Without one, the newest.
+    ///
+    /// # Errors
+    /// As [`Head::read`].
+    pub fn read_after(blobs: &dyn Blobs, slot: Option<Slot>) -> Result<Option<Head>, StoreError> {
+        if let Some(slot) = slot.map(Slot::next)
+            && let Some(entry) = Entry::find(blobs, slot)?
+        {
+            return Ok(Some(Head { slot, entry }));
+        }
+        Head::read(blobs)
     }
 
     /// The newest checkpoint that is kept.

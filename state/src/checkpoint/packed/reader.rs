@@ -1,7 +1,7 @@
 //! Checkpoints in an object store, read as any store is.
 //!
-//! What is there when it is opened is what it shows: entries that the log keeps, and the tails of their packs, are read once. Damage to one of these is
-//! told by the calls that need it. A record that lies in several packs is read from the last of them by name.
+//! What is there when it is opened is what it shows: entries that the log keeps, and the tails of their packs, are read once; again, if a run that
+//! writes meanwhile has deleted some of it. Damage to one of these is told by the calls that need it. A record that lies in several packs is read from the last of them by name.
 
 use super::blobs::{Blobs, gone, text_of};
 use super::log::{Checkpoint, Entry, Head, PackRef, Slot};
@@ -19,6 +19,8 @@ use std::sync::Arc;
 const GAP_BYTES: u64 = 64 << 10;
 /// But not more than this at once.
 const READ_BYTES: u64 = 8 << 20;
+/// How often a place is read at most while a run deletes what has just been listed.
+const OPENINGS_MAX: usize = 10;
 
 /// A store that is only read.
 pub type PackedStore = Tables<Packed>;
@@ -69,13 +71,17 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn open_checkpoints(&mut self) -> Result<(), StoreError> {
-        let head = Head::read(self.blobs.as_ref())?;
-        let kept = head.into_iter().flat_map(|head| head.entry.kept);
-        for (epoch, slot) in kept.filter(|(epoch, _)| self.only.is_none_or(|only| only == *epoch)) {
+    /// Reads these checkpoints and nothing else.
+    fn read_kept(&mut self, kept: &[(Epoch, Slot)]) {
+        (self.checkpoints, self.tails, self.places) = Default::default();
+        for &(epoch, slot) in kept.iter().filter(|(epoch, _)| self.only.is_none_or(|only| only == *epoch)) {
             self.checkpoints.insert(epoch, self.read_checkpoint(epoch, slot));
         }
-        Ok(())
+        self.open_packs();
+    }
+
+    fn is_faulty(&self) -> bool {
+        self.checkpoints.values().any(Result::is_err) || self.tails.values().any(Result::is_err)
     }
 
     fn read_checkpoint(&self, epoch: Epoch, slot: Slot) -> Result<Checkpoint, StoreError> {
@@ -212,9 +218,19 @@ impl Backend for Packed {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
-        (self.checkpoints, self.tails, self.places) = Default::default();
-        self.open_checkpoints()?;
-        self.open_packs();
+        let Some(mut head) = Head::read(self.blobs.as_ref())? else {
+            self.read_kept(&[]);
+            return Ok(());
+        };
+        self.read_kept(&head.entry.kept);
+        for _ in 1..OPENINGS_MAX {
+            if !self.is_faulty() {
+                break;
+            }
+            let Some(newest) = Head::read(self.blobs.as_ref())?.filter(|newest| newest.slot > head.slot) else { break };
+            head = newest;
+            self.read_kept(&head.entry.kept);
+        }
         Ok(())
     }
 }

@@ -136,11 +136,8 @@ impl Uploader {
         if self.blobs.create(&slot.name(), entry.seal(slot)?)? {
             return Ok(());
         }
-        let there = match Entry::read(self.blobs.as_ref(), slot) {
-            // Whoever added it has gone on so far that it is needed no more.
-            Err(error) if error.kind == StoreErrorKind::Missing => return Err(self.taken(slot)),
-            there => there?,
-        };
+        // Whoever added one that is gone again has gone on so far that it is needed no more.
+        let there = Entry::find(self.blobs.as_ref(), slot)?.ok_or_else(|| self.taken(slot))?;
         if there == *entry {
             return Ok(());
         }

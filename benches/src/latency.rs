@@ -4,14 +4,12 @@
 //! machine's own jitter – how late an empty loop sees the clock – is printed beside them.
 
 use crate::job::{Job, one_thread};
-use crate::payments::{BATCH_ROWS, Channels, Payments, STREAM};
+use crate::payments::{BATCH_ROWS, Channels, Payments, STREAM, SteadyPayments};
 use crate::report::Report;
 use arrow::array::RecordBatch;
 use hdrhistogram::Histogram;
 use raympp_engine::stats::CheckpointStats;
 use raympp_engine::{Engine, EngineBuilder, Error, Metric, Value, Writer};
-use serde::Serialize;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,12 +17,19 @@ const LOOKUP_RATE: u64 = 1_000_000;
 const VISIBLE_RATE: u64 = 100_000;
 /// Rows of a batch while look-ups are timed: one a millisecond.
 const FLOW_ROWS: usize = 1_000;
-/// A row is looked for this often.
-const PROBE_EVERY_US: u64 = 200;
-const METRIC: &str = "CREATE METRIC success AS
-    SELECT channel, COUNT(*) AS payments, COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS success_rate, SUM(amount) AS volume
-    FROM HOP(payments, event_time, INTERVAL '1 second', INTERVAL '1 minute')
-    WHERE amount > 0 GROUP BY channel, window_start, window_end;";
+const STEP_US: u64 = SteadyPayments::STEP_US;
+/// Seconds of the window in which rows are looked for while they come.
+const VISIBLE_WINDOW_S: usize = 10;
+
+fn success_over(window_s: usize) -> String {
+    format!(
+        "CREATE METRIC success AS
+    SELECT channel, COUNT(*) AS payments, COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS success_rate,
+           SUM(amount) AS volume
+    FROM HOP(payments, event_time, INTERVAL '1 second', INTERVAL '{window_s} seconds')
+    WHERE amount > 0 GROUP BY channel, window_start, window_end;"
+    )
+}
 
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(60_000_000_000, 3).expect("a minute and three digits are allowed")
@@ -62,7 +67,7 @@ pub fn jitter(duration: Duration, report: &mut Report) {
 /// Point look-ups of the live window by one thread while another pushes a million rows a second.
 pub fn lookups(duration: Duration, report: &mut Report) -> Result<(), Error> {
     let channels = 10_000;
-    let job = Job::start(METRIC, &[], 1)?;
+    let job = Job::start(&success_over(60), &[], 1)?;
     let mut payments = Payments::new(channels, Channels::Dictionary, 7);
     job.push(&payments.take_sparse(60))?;
     let batches: Vec<RecordBatch> = payments.take((duration.as_secs_f64() * LOOKUP_RATE as f64) as usize / BATCH_ROWS + 2);
@@ -109,83 +114,51 @@ fn push_paced(job: &Job, batches: &[RecordBatch], duration: Duration) -> Result<
     Ok(())
 }
 
-#[derive(Serialize)]
-struct Payment<'a> {
-    channel: &'a str,
-    status: &'a str,
-    amount: i64,
-    event_time: i64,
-}
-
-/// An engine that gets rows at a steady rate, some of which are looked for.
+/// An engine that gets rows at a steady rate, a batch at a time, whose last row is looked for.
 ///
-/// Rows are due by the clock, and so are probes, whatever has become of those before: while something stalls, every probe that is due meanwhile waits as long
-/// as it does.
+/// Batches are due by the clock, whatever has become of those before: while something stalls, every batch that is due meanwhile waits as long as it does.
+/// A batch has the rows of one step, due when the step ends; the last one is of the probe's channel.
 pub struct Visible {
     engine: Engine,
     writer: Writer,
     metric: Metric,
-    channels: Vec<String>,
-    rows_per_s: u64,
-    /// Event time goes on from here.
-    event_time_us: u64,
-    watches: usize,
+    payments: SteadyPayments,
     times: Histogram<u64>,
 }
 
 impl Visible {
-    /// Every channel has had a row before anything is timed.
+    /// Windows have closed, and slices have gone, before anything is timed.
     pub fn start(builder: EngineBuilder, channels: usize, rows_per_s: u64) -> Result<Visible, Error> {
         let engine = builder.build()?;
         engine.execute(STREAM)?;
-        engine.execute(METRIC)?;
+        engine.execute(&success_over(VISIBLE_WINDOW_S))?;
         let (writer, metric) = (engine.writer("payments")?, engine.metric("success")?);
-        let channels: Vec<String> = (0..channels).map(|channel| format!("channel-{channel:07}")).collect();
-        for channel in &channels {
-            writer.push(&Payment { channel, status: "SUCCESS", amount: 10, event_time: 0 })?;
-        }
+        let mut payments = SteadyPayments::new(channels, rows_per_s);
+        payments.warm_up(2 * VISIBLE_WINDOW_S + 3).try_for_each(|batch| writer.push_batch(&batch))?;
         writer.flush()?;
-        Ok(Visible { engine, writer, metric, channels, rows_per_s, event_time_us: 0, watches: 0, times: histogram() })
+        Ok(Visible { engine, writer, metric, payments, times: histogram() })
     }
 
-    /// Times probes for that long, which must be less than a window.
+    /// Times rows for that long, which must be less than a window.
     pub fn watch(&mut self, duration: Duration) -> Result<(), Error> {
-        self.watches += 1;
-        let name = format!("probe-{}", self.watches);
-        let key = [Value::from(name.as_str())];
-        let (mut due_us, mut probed, mut seen) = (VecDeque::new(), 0, 0);
-        let (started, mut pushed) = (Instant::now(), 0_u64);
-        loop {
-            let now_us = started.elapsed().as_micros() as u64;
-            let is_over = now_us >= duration.as_micros() as u64;
-            if is_over && due_us.is_empty() {
-                self.event_time_us += now_us;
-                return Ok(());
-            }
-            while !is_over && pushed < now_us * self.rows_per_s / 1_000_000 {
-                let at_us = pushed * 1_000_000 / self.rows_per_s;
-                if at_us >= probed * PROBE_EVERY_US {
-                    self.push(&name, probed * PROBE_EVERY_US)?;
-                    due_us.push_back(probed * PROBE_EVERY_US);
-                    probed += 1;
-                }
-                // A large step that no number of channels has as a factor: neighbours in time are none in memory.
-                let channel = (pushed as usize).wrapping_mul(7_368_787) % self.channels.len();
-                self.push(&self.channels[channel], at_us)?;
+        let steps = duration.as_micros() as u64 / STEP_US;
+        let (batches, probe) = self.payments.take(steps as usize);
+        let key = [Value::from(probe)];
+        let started = Instant::now();
+        let (mut pushed, mut seen) = (0, 0);
+        while seen < steps {
+            while pushed < steps && started.elapsed() >= Duration::from_micros((pushed + 1) * STEP_US) {
+                self.writer.push_batch(&batches[pushed as usize])?;
                 pushed += 1;
             }
-            let found = self.metric.get(&key)?.and_then(|row| row.number("payments")).unwrap_or(0.0) as usize;
+            let found = self.metric.get(&key)?.and_then(|row| row.number("payments")).unwrap_or(0.0) as u64;
             let now = started.elapsed();
-            for due_us in due_us.drain(..found - seen) {
-                self.times.saturating_record((now - Duration::from_micros(due_us)).as_nanos() as u64);
+            for step in seen..found {
+                self.times.saturating_record((now - Duration::from_micros((step + 1) * STEP_US)).as_nanos() as u64);
             }
             seen = found;
         }
-    }
-
-    fn push(&self, channel: &str, at_us: u64) -> Result<(), Error> {
-        let event_time = (self.event_time_us + at_us) as i64;
-        self.writer.push(&Payment { channel, status: "SUCCESS", amount: 10, event_time })
+        Ok(())
     }
 
     /// What is counted of its checkpoints.
@@ -201,7 +174,7 @@ impl Visible {
     }
 }
 
-/// From when a row was due to when a look-up shows it, at a hundred thousand typed rows a second.
+/// From when a row was due to when a look-up shows it, at a hundred thousand rows a second.
 pub fn visible(duration: Duration, report: &mut Report) -> Result<(), Error> {
     let mut watched = Visible::start(one_thread(), 100, VISIBLE_RATE)?;
     watched.watch(duration)?;

@@ -135,19 +135,76 @@ impl Payments {
 
 /// One payment of each `step`-th of these channels, all at one time.
 pub fn one_each(names: &ArrayRef, step: usize, at_us: i64) -> Vec<RecordBatch> {
-    let codes: Vec<i32> = (0..names.len() as i32).step_by(step).collect();
     let statuses: ArrayRef = Arc::new(StringArray::from_iter_values(STATUSES));
-    let batch = |codes: &[i32]| {
-        let rows = codes.len();
-        let columns: [(&str, ArrayRef); 4] = [
-            ("channel", dictionary(codes.to_vec(), names)),
-            ("status", dictionary(vec![SUCCESS; rows], &statuses)),
-            ("amount", Arc::new(Int64Array::from_value(10, rows))),
-            ("event_time", Arc::new(TimestampMicrosecondArray::from_value(at_us, rows))),
-        ];
-        RecordBatch::try_from_iter(columns).expect("columns of one length")
-    };
-    codes.chunks(BATCH_ROWS).map(batch).collect()
+    let codes: Vec<i32> = (0..names.len() as i32).step_by(step).collect();
+    at_once(&codes, names, &statuses, at_us)
+}
+
+fn at_once(codes: &[i32], names: &ArrayRef, statuses: &ArrayRef, at_us: i64) -> Vec<RecordBatch> {
+    codes.chunks(BATCH_ROWS).map(|codes| payments_of(codes, names, statuses, vec![at_us; codes.len()])).collect()
+}
+
+/// Successful payments of these channels at these times.
+fn payments_of(codes: &[i32], names: &ArrayRef, statuses: &ArrayRef, times_us: Vec<i64>) -> RecordBatch {
+    let rows = codes.len();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("channel", dictionary(codes.to_vec(), names)),
+        ("status", dictionary(vec![SUCCESS; rows], statuses)),
+        ("amount", Arc::new(Int64Array::from_value(10, rows))),
+        ("event_time", Arc::new(TimestampMicrosecondArray::from(times_us))),
+    ];
+    RecordBatch::try_from_iter(columns).expect("columns of one length")
+}
+
+/// Payments as they come, so many in each step; the last one of a step is of a channel that is looked for, another one each time that some are taken.
+pub struct SteadyPayments {
+    /// Of the channels, and behind them of those that are looked for.
+    names: ArrayRef,
+    statuses: ArrayRef,
+    channels: i32,
+    rows_per_step: usize,
+    random: Random,
+    takes: i32,
+    next_step: i64,
+}
+
+impl SteadyPayments {
+    /// Time of a step.
+    pub const STEP_US: u64 = 200;
+    const TAKES_MAX: usize = 100;
+
+    /// Over so many channels.
+    pub fn new(channels: usize, rows_per_s: u64) -> SteadyPayments {
+        let names = channel_names(channels + SteadyPayments::TAKES_MAX);
+        let statuses = Arc::new(StringArray::from_iter_values(STATUSES));
+        let rows_per_step = (rows_per_s * SteadyPayments::STEP_US / 1_000_000) as usize;
+        SteadyPayments { names, statuses, channels: channels as i32, rows_per_step, random: Random(7), takes: 0, next_step: 0 }
+    }
+
+    /// One of each channel in each of so many seconds.
+    pub fn warm_up(&mut self, seconds: usize) -> impl Iterator<Item = RecordBatch> {
+        let first_us = self.next_step * SteadyPayments::STEP_US as i64;
+        self.next_step += (seconds as u64 * 1_000_000 / SteadyPayments::STEP_US) as i64;
+        let channels: Vec<i32> = (0..self.channels).collect();
+        (0..seconds as i64).flat_map(move |second| at_once(&channels, &self.names, &self.statuses, first_us + second * 1_000_000))
+    }
+
+    /// The next steps, and the channel that is looked for in them.
+    pub fn take(&mut self, steps: usize) -> (Vec<RecordBatch>, String) {
+        let probe = self.channels + self.takes;
+        self.takes += 1;
+        let batches = (0..steps).map(|_| self.step(probe)).collect();
+        (batches, self.names.as_string::<i32>().value(probe as usize).to_owned())
+    }
+
+    fn step(&mut self, probe: i32) -> RecordBatch {
+        let first_us = self.next_step * SteadyPayments::STEP_US as i64;
+        self.next_step += 1;
+        let mut codes: Vec<i32> = (1..self.rows_per_step).map(|_| self.random.below(self.channels as u64) as i32).collect();
+        codes.push(probe);
+        let times_us = (0..codes.len() as i64).map(|row| first_us + row * SteadyPayments::STEP_US as i64 / codes.len() as i64).collect();
+        payments_of(&codes, &self.names, &self.statuses, times_us)
+    }
 }
 
 /// Names of channels.

@@ -20,7 +20,7 @@ use self::counters::{CheckpointCounters, RemoteCounters};
 use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{CoreHandle, FactSender};
 use crate::error::{Error, Result};
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
@@ -89,11 +89,28 @@ pub(crate) struct Load {
     partition: PartitionId,
     stores: Vec<(StoreUid, Columns)>,
     epoch: Epoch,
-    reply: Sender<std::result::Result<Loaded, StoreError>>,
+    /// Gets them all, then [`Reply::End`].
+    reply: Sender<Reply>,
 }
 
-/// What a partition held at a barrier, by store, as asked: slices and their records; several records of one slice add up.
-pub(crate) type Loaded = Vec<Vec<(i64, Record)>>;
+/// A record that says what a partition held at a barrier; several of one slice add up.
+pub(crate) struct LoadedRecord {
+    /// Which of the stores that were asked for.
+    pub(crate) store: usize,
+    pub(crate) slice: i64,
+    pub(crate) record: Record,
+}
+
+/// What comes of a [`Load`].
+enum Reply {
+    Record(LoadedRecord),
+    Failed(StoreError),
+    /// There are no more.
+    End,
+}
+
+/// Records that are read ahead of whoever merges them.
+const LOADED_AHEAD: usize = 2;
 
 /// The checkpoints of an engine.
 pub(crate) struct Checkpoints {
@@ -208,18 +225,36 @@ impl Checkpoints {
         let _ = self.orders.send(order);
     }
 
-    /// What a partition held at the checkpoint that this run goes on from, of these columns of stores by name.
-    pub(crate) fn load(&self, stream: StreamId, partition: PartitionId, stores: Vec<(StoreUid, Columns)>) -> Result<Loaded> {
-        let (reply, answer) = bounded(1);
+    /// What a partition held at the checkpoint that this run goes on from, of these columns of stores by name. It is read while the caller merges it.
+    pub(crate) fn load(
+        &self,
+        stream: StreamId,
+        partition: PartitionId,
+        stores: Vec<(StoreUid, Columns)>,
+    ) -> impl Iterator<Item = Result<LoadedRecord>> {
+        let (reply, loaded) = bounded(LOADED_AHEAD);
         self.tell(Order::Load(Box::new(Load { stream, partition, stores, epoch: self.committed(), reply })));
-        answer.recv().map_err(|_| Error::ShutDown)?.map_err(checkpoint_error)
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let reply = match loaded.recv() {
+                Ok(Reply::Record(record)) => return Some(Ok(record)),
+                Ok(Reply::Failed(error)) => Some(Err(checkpoint_error(error))),
+                Ok(Reply::End) => None,
+                Err(RecvError) => Some(Err(Error::ShutDown)),
+            };
+            is_over = true;
+            reply
+        })
     }
 
     /// What a sink of changes showed at the checkpoint that this run goes on from.
     pub(crate) fn load_shown(&self, stream: &StreamCommit, sink: &str) -> Result<Shown> {
         let Some(store) = stream.stores.iter().find(|store| shown::sink_of(store) == Some(sink)) else { return Ok(Shown::new()) };
-        let loaded = self.load(stream.id, PartitionId(0), vec![(store.uid, shown::COLUMNS)])?;
-        let records: Vec<Record> = loaded.into_iter().flatten().map(|(_, record)| record).collect();
+        let loaded = self.load(stream.id, PartitionId(0), vec![(store.uid, shown::COLUMNS)]);
+        let records: Vec<Record> = loaded.map(|loaded| Ok(loaded?.record)).collect::<Result<_>>()?;
         shown::of_records(&records).map_err(checkpoint_error)
     }
 
@@ -334,9 +369,9 @@ impl Worker {
                 let _ = wanted.reply.send(read);
             }
             Order::Load(load) => {
-                let loaded = load_partition(persister, &load);
+                let end = load_partition(persister, &load).map_or_else(Reply::Failed, |()| Reply::End);
                 // Whoever asked may have gone.
-                let _ = load.reply.send(loaded);
+                let _ = load.reply.send(end);
             }
             Order::Stop => {}
         }
@@ -439,8 +474,14 @@ impl Worker {
     }
 }
 
-fn load_partition(persister: &Persister, load: &Load) -> std::result::Result<Loaded, StoreError> {
-    let of_store =
-        |(store, columns): &(StoreUid, Columns)| persister.records_at((load.stream, load.partition, *store), load.epoch, columns);
-    load.stores.iter().map(of_store).collect()
+fn load_partition(persister: &Persister, load: &Load) -> std::result::Result<(), StoreError> {
+    for (store, (uid, columns)) in load.stores.iter().enumerate() {
+        for id in persister.records_at((load.stream, load.partition, *uid), load.epoch)? {
+            let record = persister.store().read_columns(&id, columns)?;
+            if load.reply.send(Reply::Record(LoadedRecord { store, slice: id.slice, record })).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

@@ -239,8 +239,22 @@ impl IngestTask {
         tracing::debug!(stream = %self.stream.name(), split = %self.counters.name, rows = %self.chain.offset(), "split ended");
     }
 
-    /// Takes rows if there are any, flushes if it is time. `stopping`: readers read no more, writers are emptied.
+    /// Takes rows if there are any, flushes if it is time or there are no more. `stopping`: readers read no more, writers are emptied.
     pub(crate) fn step(&mut self, now_us: u64, stopping: bool) -> Result<Step, Error> {
+        let first = self.chain.offset();
+        loop {
+            let before = self.chain.offset();
+            let step = self.step_once(now_us, stopping)?;
+            let after = self.chain.offset();
+            // A producer may hand over a few rows at a time; all that have come get one turn, for between two of them actors close windows.
+            let goes_on = after > before && after.0 - first.0 < self.flush.step_rows as u64;
+            if !goes_on || !matches!(self.input, Input::Writer(_)) || !self.is_ready() {
+                return Ok(if after > first { Step::Worked } else { step });
+            }
+        }
+    }
+
+    fn step_once(&mut self, now_us: u64, stopping: bool) -> Result<Step, Error> {
         if self.ended {
             return Ok(Step::Ended);
         }

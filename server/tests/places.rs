@@ -30,12 +30,12 @@ fn script(directory: &Directory, name: &str, rows: u64) -> String {
 }
 
 fn command(directory: &Directory, place: &Place, script: &str, state: &str, job: &str) -> Command {
-    command_to(directory, place, script, state, &place.url(job))
+    command_every("20ms", directory, place, script, state, &place.url(job))
 }
 
-fn command_to(directory: &Directory, place: &Place, script: &str, state: &str, url: &str) -> Command {
+fn command_every(interval: &str, directory: &Directory, place: &Place, script: &str, state: &str, url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raympp"));
-    command.args(["run", script, "--plain", "--threads", "1", "--partitions", "1", "--checkpoint-interval", "20ms"]);
+    command.args(["run", script, "--plain", "--threads", "1", "--partitions", "1", "--checkpoint-interval", interval]);
     command.args(["--state-dir", &directory.text(state), "--checkpoint-url", url]);
     command.args(["--metrics-file", &directory.text("counters.json")]);
     place.tell(&mut command);
@@ -97,9 +97,11 @@ fn of_two_runs_of_a_job_the_first_ends_when_the_second_takes_over() {
     let directory = Directory::new("place-taken");
     let place = Place::new(&directory, 8);
     let slow = directory.write("slow.sql", metric(10_000_000, ", rate = '10000'"));
-    let mut first = command(&directory, &place, &slow, "first", "job").spawn().expect("the program starts");
+    // A run that copies one checkpoint after the other without a pause leaves nobody the time to come between.
+    let start = |state| command_every("300ms", &directory, &place, &slow, state, &place.url("job")).spawn().expect("the program starts");
+    let mut first = start("first");
     wait_for_checkpoint(&place, "job", &mut first);
-    let mut second = command(&directory, &place, &slow, "second", "job").spawn().expect("the program starts");
+    let mut second = start("second");
     while first.try_wait().expect("a child").is_none() {
         if second.try_wait().expect("a child").is_some() {
             first.kill().expect("a child");
@@ -273,7 +275,7 @@ fn a_place_that_can_not_be_used_is_told_before_anything_begins() {
     .to_vec();
     cases.extend(place.wrong_ways());
     for (url, (variable, value), said) in cases {
-        let mut command = command_to(&directory, &place, &script, "state", &url);
+        let mut command = command_every("20ms", &directory, &place, &script, "state", &url);
         let output = command.env(variable, value).output().expect("the program starts");
         let (text, named) = (problems(&output), url.trim_start_matches("file://"));
         assert!(matches!(output.status.code(), Some(1 | 2)) && text.contains(said) && text.contains(named), "{url}: {text}");

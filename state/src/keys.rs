@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::block::PAGE_KEYS;
+use crate::delta::KeyList;
+use crate::key_order::KeyOrder;
 
 type Index = papaya::HashMap<Box<[u8]>, u32, foldhash::fast::RandomState>;
 
@@ -60,12 +62,23 @@ pub struct Keys {
     free: BinaryHeap<Reverse<u32>>,
     /// Decoded key columns by page, until a key of the page changes.
     columns: Vec<Option<Arc<Vec<ArrayRef>>>>,
+    order: KeyOrder,
+    key_bytes: usize,
 }
 
 impl Keys {
     /// No keys yet; `types` are those of the key columns.
     pub fn new(types: Vec<DataType>) -> Keys {
-        Keys { reader: Arc::default(), types, keys: Vec::new(), holders: Vec::new(), free: BinaryHeap::new(), columns: Vec::new() }
+        Keys {
+            reader: Arc::default(),
+            types,
+            keys: Vec::new(),
+            holders: Vec::new(),
+            free: BinaryHeap::new(),
+            columns: Vec::new(),
+            order: KeyOrder::default(),
+            key_bytes: 0,
+        }
     }
 
     /// The same keys with the same ids and holders, and readers of their own.
@@ -81,6 +94,8 @@ impl Keys {
             holders: self.holders.clone(),
             free: self.free.clone(),
             columns: self.columns.clone(),
+            order: self.order.clone(),
+            key_bytes: self.key_bytes,
         }
     }
 
@@ -106,6 +121,8 @@ impl Keys {
             self.holders.push(0);
         }
         self.keys[id as usize] = Some(key.into());
+        self.key_bytes += key.len();
+        self.order.add(id);
         self.holders[id as usize] = 1;
         self.forget_columns(id);
         self.reader.ids.pin().insert(key.into(), id);
@@ -123,6 +140,8 @@ impl Keys {
         *holders -= 1;
         if *holders == 0 {
             let key = self.keys[id as usize].take().expect("a held key has bytes");
+            self.key_bytes -= key.len();
+            self.order.remove(id);
             self.reader.ids.pin().remove(&key);
             self.reader.forgotten.fetch_add(1, Ordering::Release);
             self.free.push(Reverse(id));
@@ -138,6 +157,12 @@ impl Keys {
     /// Canonical bytes of the key that an id belongs to, if it belongs to one.
     pub fn get(&self, id: u32) -> Option<&[u8]> {
         self.keys.get(id as usize)?.as_deref()
+    }
+
+    /// The positions of ids, which are distinct, in order of their keys, and the keys in this order.
+    pub(crate) fn sorted(&mut self, ids: &[u32]) -> (Vec<u32>, KeyList) {
+        self.order.renew(&self.keys, self.reader.len());
+        self.order.sorted(ids, |id| self.key(id))
     }
 
     fn forget_columns(&mut self, id: u32) {
@@ -164,6 +189,6 @@ impl Keys {
 
     /// Memory held, in bytes, roughly.
     pub fn bytes(&self) -> usize {
-        self.keys.iter().flatten().map(|key| 2 * key.len() + 96).sum::<usize>() + self.keys.capacity() * 20
+        2 * self.key_bytes + 96 * self.reader.len() + 20 * self.keys.capacity()
     }
 }

@@ -17,6 +17,7 @@ mod heavy_cells;
 pub mod block;
 pub mod slices;
 pub mod keys;
+mod key_order;
 mod wire;
 mod page_runs;
 pub mod sliced;

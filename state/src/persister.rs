@@ -15,9 +15,7 @@ mod streams;
 
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::packed::Contents;
-use crate::checkpoint::{
-    Ahead, CheckpointStore, Columns, Commit, PartitionBatch, PartitionState, Record, SinkCommit, StoreError, StreamCommit,
-};
+use crate::checkpoint::{Ahead, CheckpointStore, Commit, PartitionBatch, PartitionState, RecordId, SinkCommit, StoreError, StreamCommit};
 use crate::crash_point::{CrashPoint, visit};
 use crate::delta::Delta;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
@@ -351,22 +349,18 @@ impl Persister {
         }
     }
 
-    /// What a partition's store held at a kept epoch: slices and their records; several records of one slice add up.
+    /// The records that say what a partition's store held at a kept epoch; several of one slice add up.
     ///
     /// # Errors
-    /// What the store says, or that the epoch is not kept.
+    /// That the epoch is not kept.
     pub fn records_at(
         &self,
         (stream, partition, store): (StreamId, PartitionId, StoreUid),
         epoch: Epoch,
-        columns: &Columns,
-    ) -> Result<Vec<(i64, Record)>, StoreError> {
+    ) -> Result<Vec<RecordId>, StoreError> {
         let mut records = Vec::new();
         for slice in self.ledger.slices(stream, partition, store) {
-            let cover = self.ledger.cover(slice, epoch).ok_or_else(|| StoreError::missing(format!("checkpoint {}", epoch.0)))?;
-            for id in cover {
-                records.push((slice.slice, self.store.read_columns(&id, columns)?));
-            }
+            records.extend(self.ledger.cover(slice, epoch).ok_or_else(|| StoreError::missing(format!("checkpoint {}", epoch.0)))?);
         }
         Ok(records)
     }

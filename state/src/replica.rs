@@ -38,6 +38,7 @@ use changes::Tracked;
 use plans::Joining;
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, Term};
+use restore::LastLoaded;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -176,6 +177,8 @@ pub struct Replica {
     /// Deltas accepted since they were last taken, if anybody takes them.
     accepted: Option<Vec<Accepted>>,
     scratch_ids: Vec<u32>,
+    /// While a checkpoint is loaded, by key space.
+    last_loaded: BTreeMap<usize, LastLoaded>,
 }
 
 impl Replica {
@@ -208,6 +211,7 @@ impl Replica {
             tracked: BTreeMap::new(),
             accepted: None,
             scratch_ids: Vec::new(),
+            last_loaded: BTreeMap::new(),
         };
         replica.set_plan(plan);
         for &split in splits {

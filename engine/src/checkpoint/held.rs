@@ -3,7 +3,7 @@
 //! Records that stay what they are go to the replica only; the checkpoint has them. Others go into the first epoch's lists as well, so the first
 //! checkpoint of the run has the stream's whole state in its new form, under new names; the old ones serve the checkpoints before it.
 
-use super::{Checkpoints, KeptStore, ResumePoint};
+use super::{Checkpoints, KeptStore, LoadedRecord, ResumePoint};
 use crate::error::Result;
 use raympp_state::checkpoint::{Record, StreamCommit};
 use raympp_state::epoch_list::{EpochLists, Uncounted};
@@ -12,30 +12,24 @@ use raympp_types::{Epoch, KeyGroups, PartitionId, StoreUid};
 use std::collections::BTreeMap;
 
 /// A record of a store of the plan.
-struct HeldRecord {
+pub(crate) struct HeldRecord {
     position: usize,
     slice: i64,
     record: Record,
     is_new: bool,
 }
 
-/// What one partition begins with.
-#[derive(Default)]
-pub(crate) struct Held {
-    records: Vec<HeldRecord>,
-    pub(crate) uncounted: Uncounted,
-}
-
-impl Held {
+impl HeldRecord {
     /// Gives its groups to a replica that has read nothing.
     pub(crate) fn load_into(&self, replica: &mut Replica) {
-        self.records.iter().for_each(|held| replica.load(held.position, held.slice, &held.record));
+        replica.load(self.position, self.slice, &self.record);
     }
 
-    /// Puts what the checkpoint does not have in this form into the lists of the epoch behind it.
+    /// If the checkpoint does not have it in this form, puts it into the lists of the epoch behind it.
     pub(crate) fn put_back_into(&self, lists: &mut EpochLists, behind: Epoch) {
-        for HeldRecord { position, slice, record, .. } in self.records.iter().filter(|held| held.is_new) {
-            lists.put_back(behind, &BTreeMap::from([((*position, *slice), record.clone())]), &Uncounted::default());
+        if self.is_new {
+            let records = BTreeMap::from([((self.position, self.slice), self.record.clone())]);
+            lists.put_back(behind, &records, &Uncounted::default());
         }
     }
 }
@@ -46,7 +40,7 @@ pub(crate) struct HeldStream<'a> {
     resume: &'a ResumePoint,
     stores: &'a [KeptStore],
     /// By partition, where the checkpoint has other partitions than the run.
-    regrouped: Option<BTreeMap<PartitionId, Held>>,
+    regrouped: Option<BTreeMap<PartitionId, Vec<HeldRecord>>>,
 }
 
 impl<'a> HeldStream<'a> {
@@ -62,40 +56,41 @@ impl<'a> HeldStream<'a> {
     ) -> Result<HeldStream<'a>> {
         let mut held = HeldStream { checkpoints, resume, stores, regrouped: None };
         if key_groups.partitions() != resume.stream.partitions {
-            let mut regrouped: BTreeMap<PartitionId, Held> = BTreeMap::new();
+            let mut regrouped: BTreeMap<PartitionId, Vec<HeldRecord>> = BTreeMap::new();
             for partition in (0..resume.stream.partitions).map(PartitionId) {
-                for HeldRecord { position, slice, record, is_new } in held.read(partition)? {
+                held.read(partition, |HeldRecord { position, slice, record, is_new }| {
                     for (partition, record) in record.by_partition(key_groups) {
-                        regrouped.entry(partition).or_default().records.push(HeldRecord { position, slice, record, is_new });
+                        regrouped.entry(partition).or_default().push(HeldRecord { position, slice, record, is_new });
                     }
-                }
+                })?;
             }
             held.regrouped = Some(regrouped);
         }
         Ok(held)
     }
 
-    /// What a partition begins with.
-    pub(crate) fn partition(&mut self, partition: PartitionId) -> Result<Held> {
-        let mut held = match &mut self.regrouped {
-            Some(regrouped) => regrouped.remove(&partition).unwrap_or_default(),
-            None => Held { records: self.read(partition)?, ..Held::default() },
-        };
-        // What counts in no window is known for the stream as a whole, which is all that anybody asks for.
-        if partition == PartitionId(0) {
-            held.uncounted = uncounted(&self.resume.stream, self.stores);
+    /// Gives what a partition begins with to `take`.
+    pub(crate) fn partition(&mut self, partition: PartitionId, take: impl FnMut(HeldRecord)) -> Result<()> {
+        match &mut self.regrouped {
+            Some(regrouped) => regrouped.remove(&partition).into_iter().flatten().for_each(take),
+            None => self.read(partition, take)?,
         }
-        Ok(held)
+        Ok(())
     }
 
-    fn read(&self, partition: PartitionId) -> Result<Vec<HeldRecord>> {
+    /// What a partition has counted in no window. It is known for the stream as a whole, which is all that anybody asks for.
+    pub(crate) fn uncounted(&self, partition: PartitionId) -> Uncounted {
+        if partition == PartitionId(0) { uncounted(&self.resume.stream, self.stores) } else { Uncounted::default() }
+    }
+
+    fn read(&self, partition: PartitionId, mut take: impl FnMut(HeldRecord)) -> Result<()> {
         let wanted = self.stores.iter().map(|store| (store.uid, store.columns.clone())).collect();
-        let loaded = self.checkpoints.load(self.resume.stream.id, partition, wanted)?;
-        let of_store = |(store, slices): (&KeptStore, Vec<(i64, Record)>)| {
-            let held = |(slice, record)| HeldRecord { position: store.position, slice: store.slice(slice), record, is_new: !store.is_same };
-            slices.into_iter().map(held).collect::<Vec<_>>()
-        };
-        Ok(self.stores.iter().zip(loaded).flat_map(of_store).collect())
+        for loaded in self.checkpoints.load(self.resume.stream.id, partition, wanted) {
+            let LoadedRecord { store, slice, record } = loaded?;
+            let store = &self.stores[store];
+            take(HeldRecord { position: store.position, slice: store.slice(slice), record, is_new: !store.is_same });
+        }
+        Ok(())
     }
 }
 

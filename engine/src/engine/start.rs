@@ -20,7 +20,7 @@ use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::{Chain, ChainOptions};
 use raympp_state::checkpoint::SplitState;
 use raympp_state::delta::Mark;
-use raympp_state::epoch_list::EpochLists;
+use raympp_state::epoch_list::{EpochLists, Uncounted};
 use raympp_state::follower::Follower;
 use raympp_state::persister::{OpenPartition, OpenStream, SplitInfo, StreamInfo};
 use raympp_state::replica::{Counters, Replica, RestorePoint};
@@ -173,35 +173,36 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
     let mut held = resume.map(|(resume, checkpoints)| HeldStream::open(checkpoints, resume, &stores, stream.key_groups)).transpose()?;
     let mut opened = Vec::new();
     for partition in (0..stream.key_groups.partitions()).map(PartitionId) {
-        let held = held.as_mut().map(|held| held.partition(partition)).transpose()?;
-        for copy in 0..shared.options.replicas {
-            let mut replica = Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids);
-            if let Some(held) = &held {
-                held.load_into(&mut replica);
+        let new = || Replica::new(partition, Arc::clone(plan), bound_us, stream.time_type(), &ids);
+        let mut replicas: Vec<Replica> = (0..shared.options.replicas).map(|_| new()).collect();
+        let mut lists = EpochLists::new(partition, plan, bound_us, &ids);
+        let mut uncounted = Uncounted::default();
+        if let Some(held) = &mut held {
+            lists = EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits);
+            held.partition(partition, |record| {
+                replicas.iter_mut().for_each(|replica| record.load_into(replica));
+                record.put_back_into(&mut lists, start.epoch);
+            })?;
+            uncounted = held.uncounted(partition);
+            for replica in &mut replicas {
                 replica.resume(RestorePoint {
                     epoch: start.epoch,
                     splits: start.splits.clone(),
                     frontier: start.frontier,
                     first_after: first_after.clone(),
-                    counters: Counters { late: held.uncounted.late, bad: held.uncounted.bad, ..Counters::default() },
-                    bad_by_store: held.uncounted.bad_by_store.clone(),
+                    counters: Counters { late: uncounted.late, bad: uncounted.bad, ..Counters::default() },
+                    bad_by_store: uncounted.bad_by_store.clone(),
                 });
             }
+        }
+        for (copy, replica) in replicas.into_iter().enumerate() {
             // Nothing has been sent to it, so nothing is missing.
             replica.view().publish_as_of(shared.options.clock.now_us());
             let actor = Actor::new(Arc::clone(stream), partition, ReplicaId(copy as u32), copy, copy == 0, replica);
             let core = (partition.0 as usize + copy) % shared.cores.len();
             shared.cores[core].tell(Control::Actor(Box::new(actor)));
         }
-        let lists = match &held {
-            None => EpochLists::new(partition, plan, bound_us, &ids),
-            Some(held) => {
-                let mut lists = EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits);
-                held.put_back_into(&mut lists, start.epoch);
-                lists
-            }
-        };
-        opened.push(OpenPartition { partition, lists, uncounted: held.map(|held| held.uncounted).unwrap_or_default() });
+        opened.push(OpenPartition { partition, lists, uncounted });
     }
     if let Some(checkpoints) = &shared.checkpoints {
         let follow =

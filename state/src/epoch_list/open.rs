@@ -7,7 +7,7 @@ use super::Uncounted;
 use super::session_pieces::SessionPieces;
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::checkpoint::{Pieces, Record};
-use crate::delta::{KeyList, Placement, StoreDelta};
+use crate::delta::{Placement, StoreDelta};
 use crate::keys::Keys;
 use crate::page_runs::PageRuns;
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind};
@@ -126,7 +126,7 @@ fn occupied(table: &[Option<Block>]) -> impl Iterator<Item = (u32, &Block, Vec<u
     pages.map(|(first, block)| (first, block, block.occupied()))
 }
 
-fn record_of(table: &[Option<Block>], keys: &Keys) -> Record {
+fn record_of(table: &[Option<Block>], keys: &mut Keys) -> Record {
     let mut ids: Vec<u32> = Vec::new();
     let mut rows: Vec<u64> = Vec::new();
     let mut columns: Vec<Option<AccumulatorColumn>> = Vec::new();
@@ -143,10 +143,7 @@ fn record_of(table: &[Option<Block>], keys: &Keys) -> Record {
         rows.extend(block.gather_rows(&found));
         ids.extend(found.into_iter().map(|id| first + id));
     }
-    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-    order.sort_unstable_by_key(|&i| keys.key(ids[i as usize]));
-    let mut names = KeyList::default();
-    order.iter().for_each(|&i| names.push(keys.key(ids[i as usize])));
+    let (order, names) = keys.sorted(&ids);
     let rows = order.iter().map(|&i| rows[i as usize]).collect();
     let columns = columns.into_iter().map(|column| column.map(|column| column.gather(&order))).collect();
     let mut record = Record { pieces: Pieces::Sliced, keys: names, rows, columns };

@@ -72,6 +72,8 @@ impl Replica {
     /// results in order of their windows' ends.
     fn close_sliced(&mut self, store: usize, space: usize, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         let one_by_one = !self.first_after.is_empty() || self.keys[space].ids() > PAGE_KEYS;
+        // Decoding the keys of a page takes longer than all else, so it is done for somebody only.
+        let is_wanted = self.plan.metrics.iter().any(|metric| metric.store == store && wanted(metric.id) != Want::Nothing);
         let mut batches: Vec<ClosedBatch> = Vec::new();
         let (mut worked, mut passed, mut settled) = (false, None, 0);
         for _ in 0..CLOSE_STEPS {
@@ -87,8 +89,8 @@ impl Replica {
                 SealStep::Page(closed) => {
                     (worked, passed) = (true, None);
                     for groups in closed {
-                        let keys = self.keys[space].columns_of_page(groups.page).expect("keys are canonical: this replica encoded them");
-                        gather(&mut batches, groups, keys);
+                        let keys = is_wanted.then(|| self.keys[space].columns_of_page(groups.page));
+                        gather(&mut batches, groups, keys.transpose().expect("keys are canonical: this replica encoded them"));
                     }
                 }
                 SealStep::Passed(at_us) => {
@@ -217,7 +219,8 @@ struct ClosedBatch {
     tier: usize,
     shape: usize,
     page: usize,
-    page_keys: Arc<Vec<ArrayRef>>,
+    /// If anybody wants results.
+    page_keys: Option<Arc<Vec<ArrayRef>>>,
     start_us: Vec<i64>,
     end_us: Vec<i64>,
     ids: Vec<u32>,
@@ -229,15 +232,17 @@ impl ClosedBatch {
     /// Key columns of the groups: strings as codes into the page's own column, others taken.
     fn key_columns(&self) -> Vec<ArrayRef> {
         let ids = UInt32Array::from(self.ids.clone());
-        self.page_keys.iter().map(|column| pick(column, &ids)).collect()
+        self.page_keys.iter().flat_map(|keys| keys.iter()).map(|column| pick(column, &ids)).collect()
     }
 }
 
 /// Appends a window's groups to the batch of their shape and page, or begins one.
-fn gather(batches: &mut Vec<ClosedBatch>, groups: ClosedGroups, page_keys: Arc<Vec<ArrayRef>>) {
+fn gather(batches: &mut Vec<ClosedBatch>, groups: ClosedGroups, page_keys: Option<Arc<Vec<ArrayRef>>>) {
     let count = groups.ids.len();
+    let identity = |keys: &Option<Arc<Vec<ArrayRef>>>| keys.as_ref().map(Arc::as_ptr);
     let same = |batch: &&mut ClosedBatch| {
-        (batch.tier, batch.shape, batch.page) == (groups.tier, groups.shape, groups.page) && Arc::ptr_eq(&batch.page_keys, &page_keys)
+        (batch.tier, batch.shape, batch.page) == (groups.tier, groups.shape, groups.page)
+            && identity(&batch.page_keys) == identity(&page_keys)
     };
     match batches.iter_mut().find(same) {
         Some(batch) => {

@@ -6,7 +6,8 @@
 use super::barriers::Barriers;
 use super::{Counters, Replica, SplitProgress, StoreState, Want};
 use crate::checkpoint::{Pieces, Record, SplitState};
-use crate::delta::{Placement, StoreDelta};
+use crate::delta::{KeyList, Placement, StoreDelta};
+use crate::keys::Keys;
 use raympp_types::{Epoch, EventTime, MetricId};
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,12 +28,50 @@ pub struct RestorePoint {
     pub bad_by_store: BTreeMap<usize, u64>,
 }
 
+/// The keys of a record that was loaded before, held. Records of one store have mostly the same keys in the same order, so that most of the next one's are
+/// found by going through both side by side.
+#[derive(Default)]
+pub(super) struct LastLoaded {
+    keys: KeyList,
+    ids: Vec<u32>,
+}
+
+impl LastLoaded {
+    /// Ids of keys that don't descend, with one holder more for each of them.
+    fn hold(&mut self, names: &KeyList, keys: &mut Keys) -> Vec<u32> {
+        let mut known = self.keys.iter().zip(&self.ids).peekable();
+        let hold = |name: &[u8]| {
+            while known.next_if(|(key, _)| *key < name).is_some() {}
+            match known.peek() {
+                Some(&(key, &id)) if key == name => {
+                    keys.hold(id);
+                    id
+                }
+                _ => keys.hold_key(name),
+            }
+        };
+        names.iter().map(hold).collect()
+    }
+
+    /// Keeps a record's keys, which are held, for the next one, unless it is much smaller than the one that is kept.
+    fn keep(&mut self, names: &KeyList, ids: Vec<u32>, keys: &mut Keys) {
+        let gone = if ids.len() >= self.ids.len() / 2 {
+            self.keys = names.clone();
+            std::mem::replace(&mut self.ids, ids)
+        } else {
+            ids
+        };
+        gone.into_iter().for_each(|id| keys.release(id));
+    }
+}
+
 impl Replica {
     /// Merges a record of a store into a replica that has read nothing; then comes [`Replica::resume`].
     pub fn load(&mut self, store: usize, slice: i64, record: &Record) {
         let Some(Some(state)) = self.stores.get_mut(store) else { return };
-        let keys = &mut self.keys[self.plan.stores[store].as_ref().expect("a store with state is in the plan").key_space];
-        let ids: Vec<u32> = record.keys.iter().map(|key| keys.hold_key(key)).collect();
+        let space = self.plan.stores[store].as_ref().expect("a store with state is in the plan").key_space;
+        let (keys, last) = (&mut self.keys[space], self.last_loaded.entry(space).or_default());
+        let ids = last.hold(&record.keys, keys);
         let entries =
             |placement| StoreDelta { store, placement, ids: Vec::new(), rows: record.rows.clone(), columns: record.columns.clone() };
         match (state, &record.pieces) {
@@ -43,11 +82,14 @@ impl Replica {
             }
             _ => unreachable!("records of a store are placed as its plan says"),
         }
-        ids.into_iter().for_each(|id| keys.release(id));
+        last.keep(&record.keys, ids, keys);
     }
 
     /// Goes on from a barrier, all of whose records have been loaded.
     pub fn resume(&mut self, point: RestorePoint) {
+        for (space, last) in std::mem::take(&mut self.last_loaded) {
+            last.ids.into_iter().for_each(|id| self.keys[space].release(id));
+        }
         self.seen = point.splits.iter().map(|split| split.watermark.max_event_time).max().unwrap_or(EventTime::MIN);
         let plan = self.plan.version;
         let progress = |split: &SplitState| SplitProgress { barrier: point.epoch, plan, ..SplitProgress::at(split) };

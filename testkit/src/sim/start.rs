@@ -13,7 +13,7 @@ use crate::reader::RowReader;
 use raympp_coordinator::{Coordinator, CoordinatorOptions, Fact};
 use raympp_operators::sharing::{SharedMetric, SharedPlan, Store};
 use raympp_state::chain::{Chain, ChainOptions};
-use raympp_state::checkpoint::{CheckpointStore, Columns, Commit, Record, SinkCommit, SplitState, StoreError, StreamCommit};
+use raympp_state::checkpoint::{CheckpointStore, Commit, Record, SinkCommit, SplitState, StoreError, StreamCommit};
 use raympp_state::delta::KeyList;
 use raympp_state::epoch_list::{EpochLists, Uncounted};
 use raympp_state::persister::{OpenPartition, OpenStream, Persister, SplitInfo, StreamInfo};
@@ -332,8 +332,9 @@ impl Held {
         let mut records = Vec::new();
         for (&position, &uid) in &begin.stores {
             let store: &Store = begin.plan.stores[position].as_ref().expect("without holes");
-            let held = persister.records_at((stream, partition, uid), begin.epoch, &Columns::all(&store.accumulators))?;
-            records.extend(held.into_iter().map(|(slice, record)| (position, slice, record)));
+            for id in persister.records_at((stream, partition, uid), begin.epoch)? {
+                records.push((position, id.slice, persister.store().read(&id, &store.accumulators)?));
+            }
         }
         if swaps_keys {
             records.iter_mut().for_each(|(_, _, record)| swap_keys(record));

@@ -112,10 +112,11 @@ fn a_shutdown_of_a_stream_that_is_held_loses_nothing() {
     let windows =
         "CREATE METRIC windows AS SELECT window_end, COUNT(*) AS c FROM TUMBLE(p, t, INTERVAL '1 millisecond') GROUP BY window_end;";
     engine.execute(&format!("{STREAM}{METRICS}").replace("CREATE METRIC windows", "CREATE METRIC others")).expect("a right script");
+    let writer = engine.writer("p").expect("a writer");
+    // Of a metric that is added while the stream runs, each window comes by itself: more than the queue takes.
     engine.execute(windows).expect("a right script");
     let subscription = engine.metric("windows").expect("the metric").subscribe();
     let metric = engine.metric("total").expect("the metric");
-    let writer = engine.writer("p").expect("a writer");
     let times = TimestampMicrosecondArray::from_iter_values((0..40_000).map(|row| row * 1000));
     let batch = RecordBatch::try_from_iter([("t", Arc::new(times) as _)]).expect("a column");
     writer.push_batch(&batch).expect("the queue takes any first batch");

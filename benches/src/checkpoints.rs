@@ -3,7 +3,8 @@
 //! Engines with and without a state directory get the same rows in turn and must produce the same results. The engine's thread has the first core;
 //! the thread that pushes, the persister and RocksDB share what remains, as the scheduler likes.
 
-use crate::fold::{Effort, median, metric, rates, timed};
+use crate::duel::{Duel, timed};
+use crate::fold::{Effort, metric};
 use crate::job::{Job, one_thread};
 use crate::latency::{Visible, spread};
 use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND, STREAM, channel_names, one_each};
@@ -88,31 +89,26 @@ pub fn throughput(keys: usize, interval: Duration, target: f64, effort: Effort, 
     with.feed(batches)?;
     with.job.checkpoint()?;
     let before = with.job.checkpoints();
-    let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-    for _ in 0..effort.rounds.div_ceil(3) {
-        let ours = timed(|| with.feed(batches))?.as_secs_f64();
+    let first = || {
+        let took = timed(|| with.feed(batches))?;
         // What is still to be written is not to disturb the other one.
         with.job.checkpoint()?;
-        let theirs = timed(|| without.feed(batches))?.as_secs_f64();
-        times[0].push(ours);
-        times[1].push(theirs);
-        ratios.push(theirs / ours);
-    }
+        Ok(took)
+    };
+    let found = Duel::of(effort.rounds.div_ceil(3), batches * BATCH_ROWS, first, || timed(|| without.feed(batches)))?;
     let after = with.job.checkpoints();
-    let seconds: f64 = times[0].iter().sum();
-    let commits = after.commits - before.commits;
-    let rows = (batches * BATCH_ROWS) as f64;
-    let [ours, theirs] = times.map(median);
     let detail = format!(
-        "{}; {commits} commits in {seconds:.1} s, slowest {:.0} ms, {:.0} MB/s",
-        rates("with", rows / ours, "without", rows / theirs),
+        "{}; {} commits in {:.1} s, slowest {:.0} ms, {:.0} MB/s",
+        found.rates("with", "without"),
+        after.commits - before.commits,
+        found.first_s,
         after.duration_max_us as f64 / 1e3,
-        (after.bytes - before.bytes) as f64 / 1e6 / seconds
+        (after.bytes - before.bytes) as f64 / 1e6 / found.first_s
     );
     let (with, without) = (with.job.finish()?, without.job.finish()?);
     assert_eq!(with, without, "checkpoints don't change results");
     let name = format!("{keys} keys, checkpoints every {} ms over none", interval.as_millis());
-    report.ratio(&name, median(ratios), target, &detail);
+    report.ratio(&name, found.ratio, target, &detail);
     Ok(())
 }
 
@@ -126,7 +122,7 @@ pub fn visible(effort: Effort, report: &mut Report) -> Result<(), Error> {
         without.watch(effort.stretch())?;
         with.watch(effort.stretch())?;
     }
-    let (checkpoints, (with, without)) = (with.checkpoints(), (with.finish()?, without.finish()?));
+    let (checkpoints, (with, without)) = (with.job.checkpoints(), (with.finish()?, without.finish()?));
     let at = |times: &hdrhistogram::Histogram<u64>, q: f64| times.value_at_quantile(q) as f64 / 1e6;
     report.note("event to visible without checkpoints", &spread(&without));
     let detail = format!(

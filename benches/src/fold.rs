@@ -1,16 +1,16 @@
 //! `fold`: rows per second of the engine beside the floor, and of one engine beside another, as ratios.
 //!
-//! Two contestants get the same batches in turn, about a second's worth each; a round's ratio compares neighbours in time, and the
-//! median of the rounds' ratios is the figure, because such machines change their speed within minutes. Making batches is outside the clock.
-//! Before a figure counts, both must have produced the same results.
+//! Both sides get the same batches, about a second's worth each time; making batches is outside the clock. Before a figure counts, both must have
+//! produced the same results.
 
+use crate::duel::{Duel, timed};
 use crate::floor::Floor;
 use crate::job::Job;
 use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND};
 use crate::report::Report;
 use arrow::array::RecordBatch;
 use raympp_engine::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a benchmark runs.
 #[derive(Clone, Copy, Debug)]
@@ -44,31 +44,22 @@ pub(crate) fn metric(name: &str, window_s: usize) -> String {
     )
 }
 
-/// One side of a comparison: takes batches, says how long that took.
-type Contestant<'a> = &'a mut dyn FnMut(&[RecordBatch]) -> Result<Duration, Error>;
-
-/// Rows per second of both, and the median of `first / second` in time per row.
-struct Duel {
-    first_rows_per_s: f64,
-    second_rows_per_s: f64,
-    /// Median over the rounds of (time of the second / time of the first): above 1, the first is faster.
-    ratio: f64,
-}
-
-fn duel(effort: Effort, payments: &mut [&mut Payments; 2], first: Contestant<'_>, second: Contestant<'_>) -> Result<Duel, Error> {
-    let rows = (effort.batches * BATCH_ROWS) as f64;
-    let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-    for _ in 0..effort.rounds {
-        let of_first = payments[0].take(effort.batches);
-        let a = first(&of_first)?.as_secs_f64();
-        let of_second = payments[1].take(effort.batches);
-        let b = second(&of_second)?.as_secs_f64();
-        times[0].push(a);
-        times[1].push(b);
-        ratios.push(b / a);
-    }
-    let [a, b] = times.map(median);
-    Ok(Duel { first_rows_per_s: rows / a, second_rows_per_s: rows / b, ratio: median(ratios) })
+/// Two sides that are each given the next batches of their own supply, which are made while no clock runs.
+fn duel(
+    effort: Effort,
+    [for_first, for_second]: &mut [Payments; 2],
+    mut first: impl FnMut(&[RecordBatch]) -> Result<(), Error>,
+    mut second: impl FnMut(&[RecordBatch]) -> Result<(), Error>,
+) -> Result<Duel, Error> {
+    let first = || {
+        let batches = for_first.take(effort.batches);
+        timed(|| first(&batches))
+    };
+    let second = || {
+        let batches = for_second.take(effort.batches);
+        timed(|| second(&batches))
+    };
+    Duel::of(effort.rounds, effort.batches * BATCH_ROWS, first, second)
 }
 
 /// Two engines that are each given the same rows, after event time has passed `warm_up_s` seconds.
@@ -82,25 +73,12 @@ fn duel_of_jobs(effort: Effort, keys: usize, warm_up_s: usize, first: &Job, seco
             left -= seconds;
         }
     }
-    let [for_first, for_second] = &mut payments;
-    let push = |job: &Job, batches: &[RecordBatch]| timed(|| job.push(batches));
-    duel(effort, &mut [for_first, for_second], &mut |batches| push(first, batches), &mut |batches| push(second, batches))
-}
-
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    duel(effort, &mut payments, |batches| first.push(batches), |batches| second.push(batches))
 }
 
 /// For the rest of the thread's life.
 fn pin_to_last_core() {
     core_affinity::get_core_ids().unwrap_or_default().last().map(|&core| core_affinity::set_for_current(core));
-}
-
-pub(crate) fn timed(run: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
-    let started = Instant::now();
-    run()?;
-    Ok(started.elapsed())
 }
 
 /// Engine on one pinned thread beside the floor. The engine's thread has the first core; the floor, and the thread that hands the engine its
@@ -110,24 +88,24 @@ pub fn beside_floor(name: &str, keys: usize, form: Channels, target: f64, effort
     pin_to_last_core();
     let job = Job::start(&metric("success", SHORT_WINDOW_S), &["success"], 1)?;
     let mut floor = Floor::new(keys, SHORT_WINDOW_S);
-    let (mut for_engine, mut for_floor) = (Payments::new(keys, form, 7), Payments::new(keys, form, 7));
+    let mut payments = [7, 7].map(|seed| Payments::new(keys, form, seed));
+    let mut fold = |batches: &[RecordBatch]| {
+        batches.iter().for_each(|batch| floor.push(batch));
+        Ok(())
+    };
+    let [for_engine, for_floor] = &mut payments;
     // Two windows: one that is open and one that is retained.
     job.push(&for_engine.take_sparse(2 * SHORT_WINDOW_S))?;
-    for_floor.take_sparse(2 * SHORT_WINDOW_S).iter().for_each(|batch| floor.push(batch));
+    fold(&for_floor.take_sparse(2 * SHORT_WINDOW_S))?;
     // A second of event time and more, so that neither meets a key for the first time while it is measured.
     let warm_up = 2 * (keys.max(ROWS_PER_SECOND as usize)) / BATCH_ROWS;
     job.push(&for_engine.take(warm_up))?;
-    for_floor.take(warm_up).iter().for_each(|batch| floor.push(batch));
-    let found = duel(effort, &mut [&mut for_engine, &mut for_floor], &mut |batches| timed(|| job.push(batches)), &mut |batches| {
-        timed(|| {
-            batches.iter().for_each(|batch| floor.push(batch));
-            Ok(())
-        })
-    })?;
+    fold(&for_floor.take(warm_up))?;
+    let found = duel(effort, &mut payments, |batches| job.push(batches), fold)?;
     let (ours, floors) = (job.finish()?, floor.finish());
     assert_eq!(ours, floors, "engine and floor produce the same results");
     report.hash(name, &ours);
-    report.ratio(name, found.ratio, target, &rates("engine", found.first_rows_per_s, "floor", found.second_rows_per_s));
+    report.ratio(name, found.ratio, target, &found.rates("engine", "floor"));
     Ok(())
 }
 
@@ -141,7 +119,7 @@ pub fn long_window(effort: Effort, report: &mut Report) -> Result<(), Error> {
     report.hash("HOP 1 s / 1 min", &short.finish()?);
     report.hash("HOP 1 s / 1 h", &long.finish()?);
     let name = format!("cost per row, HOP 1 s / {} s over 1 s / {SHORT_WINDOW_S} s", effort.long_window_s);
-    report.cost(&name, found.ratio, 1.2, &rates("short", found.first_rows_per_s, "long", found.second_rows_per_s));
+    report.cost(&name, found.ratio, 1.2, &found.rates("short", "long"));
     Ok(())
 }
 
@@ -191,12 +169,7 @@ pub fn many_metrics(effort: Effort, report: &mut Report) -> Result<(), Error> {
     let found = duel_of_jobs(effort, keys, SHORT_WINDOW_S, &one, &many)?;
     report.hash("one metric", &one.finish()?);
     report.hash("100 metrics", &many.finish()?);
-    report.cost(
-        "cost per row, 100 metrics over one",
-        found.ratio,
-        8.0,
-        &rates("one", found.first_rows_per_s, "100", found.second_rows_per_s),
-    );
+    report.cost("cost per row, 100 metrics over one", found.ratio, 8.0, &found.rates("one", "100"));
     Ok(())
 }
 
@@ -209,10 +182,6 @@ pub fn two_threads(effort: Effort, report: &mut Report) -> Result<(), Error> {
     report.hash("two threads", &two.finish()?);
     report.hash("one thread", &one.finish()?);
     let name = "two threads and splits over one, 10,000 keys";
-    report.ratio(name, found.ratio, 1.8, &rates("two", found.first_rows_per_s, "one", found.second_rows_per_s));
+    report.ratio(name, found.ratio, 1.8, &found.rates("two", "one"));
     Ok(())
-}
-
-pub(crate) fn rates(first: &str, first_rows_per_s: f64, second: &str, second_rows_per_s: f64) -> String {
-    format!("{first} {:.1}, {second} {:.1} million rows/s", first_rows_per_s / 1e6, second_rows_per_s / 1e6)
 }

@@ -67,6 +67,11 @@ impl Job {
         self.engine.checkpoint().map(drop)
     }
 
+    /// Whether it has a state directory.
+    pub fn has_checkpoints(&self) -> bool {
+        self.engine.stats().checkpoints.is_some()
+    }
+
     /// What is counted of checkpoints.
     pub fn checkpoints(&self) -> CheckpointStats {
         self.engine.stats().checkpoints.unwrap_or_default()

@@ -8,8 +8,7 @@ use crate::payments::{BATCH_ROWS, Channels, Payments, STREAM, SteadyPayments};
 use crate::report::Report;
 use arrow::array::RecordBatch;
 use hdrhistogram::Histogram;
-use raympp_engine::stats::CheckpointStats;
-use raympp_engine::{Engine, EngineBuilder, Error, Metric, Value, Writer};
+use raympp_engine::{EngineBuilder, Error, Metric, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -119,8 +118,8 @@ fn push_paced(job: &Job, batches: &[RecordBatch], duration: Duration) -> Result<
 /// Batches are due by the clock, whatever has become of those before: while something stalls, every batch that is due meanwhile waits as long as it does.
 /// A batch has the rows of one step, due when the step ends; the last one is of the probe's channel.
 pub struct Visible {
-    engine: Engine,
-    writer: Writer,
+    /// Whose checkpoints can be asked for.
+    pub job: Job,
     metric: Metric,
     payments: SteadyPayments,
     times: Histogram<u64>,
@@ -129,14 +128,15 @@ pub struct Visible {
 impl Visible {
     /// Windows have closed, and slices have gone, before anything is timed.
     pub fn start(builder: EngineBuilder, channels: usize, rows_per_s: u64) -> Result<Visible, Error> {
-        let engine = builder.build()?;
-        engine.execute(STREAM)?;
-        engine.execute(&success_over(VISIBLE_WINDOW_S))?;
-        let (writer, metric) = (engine.writer("payments")?, engine.metric("success")?);
-        let mut payments = SteadyPayments::new(channels, rows_per_s);
-        payments.warm_up(2 * VISIBLE_WINDOW_S + 3).try_for_each(|batch| writer.push_batch(&batch))?;
-        writer.flush()?;
-        Ok(Visible { engine, writer, metric, payments, times: histogram() })
+        let job = Job::start_with(builder, STREAM, &success_over(VISIBLE_WINDOW_S), &[], 1)?;
+        let (metric, mut payments) = (job.metric("success")?, SteadyPayments::new(channels, rows_per_s));
+        payments.warm_up(2 * VISIBLE_WINDOW_S + 3).try_for_each(|batch| job.writer(0).push_batch(&batch))?;
+        job.writer(0).flush()?;
+        if job.has_checkpoints() {
+            // Nor is anything of this still to be written.
+            job.checkpoint()?;
+        }
+        Ok(Visible { job, metric, payments, times: histogram() })
     }
 
     /// Times rows for that long, which must be less than a window.
@@ -148,7 +148,7 @@ impl Visible {
         let (mut pushed, mut seen) = (0, 0);
         while seen < steps {
             while pushed < steps && started.elapsed() >= Duration::from_micros((pushed + 1) * STEP_US) {
-                self.writer.push_batch(&batches[pushed as usize])?;
+                self.job.writer(0).push_batch(&batches[pushed as usize])?;
                 pushed += 1;
             }
             let found = self.metric.get(&key)?.and_then(|row| row.number("payments")).unwrap_or(0.0) as u64;
@@ -161,15 +161,9 @@ impl Visible {
         Ok(())
     }
 
-    /// What is counted of its checkpoints.
-    pub fn checkpoints(&self) -> CheckpointStats {
-        self.engine.stats().checkpoints.unwrap_or_default()
-    }
-
     /// Ends the input; all times.
     pub fn finish(self) -> Result<Histogram<u64>, Error> {
-        self.writer.finish();
-        self.engine.shutdown()?;
+        self.job.finish()?;
         Ok(self.times)
     }
 }

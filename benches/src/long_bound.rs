@@ -3,7 +3,8 @@
 //! Rows come in order of their seconds, or are spread over the whole bound. Rates include closing, which can't fall behind by more than
 //! a few batches; look-ups are timed while nothing else runs.
 
-use crate::fold::{Effort, median, timed};
+use crate::duel::{median, timed};
+use crate::fold::Effort;
 use crate::job::{Job, one_thread};
 use crate::payments::{BATCH_ROWS, Channels, Payments};
 use crate::report::Report;

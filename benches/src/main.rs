@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod decoding;
+mod duel;
 mod floor;
 mod fold;
 mod job;
@@ -35,6 +36,15 @@ struct Part {
     run: fn(Effort, &mut Report) -> Result<(), Error>,
 }
 
+/// Stands beside latencies.
+const JITTER: Part = Part {
+    name: "jitter",
+    run: |effort, report| {
+        latency::jitter(seconds(effort), report);
+        Ok(())
+    },
+};
+
 const FOLD: &[Part] = &[
     Part { name: "100 channels", run: |effort, report| fold::beside_floor("100 channels", 100, Channels::Dictionary, 0.5, effort, report) },
     Part {
@@ -57,13 +67,7 @@ const FOLD: &[Part] = &[
     Part { name: "long bound", run: long_bound::long_bound },
     Part { name: "metrics", run: |effort, report| fold::many_metrics(Effort { batches: effort.batches.min(512), ..effort }, report) },
     Part { name: "threads", run: fold::two_threads },
-    Part {
-        name: "jitter",
-        run: |effort, report| {
-            latency::jitter(seconds(effort), report);
-            Ok(())
-        },
-    },
+    JITTER,
     Part { name: "look-up", run: |effort, report| latency::lookups(seconds(effort), report) },
     Part { name: "visible", run: |effort, report| latency::visible(seconds(effort), report) },
     Part { name: "decoding", run: decoding::flights },
@@ -83,13 +87,7 @@ const CHECKPOINT: &[Part] = &[
         name: "1,000,000 keys, 100 ms",
         run: |effort, report| checkpoints::throughput(1_000_000, Duration::from_millis(100), 0.8, effort, report),
     },
-    Part {
-        name: "jitter",
-        run: |effort, report| {
-            latency::jitter(seconds(effort), report);
-            Ok(())
-        },
-    },
+    JITTER,
     Part { name: "visible", run: checkpoints::visible },
     Part { name: "touched", run: checkpoints::touched },
     Part { name: "restore", run: checkpoints::restore },

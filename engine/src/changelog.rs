@@ -2,13 +2,14 @@
 //!
 //! Of each key that changed, the live window's row is emitted as an upsert, at most once per delta or interval. A row that stops satisfying
 //! HAVING or whose window gave way to another session is deleted; a window that closes is upserted once more with its final row, or deleted if it has
-//! none. So where one of these may happen, what has been upserted and not finished is remembered. A deletion names key and window and nothing else. A running
-//! total never closes: if it is forgotten while a change of it is held back, its last value is kept until it may be emitted, or until a barrier passes behind
-//! which nobody would have it. So the last change per (key, window) is a function of the rows, however many changes came before it.
+//! none. So where one of these may happen, what has been upserted and not finished is remembered. A deletion names key and window and nothing else. A
+//! running total never closes: if it is forgotten while a change of it is held back, its last value is kept until it may be emitted, or until a
+//! barrier passes behind which nobody would have it. So the last change per (key, window) is a function of the rows, however many changes came before
+//! it.
 //!
 //! A partition's next primary, and a run that goes on from a checkpoint, go on from what the consumer shows: all keys count as changed, so each row is
-//! said once more, and what is shown and not there any more is deleted as it would have been. If the job was taken back from a later checkpoint, nothing is
-//! said until its rows have been read again.
+//! said once more, and what is shown and not there any more is deleted as it would have been. If the job was taken back from a later checkpoint,
+//! nothing is said until its rows have been read again.
 
 use crate::consumer::Consumer;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};

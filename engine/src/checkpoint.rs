@@ -1,8 +1,9 @@
 //! Checkpoints of an engine with a state directory: the persister's thread, and what a run goes on from.
 //!
-//! The thread runs at low priority and takes orders from cores (each delta that their tasks send), the coordinator (commit, publish) and sinks (what they have
-//! prepared). With a place outside of the state directory another thread copies what it has committed there (`checkpoint/upload.rs`), and publication waits
-//! for that. Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it has caught up.
+//! The thread runs at low priority and takes orders from cores (each delta that their tasks send), the coordinator (commit, publish) and sinks (what
+//! they have prepared). With a place outside of the state directory another thread copies what it has committed there (`checkpoint/upload.rs`), and
+//! publication waits for that. Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it
+//! has caught up.
 
 mod counters;
 mod held;

@@ -4,8 +4,8 @@
 //! core always empties its own inbox, whatever its tasks have to wait for, so bounded queues between cores can't deadlock. With
 //! nothing to do it parks; whoever sends it something unparks it.
 //!
-//! A task or actor that panics is dropped and reported ([`Event`]); the loop and the others go on. What is half done of it counts for nothing: another one takes
-//! its place.
+//! A task or actor that panics is dropped and reported ([`Event`]); the loop and the others go on. What is half done of it counts for nothing:
+//! another one takes its place.
 
 use crate::actor::{Actor, ReplicaExport};
 use crate::engine::{Event, Shared};

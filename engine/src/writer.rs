@@ -266,7 +266,8 @@ impl Writer {
         self.session
     }
 
-    /// The first row that this session has to push: the number of rows that the engine has of the producer. What comes before was pushed by earlier sessions.
+    /// The first row that this session has to push: the number of rows that the engine has of the producer. What comes before was pushed by earlier
+    /// sessions.
     pub fn resumes_at(&self) -> Offset {
         self.resumes_at
     }

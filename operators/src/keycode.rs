@@ -16,7 +16,8 @@
 //! | SMALLINT, INTEGER, BIGINT | 2, 4, 8 bytes big-endian, two's complement with the sign bit inverted |
 //! | DATE | 4 bytes as INTEGER: days since 1970-01-01 |
 //! | TIMESTAMP, TIMESTAMPTZ | 8 bytes as BIGINT: microseconds since 1970-01-01 |
-//! | REAL, DOUBLE PRECISION | 4, 8 bytes big-endian of the IEEE 754 pattern: of a number with sign bit 0 the sign bit inverted, of one with sign bit 1 all bits inverted; −0.0 first becomes 0.0 and any NaN the positive quiet NaN with an empty payload (`7FC00000`, `7FF8000000000000`) |
+//! | REAL, DOUBLE PRECISION | 4, 8 bytes big-endian of the IEEE 754 pattern: of a number with sign bit 0 the sign bit inverted, of one with sign bit
+//! 1 all bits inverted; −0.0 first becomes 0.0 and any NaN the positive quiet NaN with an empty payload (`7FC00000`, `7FF8000000000000`) |
 //! | DECIMAL(p,s) | 16 bytes big-endian of the unscaled integer in two's complement with the sign bit inverted; the scale is the type's |
 //! | INTERVAL | 16 bytes as DECIMAL: the length in microseconds with months of 30 days and days of 24 hours |
 //! | VARCHAR, BYTEA | the bytes, each `00` as `01 01` and each `01` as `01 02`, then `00` |

@@ -2,7 +2,8 @@
 //!
 //! A cell is absent (identity) until something touches its column. Sums start as one 64-bit word; the first that does not fit
 //! gives the column its higher words, sign-extended for everyone, and from then on all its cells are wide. Heavy cells (sets,
-//! sketches, strings) are in `heavy_cells`. Invariant: only the page's writer changes a block, inside [`crate::version::PageVersion::write`] once readers can see it.
+//! sketches, strings) are in `heavy_cells`. Invariant: only the page's writer changes a block, inside [`crate::version::PageVersion::write`] once
+//! readers can see it.
 //!
 //! A block made for few keys is small (its capacity is what its page had use for) and is replaced by a larger copy when a key beyond
 //! its capacity comes.

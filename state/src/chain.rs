@@ -4,8 +4,8 @@
 //! event time is not below the watermark after their highest. What the rows do not determine is placed as marks, always at the end of a delta.
 //! Invariant: the deltas of a chain tile the split; a mark stands between two deltas and never inside one.
 //!
-//! A chain that goes on where another reader was lost ([`Chain::open_again`]) has to end deltas at given offsets and to repeat marks there: until the last of
-//! these *stops* is passed, nothing else may be marked.
+//! A chain that goes on where another reader was lost ([`Chain::open_again`]) has to end deltas at given offsets and to repeat marks there: until the
+//! last of these *stops* is passed, nothing else may be marked.
 
 use crate::delta::{Delta, DeltaPart, Mark, SplitCounts, Stamp, Uncounted};
 use crate::fold::{Batch, FLUSH_ROWS_MAX, Failure, StreamFold};

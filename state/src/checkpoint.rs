@@ -9,11 +9,11 @@
 //! prefix in order of writing, each batch whole or not at all. What it hands out is what was put in, down to the bit, or an error that
 //! names what is damaged: every archive carries a checksum over its contents and its place.
 //!
-//! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in, and [`shown`] for sinks of changes; [`error`] and [`store`] are the contract;
-//! [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; [`contents`] tells what is in one and [`mod@take_back`]
-//! goes back to an older one; `archive` and `format` are bytes; `place` is the order of archives; `tables` keeps the contract over any ordered map, of
-//! which there are two that are written to: [`memory`] and `rocks`; [`packed`] is a third way to keep archives, for object stores, which is copied to and
-//! read from.
+//! Modules in reading order: [`record`] and [`merge`], [`batch`] and [`commit`] are what goes in, and [`shown`] for sinks of changes; [`error`] and
+//! [`store`] are the contract; [`ledger`] knows which records make a checkpoint, which to rewrite as one and which to let go; [`contents`] tells what
+//! is in one and [`mod@take_back`] goes back to an older one; `archive` and `format` are bytes; `place` is the order of archives; `tables` keeps the
+//! contract over any ordered map, of which there are two that are written to: [`memory`] and `rocks`; [`packed`] is a third way to keep archives, for
+//! object stores, which is copied to and read from.
 
 pub mod record;
 pub mod merge;

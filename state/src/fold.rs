@@ -1,8 +1,9 @@
 //! Folding: rows of one split become partial aggregates by (store, key, slice), and those a delta.
 //!
 //! A store's rows go one of two ways, decided batch by batch. If keys repeat, each row is added to a *table* of fixed-width cells by
-//! local key id – or, where the key is a dictionary, by code, so that no row looks its key up – and a flush reads the table out. If they barely repeat, a table would only be a detour: rows become entries of the
-//! delta as they are. Either way the replica merges the same totals, so the choice never shows.
+//! local key id – or, where the key is a dictionary, by code, so that no row looks its key up – and a flush reads the table out. If they barely
+//! repeat, a table would only be a detour: rows become entries of the delta as they are. Either way the replica merges the same totals, so the choice
+//! never shows.
 //!
 //! In a table, counts of a cell share words: three fields of 21 bits, since a flush comes before 2^21 rows. Integer sums take one word
 //! each, as long as (rows · greatest magnitude) proves that they fit; everything else is folded by the accumulators' own general code.

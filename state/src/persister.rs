@@ -1,9 +1,9 @@
 //! The persister: turns what partitions accept into checkpoints. Orders in, outcomes out; what it does to a disk goes through its
 //! [`CheckpointStore`].
 //!
-//! It hears every delta of the stream's chains, once, from the chains themselves: no replica stands between, so none that is lost leaves a gap. It keeps every
-//! partition's epoch lists, writes a list as one batch when its barrier has come from every split, and writes the commit record when
-//! it is told that all of an epoch is there. It reads deltas and its own store, never live memory.
+//! It hears every delta of the stream's chains, once, from the chains themselves: no replica stands between, so none that is lost leaves a gap. It
+//! keeps every partition's epoch lists, writes a list as one batch when its barrier has come from every split, and writes the commit record when it
+//! is told that all of an epoch is there. It reads deltas and its own store, never live memory.
 //!
 //! Invariants: records of a slice lie side by side, each beginning where the one before ended, so a checkpoint is a cover of (0, n]. A list that
 //! could not be written is put back into the next one's: should the store hold it all the same, it is a record that no cover takes, since
@@ -15,7 +15,9 @@ mod streams;
 
 use crate::checkpoint::ledger::Ledger;
 use crate::checkpoint::packed::Contents;
-use crate::checkpoint::{Ahead, CheckpointStore, Commit, PartitionBatch, PartitionState, RecordId, SinkCommit, StoreError, StreamCommit};
+use crate::checkpoint::{
+    Ahead, CheckpointStore, Commit, PartitionBatch, PartitionState, Record, RecordId, SinkCommit, StoreError, StreamCommit,
+};
 use crate::crash_point::{CrashPoint, visit};
 use crate::delta::Delta;
 use crate::epoch_list::{EpochList, EpochLists, Uncounted};
@@ -263,8 +265,7 @@ impl Persister {
         visit(CrashPoint::ListUnwritten);
         match self.store.write(&batch) {
             Ok(written) => {
-                batch.records.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes));
-                self.written_bytes += written.record_bytes.iter().sum::<u64>();
+                self.note_records(&batch.records, &written.record_bytes);
             }
             Err(error) => {
                 // Should that fail as well, the next call tells.
@@ -280,6 +281,12 @@ impl Persister {
         (lists.uncounted, lists.written) = (uncounted, list.epoch);
         visit(CrashPoint::ListWritten);
         Ok(())
+    }
+
+    /// These records were written, with so many bytes each.
+    fn note_records(&mut self, records: &[(RecordId, Record)], bytes: &[u64]) {
+        records.iter().zip(bytes).for_each(|((id, _), &bytes)| self.ledger.add(id, bytes));
+        self.written_bytes += bytes.iter().sum::<u64>();
     }
 
     /// Writes the commit record of an epoch that all its streams and sinks have written. Streams that did not take part are as they were.

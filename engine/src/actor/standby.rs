@@ -1,9 +1,9 @@
 //! What makes a standby ready to take the primary's place, and what it does then.
 //!
 //! The primary says how far consumers have got everything from it: windows and changes up to a frontier, epochs, late rows of each split. A
-//! standby keeps what lies beyond: it closes windows up to that frontier only, and keeps the late rows and the barriers behind it. Promoted, it sends what it has
-//! kept, which may come to consumers a second time, under a higher term; they drop what they have ([`crate::consumer::Intake`]). Queues outlive
-//! actors, so what has been put into one has been received.
+//! standby keeps what lies beyond: it closes windows up to that frontier only, and keeps the late rows and the barriers behind it. Promoted, it sends
+//! what it has kept, which may come to consumers a second time, under a higher term; they drop what they have ([`crate::consumer::Intake`]). Queues
+//! outlive actors, so what has been put into one has been received.
 //!
 //! Cost: a standby holds the windows that the primary has closed and not yet handed over, and the primary stores a few numbers when nothing is owed.
 

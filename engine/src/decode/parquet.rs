@@ -1,8 +1,8 @@
 //! Columns of a parquet file as the declared columns: by name, converted only where every value keeps its meaning.
 //!
 //! Accepted are the same type, a wider integer, float or decimal, an integer as a decimal that has room for all its values or a float that
-//! is exact for them, a date as a timestamp, any unit of timestamp, with or without a time zone ([`super::instant`]). A value that leaves its type's range on the way makes a bad row. Strings become shared
-//! dictionaries as in text files.
+//! is exact for them, a date as a timestamp, any unit of timestamp, with or without a time zone ([`super::instant`]). A value that leaves its type's
+//! range on the way makes a bad row. Strings become shared dictionaries as in text files.
 
 use super::cell::Cells;
 use super::column::{BadCells, ColumnDecoder};

@@ -57,7 +57,8 @@ const SINK_QUEUE: usize = 256;
 
 impl Engine {
     /// Carries out a script. Reading starts after its last statement, so metrics of the script that creates a stream count from its first
-    /// row, and go on with what a checkpoint has of them. A stream for writers starts with the first of them, or when somebody asks for one of its metrics. A metric that is added later counts every row that a writer is given after this returns. A SELECT is answered from what is
+    /// row, and go on with what a checkpoint has of them. A stream for writers starts with the first of them, or when somebody asks for one of
+    /// its metrics. A metric that is added later counts every row that a writer is given after this returns. A SELECT is answered from what is
     /// visible at that moment.
     ///
     /// # Errors
@@ -161,7 +162,8 @@ impl Engine {
     /// [`Writer::resumes_at`], or, if it has that no more, says so with [`Writer::skip_to`].
     ///
     /// # Errors
-    /// As [`Engine::writer`]; [`Error::Refused`] if the producer is not known or has finished, [`Error::Fenced`] if the session is not newer than the newest.
+    /// As [`Engine::writer`]; [`Error::Refused`] if the producer is not known or has finished, [`Error::Fenced`] if the session is not newer than the
+    /// newest.
     pub fn resume_writer(&self, stream: &str, producer: ProducerId, session: u64) -> Result<Writer> {
         let _one_at_a_time = self.shared.statements.lock();
         let found = self.pushed_stream(stream)?;

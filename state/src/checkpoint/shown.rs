@@ -1,8 +1,8 @@
 //! What a sink of changes shows: the (key, window) pairs that were upserted and neither deleted nor made final.
 //!
 //! They are kept beside the groups of the sink's stream, as a store of their own. A record of it names the pairs that were *turned* between two
-//! barriers: those that began or ceased to be shown, an odd number of times. What is shown at a barrier is the symmetric difference of the records up to there,
-//! so records are merged in any order, a pair that came and went in between vanishes, and a record is as large as what changed.
+//! barriers: those that began or ceased to be shown, an odd number of times. What is shown at a barrier is the symmetric difference of the records up
+//! to there, so records are merged in any order, a pair that came and went in between vanishes, and a record is as large as what changed.
 
 use super::commit::StoreCommit;
 use super::error::StoreError;

@@ -4,8 +4,8 @@
 //! so their newest handles stay, and with them goes how far these reach ([`Ahead`]): a sink takes nothing up to there. A sink of changes shows what it has
 //! shown last, so that is written anew, too, as if it had been shown at the older checkpoint.
 //!
-//! Order: first what sinks show, then the older checkpoint's commit record is written anew with the handles, then everything later is forgotten. A crash between the two
-//! leaves the newest checkpoint as it was.
+//! Order: first what sinks show, then the older checkpoint's commit record is written anew with the handles, then everything later is forgotten. A
+//! crash between the two leaves the newest checkpoint as it was.
 
 use super::commit::{Ahead, Commit, SinkCommit, StreamCommit};
 use super::error::StoreError;

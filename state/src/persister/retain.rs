@@ -34,8 +34,8 @@ impl Persister {
         .collect()
     }
 
-    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, unless one is pinned, records that others stand for, slices that no window
-    /// after the oldest one's frontier needs.
+    /// Forgets what no kept checkpoint needs: the oldest ones beyond those that are kept, unless one is pinned, records that others stand for, slices
+    /// that no window after the oldest one's frontier needs.
     ///
     /// # Errors
     /// What the store says; then nothing is forgotten, and the next call tries again.

@@ -110,7 +110,7 @@ impl Persister {
         }
         if !records.is_empty() {
             let bytes = self.store.write_records(&records)?;
-            records.iter().zip(bytes).for_each(|((id, _), bytes)| self.ledger.add(id, bytes));
+            self.note_records(&records, &bytes);
         }
         Ok(())
     }

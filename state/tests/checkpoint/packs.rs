@@ -1,7 +1,7 @@
 //! Objects of checkpoints in an object store, down to the bit: golden ones of each format version are read for ever, and damage is found and named.
 //!
-//! A golden object is a file named as the object, with `+` for `/` and the extension `object`. With `UPDATE_EXPECT` in the environment files that are missing are written;
-//! one that is there is never written again.
+//! A golden object is a file named as the object, with `+` for `/` and the extension `object`. With `UPDATE_EXPECT` in the environment files that are
+//! missing are written; one that is there is never written again.
 
 use crate::sample::{accumulators, batch, commit, id, keys, record, sessions, state};
 use raympp_state::checkpoint::packed::contents::StoreSource;

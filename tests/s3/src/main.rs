@@ -1,10 +1,10 @@
 //! An S3 server on loopback for tests: `s3-server DIRECTORY SEED`.
 //!
-//! Buckets are the directories in DIRECTORY; the key is `test`, the secret `secret`. The endpoint is the one line printed. There is trouble on the line, by the
-//! seed: some connections are cut at once, some answers are `503 Slow Down`, some come slowly, some end in their middle.
+//! Buckets are the directories in DIRECTORY; the key is `test`, the secret `secret`. The endpoint is the one line printed. There is trouble on the
+//! line, by the seed: some connections are cut at once, some answers are `503 Slow Down`, some come slowly, some end in their middle.
 //!
-//! A line of its input is an outage that lasts until the next line ([`Outage`]); each is answered by a line when it is in force. The server ends with its input,
-//! so with whoever started it.
+//! A line of its input is an outage that lasts until the next line ([`Outage`]); each is answered by a line when it is in force. The server ends with
+//! its input, so with whoever started it.
 
 mod line;
 mod service;

@@ -1,11 +1,11 @@
 //! A bucket of an object store that speaks S3.
 //!
-//! Credentials, region and endpoint come from the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …) or from
-//! the machine's role. A thread of its own carries requests out (`requests.rs`); calls end early when the place is told to stop.
+//! Credentials, region and endpoint come from the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …)
+//! or from the machine's role. A thread of its own carries requests out (`requests.rs`); calls end early when the place is told to stop.
 //!
-//! *Retries*, with longer and longer pauses, are the client's, and ours for creations and lists that were cut off, which it does not try again by itself. What then
-//! still fails is an error that names the object (`failed.rs`). Objects are of bounded size, so each is put by one request, whose contents the server checks
-//! against a SHA-256 that is signed.
+//! *Retries*, with longer and longer pauses, are the client's, and ours for creations and lists that were cut off, which it does not try again by
+//! itself. What then still fails is an error that names the object (`failed.rs`). Objects are of bounded size, so each is put by one request, whose
+//! contents the server checks against a SHA-256 that is signed.
 //!
 //! *Creation* is a put that the server refuses if the object is there (`If-None-Match`). For the few servers that don't know it,
 //! `AWS_CONDITIONAL_PUT=disabled` looks first and puts then; two jobs that begin at the same instant are then not noticed.

@@ -1,7 +1,8 @@
 //! Checkpoints in an object store, read as any store is.
 //!
 //! What is there when it is opened is what it shows: entries that the log keeps, and the tails of their packs, are read once; again, if a run that
-//! writes meanwhile has deleted some of it. Damage to one of these is told by the calls that need it. A record that lies in several packs is read from the last of them by name.
+//! writes meanwhile has deleted some of it. Damage to one of these is told by the calls that need it. A record that lies in several packs is read
+//! from the last of them by name.
 
 use super::blobs::{Blobs, gone, text_of};
 use super::log::{Checkpoint, Entry, Head, PackRef, Slot};

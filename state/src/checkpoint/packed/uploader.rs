@@ -70,7 +70,8 @@ pub struct Uploader {
 
 impl Uploader {
     /// Takes a log over that ends with this entry, or begins it: no other run can add to it from now on, and requests of earlier ones that are still
-    /// under way come to nothing. Checkpoints later than `last` are taken back. What is left of uploads that were cut off is deleted; `keep` checkpoints stay (at least one).
+    /// under way come to nothing. Checkpoints later than `last` are taken back. What is left of uploads that were cut off is deleted; `keep`
+    /// checkpoints stay (at least one).
     ///
     /// # Errors
     /// [`StoreErrorKind::Foreign`] if the log is of another job, [`StoreErrorKind::Taken`] if somebody has added to it meanwhile, and what the object

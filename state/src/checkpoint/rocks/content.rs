@@ -1,8 +1,8 @@
 //! How many commits and records a database holds, and which: kept in the database itself, changed with them in one batch.
 //!
-//! RocksDB takes a list of its tables that is cut short for the torn end of a write: it forgets the tables at that end, and removes them. What the log has on top of
-//! them is still there, so it looks whole. Whoever has the log has the newest sum of the keys, too, and when the database is opened the keys that are
-//! there must give the same. States of partitions are left out: nobody goes on from them.
+//! RocksDB takes a list of its tables that is cut short for the torn end of a write: it forgets the tables at that end, and removes them. What the
+//! log has on top of them is still there, so it looks whole. Whoever has the log has the newest sum of the keys, too, and when the database is opened
+//! the keys that are there must give the same. States of partitions are left out: nobody goes on from them.
 //!
 //! Cost: a look at the index for each record that is written or removed.
 

@@ -1,7 +1,8 @@
 //! The thread that carries requests to an object store, for threads that wait.
 //!
 //! The client is asynchronous, its callers are not, and may well be on a thread of somebody's async runtime, where another one can neither be entered nor
-//! dropped. So the runtime lives on a thread of its own, and a call waits for its answer on a channel. Between calls the thread sleeps. It ends with the value.
+//! dropped. So the runtime lives on a thread of its own, and a call waits for its answer on a channel. Between calls the thread sleeps. It ends with
+//! the value.
 
 use crate::checkpoint::NICENESS;
 use crossbeam::channel::bounded;

@@ -7,6 +7,7 @@
 use arrow::array::RecordBatch;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the rows of a split do not determine, placed at an offset of its chain. No delta spans a mark.
@@ -163,6 +164,25 @@ impl KeyList {
         self.ends.push(self.bytes.len());
     }
 
+    /// No keys, with room for so many of so many bytes in all.
+    pub fn with_capacity(keys: usize, bytes: usize) -> KeyList {
+        KeyList { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(keys) }
+    }
+
+    /// Appends keys that lie one behind the other in `bytes`; `ends` says where each ends, ascending up to the end of `bytes`.
+    pub fn append(&mut self, bytes: &[u8], ends: &[u32]) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.ends.extend(ends.iter().map(|&end| before + end as usize));
+    }
+
+    /// Some keys that follow each other: their bytes, and where each ends in them.
+    pub fn run(&self, keys: Range<usize>) -> (&[u8], impl Iterator<Item = usize>) {
+        let end_of = |keys: usize| if keys == 0 { 0 } else { self.ends[keys - 1] };
+        let start = end_of(keys.start);
+        (&self.bytes[start..end_of(keys.end)], self.ends[keys].iter().map(move |end| end - start))
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -175,8 +195,7 @@ impl KeyList {
 
     /// Key number `i`.
     pub fn get(&self, i: usize) -> &[u8] {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        &self.bytes[start..self.ends[i]]
+        self.run(i..i + 1).0
     }
 
     /// The keys in order.

@@ -17,7 +17,7 @@ use crate::keys::Keys;
 use crate::replica::SplitProgress;
 use crate::replica::barriers::{Barriers, PassedBarrier};
 use crate::wire::Dictionaries;
-use open::OpenList;
+use open::{OpenList, Spare};
 use raympp_operators::sharing::{SharedPlan, Store};
 use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
 use std::collections::{BTreeMap, HashMap};
@@ -85,6 +85,7 @@ pub struct EpochLists {
     /// The splits at barriers that not all have passed.
     at: BTreeMap<Epoch, At>,
     ids: Vec<u32>,
+    spare: Spare,
 }
 
 impl EpochLists {
@@ -127,6 +128,7 @@ impl EpochLists {
             open: BTreeMap::new(),
             at: BTreeMap::new(),
             ids: Vec::new(),
+            spare: Spare::default(),
         };
         lists.adopt(plan);
         lists
@@ -169,7 +171,7 @@ impl EpochLists {
                 for entries in &part.entries {
                     let Some(store) = &self.stores[entries.store] else { continue };
                     dictionaries.resolve(store.key_space, &entries.ids, &mut self.ids);
-                    list.merge(store, entries, &self.ids, &mut self.keys[store.key_space]);
+                    list.merge(store, entries, &self.ids, &mut self.keys[store.key_space], &mut self.spare);
                 }
                 if let Some(uncounted) = &part.uncounted {
                     let bad_by_store = uncounted.bad_by_store.iter().copied().collect();
@@ -227,7 +229,7 @@ impl EpochLists {
         while let Some(open) = self.open.first_entry().filter(|open| *open.key() < epoch) {
             let open = open.remove();
             list.uncounted.add(&open.uncounted);
-            for (place, record) in open.records(&mut self.keys) {
+            for (place, record) in open.records(&mut self.keys, &mut self.spare) {
                 debug_assert!(!list.records.contains_key(&place), "the splits of a stream pass the same barriers");
                 list.records.insert(place, record);
             }
@@ -241,7 +243,7 @@ impl EpochLists {
         list.uncounted.add(uncounted);
         for (&(store, slice), record) in records {
             let Some(layout) = &self.stores[store] else { continue };
-            list.put(layout, (store, slice), record, &mut self.keys[layout.key_space]);
+            list.put(layout, (store, slice), record, &mut self.keys[layout.key_space], &mut self.spare);
         }
     }
 }

@@ -12,6 +12,7 @@ use raympp_types::{Epoch, KeyGroups, PartitionId, StoreUid};
 use std::collections::BTreeMap;
 
 /// A record of a store of the plan.
+#[derive(Clone)]
 pub(crate) struct HeldRecord {
     position: usize,
     slice: i64,
@@ -21,8 +22,8 @@ pub(crate) struct HeldRecord {
 
 impl HeldRecord {
     /// Gives its groups to a replica that has read nothing.
-    pub(crate) fn load_into(&self, replica: &mut Replica) {
-        replica.load(self.position, self.slice, &self.record);
+    pub(crate) fn load_into(self, replica: &mut Replica) {
+        replica.load(self.position, self.slice, self.record);
     }
 
     /// If the checkpoint does not have it in this form, puts it into the lists of the epoch behind it.

@@ -180,8 +180,11 @@ fn place_actors(shared: &Arc<Shared>, stream: &Arc<Stream>, plan: &Arc<SharedPla
         if let Some(held) = &mut held {
             lists = EpochLists::resume(partition, plan, bound_us, (start.epoch, start.frontier), &start.splits);
             held.partition(partition, |record| {
-                replicas.iter_mut().for_each(|replica| record.load_into(replica));
                 record.put_back_into(&mut lists, start.epoch);
+                if let Some((last, others)) = replicas.split_last_mut() {
+                    others.iter_mut().for_each(|replica| record.clone().load_into(replica));
+                    record.load_into(last);
+                }
             })?;
             uncounted = held.uncounted(partition);
             for replica in &mut replicas {

@@ -16,6 +16,11 @@ use crate::crash_point::{CrashPoint, visit};
 use crate::delta::KeyList;
 use raympp_types::{Epoch, PartitionId, StreamId};
 
+/// Room is made for so many entries of a record at most before they are read, whatever its index says.
+const ENTRIES_EXPECTED_MAX: u64 = 1 << 22;
+/// And for so many bytes of each one's key.
+const KEY_BYTES_EXPECTED: usize = 16;
+
 /// What is done with each key and value of a range.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
 
@@ -133,7 +138,9 @@ impl<B: Backend> CheckpointStore for Tables<B> {
     fn read_columns(&self, id: &RecordId, columns: &Columns) -> Result<Record, StoreError> {
         let index = self.index_of(id)?.ok_or_else(|| StoreError::missing(id))?;
         let pieces = if index.sessions { Pieces::Sessions { first_us: Vec::new(), last_us: Vec::new() } } else { Pieces::Sliced };
-        let mut record = Record { pieces, keys: KeyList::default(), rows: Vec::new(), columns: vec![None; columns.wanted.len()] };
+        let room = index.entries.min(ENTRIES_EXPECTED_MAX) as usize;
+        let (keys, rows) = (KeyList::with_capacity(room, KEY_BYTES_EXPECTED * room), Vec::with_capacity(room));
+        let mut record = Record { pieces, keys, rows, columns: vec![None; columns.wanted.len()] };
         let damaged = |fault| StoreError::damaged(id, fault);
         for part in 0..index.parts {
             let key = place::of_part(id, part);

@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::page_runs::PageRuns;
 use raympp_operators::accumulator::{AccumulatorColumn, CellKind};
 use raympp_operators::sharing::{Store, StoreKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// See the module.
 #[derive(Default)]
@@ -23,6 +23,27 @@ pub(super) struct OpenList {
     pieces: BTreeMap<usize, (usize, SessionPieces)>,
     pub(super) uncounted: Uncounted,
     runs: PageRuns,
+}
+
+/// Cleared blocks of lists that have been turned into records, by store: filled again they cost no page faults, which the cores would notice too. No more
+/// than the last list had.
+#[derive(Default)]
+pub(super) struct Spare {
+    blocks: HashMap<usize, Vec<Block>>,
+}
+
+impl Spare {
+    fn take(&mut self, store: usize, kinds: &[CellKind], keys: usize) -> Block {
+        let spare = if keys == PAGE_KEYS { self.blocks.get_mut(&store).and_then(Vec::pop) } else { None };
+        spare.unwrap_or_else(|| Block::new(kinds, keys))
+    }
+
+    fn give(&mut self, store: usize, block: Block) {
+        if block.capacity() == PAGE_KEYS {
+            block.clear();
+            self.blocks.entry(store).or_default().push(block);
+        }
+    }
 }
 
 /// Groups of one slice.
@@ -41,26 +62,33 @@ struct Entries<'a> {
 
 impl OpenList {
     /// Merges a delta's entries, whose keys have these ids.
-    pub(super) fn merge(&mut self, store: &Store, delta: &StoreDelta, ids: &[u32], keys: &mut Keys) {
+    pub(super) fn merge(&mut self, store: &Store, delta: &StoreDelta, ids: &[u32], keys: &mut Keys, spare: &mut Spare) {
         let entries = Entries { ids, rows: &delta.rows, columns: &delta.columns };
         match &delta.placement {
-            Placement::Slice(slice) => self.merge_slice(store, (delta.store, *slice), &entries, keys),
+            Placement::Slice(slice) => self.merge_slice(store, (delta.store, *slice), &entries, keys, spare),
             Placement::Sessions { first_us, last_us } => self.merge_pieces(store, delta.store, &entries, (first_us, last_us), keys),
         }
     }
 
     /// Merges a record.
-    pub(super) fn put(&mut self, store: &Store, (position, slice): (usize, i64), record: &Record, keys: &mut Keys) {
+    pub(super) fn put(
+        &mut self,
+        store: &Store,
+        (position, slice): (usize, i64),
+        record: &Record,
+        keys: &mut Keys,
+        spare: &mut Spare,
+    ) {
         let ids: Vec<u32> = record.keys.iter().map(|key| keys.hold_key(key)).collect();
         let entries = Entries { ids: &ids, rows: &record.rows, columns: &record.columns };
         match &record.pieces {
-            Pieces::Sliced => self.merge_slice(store, (position, slice), &entries, keys),
+            Pieces::Sliced => self.merge_slice(store, (position, slice), &entries, keys, spare),
             Pieces::Sessions { first_us, last_us } => self.merge_pieces(store, position, &entries, (first_us, last_us), keys),
         }
         ids.into_iter().for_each(|id| keys.release(id));
     }
 
-    fn merge_slice(&mut self, store: &Store, place: (usize, i64), entries: &Entries<'_>, keys: &mut Keys) {
+    fn merge_slice(&mut self, store: &Store, place: (usize, i64), entries: &Entries<'_>, keys: &mut Keys, spare: &mut Spare) {
         let kinds: Vec<CellKind> = store.accumulators.iter().map(|accumulator| accumulator.cell_kind()).collect();
         let pages = keys.ids().div_ceil(PAGE_KEYS);
         let table = self.tables.entry(place).or_default();
@@ -72,7 +100,8 @@ impl OpenList {
         self.runs.split(entries.ids, pages);
         for (page, ids, picks) in self.runs.iter() {
             let highest = ids.iter().copied().max().unwrap_or(0) as usize;
-            let block = block_for(&mut table.blocks[page], &kinds, highest, (in_use - page * PAGE_KEYS).min(PAGE_KEYS));
+            let fresh = |keys| spare.take(place.0, &kinds, keys);
+            let block = block_for(&mut table.blocks[page], highest, (in_use - page * PAGE_KEYS).min(PAGE_KEYS), fresh);
             let first = (page * PAGE_KEYS) as u32;
             block.add_rows(ids, Picks::Some(picks), entries.rows, |id| keys.hold(first + id));
             for (column, values) in entries.columns.iter().enumerate() {
@@ -95,12 +124,14 @@ impl OpenList {
     }
 
     /// Its contents by store and slice, sorted by key.
-    pub(super) fn records(self, keys: &mut [Keys]) -> Vec<((usize, i64), Record)> {
+    pub(super) fn records(self, keys: &mut [Keys], spare: &mut Spare) -> Vec<((usize, i64), Record)> {
         let mut records = Vec::new();
+        spare.blocks.clear();
         for (place, Table { key_space, blocks }) in self.tables {
             let keys = &mut keys[key_space];
             records.push((place, record_of(&blocks, keys)));
             occupied(&blocks).for_each(|(first, _, ids)| ids.into_iter().for_each(|id| keys.release(first + id)));
+            blocks.into_iter().flatten().for_each(|block| spare.give(place.0, block));
         }
         for (store, (key_space, mut pieces)) in self.pieces {
             let keys = &mut keys[key_space];
@@ -112,11 +143,11 @@ impl OpenList {
     }
 }
 
-fn block_for<'a>(block: &'a mut Option<Block>, kinds: &[CellKind], highest: usize, keys: usize) -> &'a Block {
+fn block_for(block: &mut Option<Block>, highest: usize, keys: usize, fresh: impl FnOnce(usize) -> Block) -> &Block {
     match block {
         Some(small) if small.capacity() <= highest => *block = Some(small.grown(keys)),
         Some(_) => {}
-        None => *block = Some(Block::new(kinds, keys)),
+        None => *block = Some(fresh(keys)),
     }
     block.as_ref().expect("just made sure")
 }

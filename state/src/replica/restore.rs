@@ -9,6 +9,7 @@ use crate::checkpoint::{Pieces, Record, SplitState};
 use crate::delta::{KeyList, Placement, StoreDelta};
 use crate::keys::Keys;
 use raympp_types::{Epoch, EventTime, MetricId};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 /// The barrier that a replica goes on from.
@@ -41,22 +42,25 @@ impl LastLoaded {
     fn hold(&mut self, names: &KeyList, keys: &mut Keys) -> Vec<u32> {
         let mut known = self.keys.iter().zip(&self.ids).peekable();
         let hold = |name: &[u8]| {
-            while known.next_if(|(key, _)| *key < name).is_some() {}
-            match known.peek() {
-                Some(&(key, &id)) if key == name => {
-                    keys.hold(id);
-                    id
+            while let Some(&(key, &id)) = known.peek() {
+                match key.cmp(name) {
+                    Ordering::Less => drop(known.next()),
+                    Ordering::Equal => {
+                        keys.hold(id);
+                        return id;
+                    }
+                    Ordering::Greater => break,
                 }
-                _ => keys.hold_key(name),
             }
+            keys.hold_key(name)
         };
         names.iter().map(hold).collect()
     }
 
     /// Keeps a record's keys, which are held, for the next one, unless it is much smaller than the one that is kept.
-    fn keep(&mut self, names: &KeyList, ids: Vec<u32>, keys: &mut Keys) {
+    fn keep(&mut self, names: KeyList, ids: Vec<u32>, keys: &mut Keys) {
         let gone = if ids.len() >= self.ids.len() / 2 {
-            self.keys = names.clone();
+            self.keys = names;
             std::mem::replace(&mut self.ids, ids)
         } else {
             ids
@@ -67,14 +71,14 @@ impl LastLoaded {
 
 impl Replica {
     /// Merges a record of a store into a replica that has read nothing; then comes [`Replica::resume`].
-    pub fn load(&mut self, store: usize, slice: i64, record: &Record) {
+    pub fn load(&mut self, store: usize, slice: i64, record: Record) {
         let Some(Some(state)) = self.stores.get_mut(store) else { return };
         let space = self.plan.stores[store].as_ref().expect("a store with state is in the plan").key_space;
         let (keys, last) = (&mut self.keys[space], self.last_loaded.entry(space).or_default());
-        let ids = last.hold(&record.keys, keys);
-        let entries =
-            |placement| StoreDelta { store, placement, ids: Vec::new(), rows: record.rows.clone(), columns: record.columns.clone() };
-        match (state, &record.pieces) {
+        let Record { pieces, keys: names, rows, columns } = record;
+        let ids = last.hold(&names, keys);
+        let entries = |placement| StoreDelta { store, placement, ids: Vec::new(), rows, columns };
+        match (state, &pieces) {
             (StoreState::Sliced(sliced), Pieces::Sliced) => sliced.apply(&entries(Placement::Slice(slice)), slice, &ids, keys),
             (StoreState::Sessions(sessions), Pieces::Sessions { first_us, last_us }) => {
                 let placement = Placement::Sessions { first_us: Vec::new(), last_us: Vec::new() };
@@ -82,7 +86,7 @@ impl Replica {
             }
             _ => unreachable!("records of a store are placed as its plan says"),
         }
-        last.keep(&record.keys, ids, keys);
+        last.keep(names, ids, keys);
     }
 
     /// Goes on from a barrier, all of whose records have been loaded.

@@ -72,7 +72,7 @@ impl Harness {
         let mut replica = Replica::new(partition, Arc::clone(plan), bound_us, time_type, &[]);
         let mut uncounted = Uncounted::default();
         for list in &lists {
-            list.records.iter().for_each(|(&(store, slice), record)| replica.load(store, slice, record));
+            list.records.iter().for_each(|(&(store, slice), record)| replica.load(store, slice, record.clone()));
             uncounted.add(&list.uncounted);
         }
         replica.resume(RestorePoint {

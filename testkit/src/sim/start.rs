@@ -304,7 +304,7 @@ impl Begin {
 fn replica(truth: &StreamTruth, partition: PartitionId, begin: &Begin, held: Option<&Held>) -> Replica {
     let mut replica = Replica::new(partition, Arc::clone(&begin.plan), truth.plan.bound_us, time_type(truth), &begin.split_ids());
     if let Some(held) = held {
-        held.records.iter().for_each(|(store, slice, record)| replica.load(*store, *slice, record));
+        held.records.iter().for_each(|(store, slice, record)| replica.load(*store, *slice, record.clone()));
         replica.resume(RestorePoint {
             epoch: begin.epoch,
             splits: begin.states(),

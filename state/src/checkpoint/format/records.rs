@@ -52,6 +52,7 @@ pub(in crate::checkpoint) fn parts_of(record: &Record) -> impl Iterator<Item = R
 /// Finds where a part ends.
 struct Cut<'a> {
     record: &'a Record,
+    heavy: Vec<&'a AccumulatorColumn>,
     /// What an entry takes beside its key and heavy cells, where sums take a word.
     fixed_bytes: usize,
     scratch: Vec<u8>,
@@ -59,9 +60,10 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     fn new(record: &Record) -> Cut<'_> {
-        let light = record.columns.iter().flatten().filter(|column| !matches!(column, AccumulatorColumn::Heavy(_))).count();
+        let (heavy, light): (Vec<_>, Vec<_>) =
+            record.columns.iter().flatten().partition(|column| matches!(column, AccumulatorColumn::Heavy(_)));
         let pieces = if record.pieces == Pieces::Sliced { 0 } else { 16 };
-        Cut { record, fixed_bytes: 12 + pieces + 8 * light, scratch: Vec::new() }
+        Cut { record, heavy, fixed_bytes: 12 + pieces + 8 * light.len(), scratch: Vec::new() }
     }
 
     /// Number of entries of the part that starts here; `None` at the end.
@@ -77,7 +79,7 @@ impl Cut<'_> {
 
     fn bytes_of(&mut self, entry: usize) -> usize {
         self.scratch.clear();
-        for column in self.record.columns.iter().flatten().filter(|column| matches!(column, AccumulatorColumn::Heavy(_))) {
+        for column in &self.heavy {
             column.encode_cell(entry, &mut self.scratch);
         }
         self.fixed_bytes + self.record.keys.get(entry).len() + self.scratch.len()
@@ -87,18 +89,15 @@ impl Cut<'_> {
 impl PartV1 {
     /// These entries of a record; an error if they are too many bytes.
     fn of(record: &Record, entries: Range<usize>) -> Result<PartV1, &'static str> {
-        let (mut key_ends, mut key_bytes) = (Vec::with_capacity(entries.len()), Vec::new());
-        for entry in entries.clone() {
-            key_bytes.extend_from_slice(record.keys.get(entry));
-            key_ends.push(u32::try_from(key_bytes.len()).map_err(|_| "its keys have 4 GiB")?);
-        }
+        let (key_bytes, ends) = record.keys.run(entries.clone());
+        let key_ends = ends.map(|end| u32::try_from(end).map_err(|_| "its keys have 4 GiB")).collect::<Result<_, _>>()?;
         let (first_us, last_us) = match &record.pieces {
             Pieces::Sliced => (Vec::new(), Vec::new()),
             Pieces::Sessions { first_us, last_us } => (first_us[entries.clone()].to_vec(), last_us[entries.clone()].to_vec()),
         };
         let column = |column: &Option<AccumulatorColumn>| ColumnV1::of(column.as_ref(), entries.clone());
         let columns = record.columns.iter().map(column).collect::<Result<_, _>>()?;
-        let part = PartV1 { key_ends, key_bytes, rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
+        let part = PartV1 { key_ends, key_bytes: key_bytes.to_vec(), rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
         if part.bytes() <= ARCHIVE_BYTES_MAX { Ok(part) } else { Err("one entry has a gibibyte") }
     }
 
@@ -134,12 +133,15 @@ impl PartV1 {
 }
 
 fn append_keys(keys: &mut KeyList, ends: &[u32], bytes: &[u8]) -> Result<(), &'static str> {
-    let mut start = 0;
-    for &end in ends {
-        keys.push(bytes.get(start..end as usize).ok_or("a key lies outside its part")?);
-        start = end as usize;
+    let end = ends.last().map_or(0, |&end| end as usize);
+    if !ends.is_sorted() || end > bytes.len() {
+        return Err("a key lies outside its part");
     }
-    if start == bytes.len() { Ok(()) } else { Err("bytes follow the last key") }
+    if end < bytes.len() {
+        return Err("bytes follow the last key");
+    }
+    keys.append(bytes, ends);
+    Ok(())
 }
 
 /// Appends a part's column to the record's, which stays absent as long as all are.

@@ -170,10 +170,10 @@ impl KeyList {
     }
 
     /// Appends keys that lie one behind the other in `bytes`; `ends` says where each ends, ascending up to the end of `bytes`.
-    pub fn append(&mut self, bytes: &[u8], ends: &[u32]) {
+    pub fn append(&mut self, bytes: &[u8], ends: impl Iterator<Item = u32>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.ends.extend(ends.iter().map(|&end| before + end as usize));
+        self.ends.extend(ends.map(|end| before + end as usize));
     }
 
     /// Some keys that follow each other: their bytes, and where each ends in them.

@@ -109,12 +109,29 @@ impl Keys {
         self.keys.len()
     }
 
+    /// Makes room for so many keys in all.
+    pub(crate) fn expect(&mut self, keys: usize) {
+        let more = keys.saturating_sub(self.reader.len());
+        if more > 0 {
+            self.keys.reserve(more);
+            self.holders.reserve(more);
+            self.reader.ids.pin().reserve(more);
+        }
+    }
+
     /// The id of a key, given now if it had none, with one holder more.
     pub fn hold_key(&mut self, key: &[u8]) -> u32 {
-        if let Some(id) = self.reader.id(key) {
-            self.hold(id);
-            return id;
+        match self.reader.id(key) {
+            Some(id) => {
+                self.hold(id);
+                id
+            }
+            None => self.add(key),
         }
+    }
+
+    /// Gives an id to a key that has none, and a holder.
+    pub(crate) fn add(&mut self, key: &[u8]) -> u32 {
         let id = self.free.pop().map_or(self.keys.len() as u32, |Reverse(id)| id);
         if id as usize == self.keys.len() {
             self.keys.push(None);

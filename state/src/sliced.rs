@@ -54,6 +54,13 @@ pub struct ClosedGroups {
     pub page: usize,
     /// Ids within the page, ascending.
     pub ids: Vec<u32>,
+    /// If they are wanted.
+    pub cells: Option<ClosedCells>,
+}
+
+/// What a closed window has of each of its groups.
+#[derive(Debug)]
+pub struct ClosedCells {
     /// Rows of each.
     pub rows: Vec<u64>,
     /// By accumulator of the store; `None` where no metric of the shape uses it.

@@ -11,7 +11,8 @@
 //!
 //! Numbers are little-endian. The checksum stands in the same place in every version and is looked at before anything that it covers, so a damaged
 //! byte is never taken for a later version. It covers the key under which the archive lies, so one archive can't be taken for
-//! another. After it, `bytecheck` proves the archive well-formed before a field is read. Cost: two copies of the bytes and one pass for the checksum.
+//! another. After it, `bytecheck` proves the archive well-formed before a field is read. Cost: a pass for
+//! the checksum and, unless they are aligned, a copy of the bytes.
 
 use super::error::{StoreError, StoreErrorKind};
 use super::place::{ArchiveKey, Table};
@@ -79,13 +80,45 @@ where
 pub(super) fn open<T>(kind: Kind, place: &[u8], bytes: &[u8], what: impl ToString) -> Result<T, StoreError>
 where
     T: Archive,
-    T::Archived:
-        for<'a> CheckBytes<Strategy<Validator<ArchiveValidator<'a>, SharedValidator>, Error>> + Deserialize<T, Strategy<Pool, Error>>,
+    T::Archived: for<'a> CheckBytes<Checks<'a>> + Deserialize<T, Strategy<Pool, Error>>,
 {
     check_header(kind, place, bytes).map_err(|fault| fault.into_error(&what))?;
-    let mut archive = Sealed::with_capacity(bytes.len() - HEADER_BYTES);
-    archive.extend_from_slice(&bytes[HEADER_BYTES..]);
-    rkyv::from_bytes::<T, Error>(&archive).map_err(|error| StoreError::damaged(what, format!("its archive is not well-formed ({error})")))
+    aligned(bytes, |archive| rkyv::from_bytes::<T, Error>(archive)).map_err(|error| malformed(&what, &error))
+}
+
+/// As [`open`], but the archive is read where it lies.
+pub(super) fn visit<T, R>(
+    kind: Kind,
+    place: &[u8],
+    bytes: &[u8],
+    what: impl ToString,
+    read: impl FnOnce(&T::Archived) -> Result<R, &'static str>,
+) -> Result<R, StoreError>
+where
+    T: Archive,
+    T::Archived: for<'a> CheckBytes<Checks<'a>>,
+{
+    check_header(kind, place, bytes).map_err(|fault| fault.into_error(&what))?;
+    let found =
+        aligned(bytes, |archive| rkyv::access::<T::Archived, Error>(archive).map(read)).map_err(|error| malformed(&what, &error))?;
+    found.map_err(|fault| StoreError::damaged(what, fault))
+}
+
+type Checks<'a> = Strategy<Validator<ArchiveValidator<'a>, SharedValidator>, Error>;
+
+/// Reads the archive, copied unless it lies as rkyv wants it, which what has been allocated for one value does.
+fn aligned<R>(bytes: &[u8], read: impl FnOnce(&[u8]) -> R) -> R {
+    let archive = &bytes[HEADER_BYTES..];
+    if archive.as_ptr().align_offset(Sealed::ALIGNMENT) == 0 {
+        return read(archive);
+    }
+    let mut copy = Sealed::with_capacity(archive.len());
+    copy.extend_from_slice(archive);
+    read(&copy)
+}
+
+fn malformed(what: &impl ToString, error: &Error) -> StoreError {
+    StoreError::damaged(what.to_string(), format!("its archive is not well-formed ({error})"))
 }
 
 /// Makes sure that these are the bytes that were sealed for this place, without reading what they hold: for those who copy them.

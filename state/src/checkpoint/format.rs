@@ -12,5 +12,5 @@ mod states;
 
 pub(super) use commits::CommitV1;
 pub(super) use packs::{EntryV1, PackIndexV1};
-pub(super) use records::{IndexV1, PartV1, parts_of};
+pub(super) use records::{ArchivedPartV1, IndexV1, PartV1, parts_of};
 pub(super) use states::StateV1;

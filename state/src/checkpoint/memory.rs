@@ -127,8 +127,14 @@ pub struct MemoryBatch(Vec<Change>);
 impl Backend for Memory {
     type Batch = MemoryBatch;
 
-    fn get(&self, table: Table, key: &[u8], _: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.now.get(&table).and_then(|map| map.get(key)).map(|value| value.to_vec()))
+    fn read<R>(
+        &self,
+        table: Table,
+        key: &[u8],
+        _: &dyn ToString,
+        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        self.now.get(&table).and_then(|map| map.get(key)).map(|value| read(value)).transpose()
     }
 
     fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError> {

@@ -178,11 +178,17 @@ fn not_yet_open() -> StoreError {
 impl Backend for Rocks {
     type Batch = Changes;
 
-    fn get(&self, table: Table, key: &[u8], what: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
+    fn read<R>(
+        &self,
+        table: Table,
+        key: &[u8],
+        what: &dyn ToString,
+        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
         let db = self.db()?;
         attempt(CrashPoint::StoreRead).map_err(|error| failure::of_io(&error, what))?;
-        let value = db.get_cf_opt(self.family(db, table)?, key, &reading());
-        value.map_err(|error| self.failed(error, Doing::Reading, what))
+        let value = db.get_pinned_cf_opt(self.family(db, table)?, key, &reading());
+        value.map_err(|error| self.failed(error, Doing::Reading, what))?.map(|value| read(&value)).transpose()
     }
 
     fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use super::archive::{self, Kind};
 use super::batch::{PartitionBatch, PartitionState, Written};
 use super::commit::Commit;
 use super::error::StoreError;
-use super::format::{CommitV1, IndexV1, PartV1, StateV1, parts_of};
+use super::format::{ArchivedPartV1, CommitV1, IndexV1, PartV1, StateV1, parts_of};
 use super::place::{self, ArchiveKey, Table};
 use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
@@ -29,8 +29,14 @@ pub trait Backend: Send {
     /// Changes on their way.
     type Batch: Default;
 
-    /// The value of a key. `what` is named by errors.
-    fn get(&self, table: Table, key: &[u8], what: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Reads the value of a key where it lies, if there is one. `what` is named by errors.
+    fn read<R>(
+        &self,
+        table: Table,
+        key: &[u8],
+        what: &dyn ToString,
+        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError>;
 
     /// All keys from `from` on, in order.
     fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError>;
@@ -120,8 +126,8 @@ impl<B: Backend> CheckpointStore for Tables<B> {
             Some(newest) if newest == epoch => StoreError::damaged(&what, "it was written and is not there any more"),
             _ => StoreError::missing(&what),
         };
-        let bytes = self.backend.get(Table::Commits, &key, &what)?.ok_or_else(lost)?;
-        Ok(archive::open::<CommitV1>(Kind::Commit, &key, &bytes, &what)?.into_commit())
+        let open = |bytes: &[u8]| archive::open::<CommitV1>(Kind::Commit, &key, bytes, &what);
+        Ok(self.backend.read(Table::Commits, &key, &what, open)?.ok_or_else(lost)?.into_commit())
     }
 
     fn records(&self) -> Result<Vec<(RecordId, u64)>, StoreError> {
@@ -144,9 +150,9 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         let damaged = |fault| StoreError::damaged(id, fault);
         for part in 0..index.parts {
             let key = place::of_part(id, part);
-            let bytes = self.backend.get(Table::Parts, &key, id)?.ok_or_else(|| damaged("a part of it is not there"))?;
-            let part: PartV1 = archive::open(Kind::Part, &key, &bytes, id)?;
-            part.append_to(&mut record, columns).map_err(damaged)?;
+            let append = |part: &ArchivedPartV1| part.append_to(&mut record, columns);
+            let read = |bytes: &[u8]| archive::visit::<PartV1, _>(Kind::Part, &key, bytes, id, append);
+            self.backend.read(Table::Parts, &key, id, read)?.ok_or_else(|| damaged("a part of it is not there"))?;
         }
         if record.len() as u64 != index.entries {
             return Err(damaged("it has not as many entries as the index says"));
@@ -156,15 +162,14 @@ impl<B: Backend> CheckpointStore for Tables<B> {
 
     fn partition(&self, stream: StreamId, partition: PartitionId, epoch: Epoch) -> Result<PartitionState, StoreError> {
         let (key, what) = (place::of_state(epoch, stream, partition), state_text(stream, partition, epoch));
-        let bytes = self.backend.get(Table::States, &key, &what)?.ok_or_else(|| StoreError::missing(&what))?;
-        let state: StateV1 = archive::open(Kind::State, &key, &bytes, &what)?;
+        let open = |bytes: &[u8]| archive::open::<StateV1>(Kind::State, &key, bytes, &what);
+        let state = self.backend.read(Table::States, &key, &what, open)?.ok_or_else(|| StoreError::missing(&what))?;
         state.into_state().map_err(|fault| StoreError::damaged(what, fault))
     }
 
     fn archive(&self, key: &ArchiveKey) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.backend.get(key.table, &key.key, key)?.ok_or_else(|| StoreError::missing(key))?;
-        archive::check(key, &bytes)?;
-        Ok(bytes)
+        let checked = |bytes: &[u8]| archive::check(key, bytes).map(|()| bytes.to_vec());
+        self.backend.read(key.table, &key.key, key, checked)?.ok_or_else(|| StoreError::missing(key))
     }
 
     fn put_archives(&mut self, archives: &[(ArchiveKey, Vec<u8>)]) -> Result<(), StoreError> {
@@ -234,8 +239,7 @@ impl<B: Backend> Tables<B> {
 
     fn index_of(&self, id: &RecordId) -> Result<Option<IndexV1>, StoreError> {
         let key = place::of_record(id);
-        let bytes = self.backend.get(Table::Index, &key, id)?;
-        bytes.map(|bytes| archive::open(Kind::Index, &key, &bytes, id)).transpose()
+        self.backend.read(Table::Index, &key, id, |bytes| archive::open(Kind::Index, &key, bytes, id))
     }
 
     fn delete_records(&self, changes: &mut B::Batch, ids: &[RecordId]) -> Result<(), StoreError> {

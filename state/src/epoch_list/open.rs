@@ -71,14 +71,7 @@ impl OpenList {
     }
 
     /// Merges a record.
-    pub(super) fn put(
-        &mut self,
-        store: &Store,
-        (position, slice): (usize, i64),
-        record: &Record,
-        keys: &mut Keys,
-        spare: &mut Spare,
-    ) {
+    pub(super) fn put(&mut self, store: &Store, (position, slice): (usize, i64), record: &Record, keys: &mut Keys, spare: &mut Spare) {
         let ids: Vec<u32> = record.keys.iter().map(|key| keys.hold_key(key)).collect();
         let entries = Entries { ids: &ids, rows: &record.rows, columns: &record.columns };
         match &record.pieces {

@@ -9,11 +9,10 @@ use crate::block::PAGE_KEYS;
 use crate::keys::Keys;
 use crate::result::{Bound, Groups, NamedGroup, ResultDelta, Rows, no_rows, rows_of};
 use crate::sessions::{ClosedSessions, Session};
-use crate::sliced::{ClosedGroups, SealStep};
+use crate::sliced::{ClosedCells, ClosedGroups, SealStep};
 use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array, UInt32Array};
-use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::keycode::{KeyEncoder, decode_columns};
-use raympp_operators::sharing::{SharedMetric, StoreKind};
+use raympp_operators::sharing::{SharedMetric, SharedPlan, StoreKind};
 use raympp_types::{DataType, EventTime, MetricId};
 use std::sync::Arc;
 
@@ -72,13 +71,14 @@ impl Replica {
     /// results in order of their windows' ends.
     fn close_sliced(&mut self, store: usize, space: usize, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) -> bool {
         let one_by_one = !self.first_after.is_empty() || self.keys[space].ids() > PAGE_KEYS;
-        // Decoding the keys of a page takes longer than all else, so it is done for somebody only.
-        let is_wanted = self.plan.metrics.iter().any(|metric| metric.store == store && wanted(metric.id) != Want::Nothing);
+        // Cells are gathered and keys decoded for somebody only.
+        let of_store = self.plan.metrics.iter().filter(|metric| metric.store == store && wanted(metric.id) != Want::Nothing);
+        let wanted_shapes: Vec<(usize, usize)> = of_store.map(|metric| (metric.tier, metric.shape)).collect();
         let mut batches: Vec<ClosedBatch> = Vec::new();
-        let (mut worked, mut passed, mut settled) = (false, None, 0);
+        let (mut worked, mut passed, mut settled, mut closed_groups) = (false, None, 0, 0);
         for _ in 0..CLOSE_STEPS {
             let Some(StoreState::Sliced(sliced)) = self.stores[store].as_mut() else { break };
-            match sliced.seal_step(self.closing.min(self.frontier), self.seen, &mut self.keys[space]) {
+            match sliced.seal_step(self.closing.min(self.frontier), self.seen, &wanted_shapes, &mut self.keys[space]) {
                 SealStep::Idle => break,
                 SealStep::Settled => {
                     (worked, settled) = (true, settled + 1);
@@ -88,9 +88,13 @@ impl Replica {
                 }
                 SealStep::Page(closed) => {
                     (worked, passed) = (true, None);
-                    for groups in closed {
-                        let keys = is_wanted.then(|| self.keys[space].columns_of_page(groups.page));
-                        gather(&mut batches, groups, keys.transpose().expect("keys are canonical: this replica encoded them"));
+                    for mut groups in closed {
+                        closed_groups += groups.ids.len();
+                        self.count_closed(store, &groups);
+                        if let Some(cells) = groups.cells.take() {
+                            let keys = self.keys[space].columns_of_page(groups.page);
+                            gather(&mut batches, groups, cells, keys.expect("keys are canonical: this replica encoded them"));
+                        }
                     }
                 }
                 SealStep::Passed(at_us) => {
@@ -100,7 +104,7 @@ impl Replica {
                     }
                 }
             }
-            if batches.iter().map(|batch| batch.ids.len()).sum::<usize>() >= CLOSE_GROUPS {
+            if closed_groups >= CLOSE_GROUPS {
                 break;
             }
         }
@@ -113,17 +117,26 @@ impl Replica {
         worked
     }
 
+    /// The metrics whose windows these are, by store, tier and shape.
+    fn users<'a>(&self, plan: &'a SharedPlan, place: (usize, usize, usize), start_us: i64) -> Vec<&'a Arc<SharedMetric>> {
+        let users = plan.metrics.iter().filter(|metric| (metric.store, metric.tier, metric.shape) == place);
+        users.filter(|metric| self.counts(metric, start_us)).collect()
+    }
+
+    fn count_closed(&mut self, store: usize, groups: &ClosedGroups) {
+        let users = self.users(&self.plan, (store, groups.tier, groups.shape), groups.start_us).len();
+        self.counters.windows_closed += (users * groups.ids.len()) as u64;
+    }
+
     fn results_of_batch(&mut self, store: usize, groups: &ClosedBatch, wanted: &impl Fn(MetricId) -> Want, results: &mut Vec<ResultDelta>) {
         let plan = Arc::clone(&self.plan);
-        let users = plan.metrics.iter().filter(|m| (m.store, m.tier, m.shape) == (store, groups.tier, groups.shape));
-        let users: Vec<&Arc<SharedMetric>> = users.filter(|metric| self.counts(metric, groups.start_us[0])).collect();
-        self.counters.windows_closed += (users.len() * groups.ids.len()) as u64;
-        let keys = users.iter().any(|metric| wanted(metric.id) != Want::Nothing).then(|| groups.key_columns());
+        let users = self.users(&plan, (store, groups.tier, groups.shape), groups.start_us[0]);
+        let keys = groups.key_columns();
         let end = EventTime(*groups.end_us.last().expect("a batch has groups"));
         for metric in users.into_iter().filter(|metric| wanted(metric.id) != Want::Nothing) {
-            let keys = keys.clone().expect("made for any wanted metric");
             let bounds_us = Some((Bound::Each(&groups.start_us), Bound::Each(&groups.end_us)));
-            let rows = rows_of(metric, self.time_type, Groups { keys, bounds_us, rows: &groups.rows, columns: &groups.columns });
+            let groups_of = Groups { keys: keys.clone(), bounds_us, rows: &groups.cells.rows, columns: &groups.cells.columns };
+            let rows = rows_of(metric, self.time_type, groups_of);
             let named = (wanted(metric.id) == Want::RowsWithKeys).then(|| Self::named(groups, &rows));
             let ends_us = kept(&rows, groups.ids.len()).map(|i| groups.end_us[i]).collect();
             self.push_result(store, metric, end, rows, (ends_us, named), results);
@@ -219,54 +232,52 @@ struct ClosedBatch {
     tier: usize,
     shape: usize,
     page: usize,
-    /// If anybody wants results.
-    page_keys: Option<Arc<Vec<ArrayRef>>>,
+    page_keys: Arc<Vec<ArrayRef>>,
     start_us: Vec<i64>,
     end_us: Vec<i64>,
     ids: Vec<u32>,
-    rows: Vec<u64>,
-    columns: Vec<Option<AccumulatorColumn>>,
+    cells: ClosedCells,
 }
 
 impl ClosedBatch {
     /// Key columns of the groups: strings as codes into the page's own column, others taken.
     fn key_columns(&self) -> Vec<ArrayRef> {
         let ids = UInt32Array::from(self.ids.clone());
-        self.page_keys.iter().flat_map(|keys| keys.iter()).map(|column| pick(column, &ids)).collect()
+        self.page_keys.iter().map(|column| pick(column, &ids)).collect()
     }
 }
 
 /// Appends a window's groups to the batch of their shape and page, or begins one.
-fn gather(batches: &mut Vec<ClosedBatch>, groups: ClosedGroups, page_keys: Option<Arc<Vec<ArrayRef>>>) {
-    let count = groups.ids.len();
-    let identity = |keys: &Option<Arc<Vec<ArrayRef>>>| keys.as_ref().map(Arc::as_ptr);
+fn gather(batches: &mut Vec<ClosedBatch>, groups: ClosedGroups, cells: ClosedCells, page_keys: Arc<Vec<ArrayRef>>) {
+    let ClosedGroups { tier, shape, start_us, end_us, page, ids, .. } = groups;
+    let count = ids.len();
     let same = |batch: &&mut ClosedBatch| {
-        (batch.tier, batch.shape, batch.page) == (groups.tier, groups.shape, groups.page)
-            && identity(&batch.page_keys) == identity(&page_keys)
+        (batch.tier, batch.shape, batch.page) == (tier, shape, page) && Arc::ptr_eq(&batch.page_keys, &page_keys)
     };
     match batches.iter_mut().find(same) {
         Some(batch) => {
-            batch.start_us.extend(std::iter::repeat_n(groups.start_us, count));
-            batch.end_us.extend(std::iter::repeat_n(groups.end_us, count));
-            batch.ids.extend(groups.ids);
-            batch.rows.extend(groups.rows);
-            for (mine, more) in batch.columns.iter_mut().zip(&groups.columns) {
+            batch.start_us.extend(std::iter::repeat_n(start_us, count));
+            batch.end_us.extend(std::iter::repeat_n(end_us, count));
+            batch.ids.extend(ids);
+            batch.cells.rows.extend(cells.rows);
+            for (mine, more) in batch.cells.columns.iter_mut().zip(&cells.columns) {
                 if let (Some(mine), Some(more)) = (mine, more) {
                     mine.append(more);
                 }
             }
         }
-        None => batches.push(ClosedBatch {
-            tier: groups.tier,
-            shape: groups.shape,
-            page: groups.page,
-            page_keys,
-            start_us: vec![groups.start_us; count],
-            end_us: vec![groups.end_us; count],
-            ids: groups.ids,
-            rows: groups.rows,
-            columns: groups.columns,
-        }),
+        None => {
+            batches.push(ClosedBatch {
+                tier,
+                shape,
+                page,
+                page_keys,
+                start_us: vec![start_us; count],
+                end_us: vec![end_us; count],
+                ids,
+                cells,
+            });
+        }
     }
 }
 

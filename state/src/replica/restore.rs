@@ -29,43 +29,51 @@ pub struct RestorePoint {
     pub bad_by_store: BTreeMap<usize, u64>,
 }
 
-/// The keys of a record that was loaded before, held. Records of one store have mostly the same keys in the same order, so that most of the next one's are
+/// The keys of the record that was loaded last. Records of one store have mostly the same keys in the same order, so that most of the next one's are
 /// found by going through both side by side.
 #[derive(Default)]
 pub(super) struct LastLoaded {
     keys: KeyList,
     ids: Vec<u32>,
+    /// Ids that are held until all is loaded: all that were ever in `ids`.
+    held: Vec<u32>,
 }
 
 impl LastLoaded {
-    /// Ids of keys that don't descend, with one holder more for each of them.
-    fn hold(&mut self, names: &KeyList, keys: &mut Keys) -> Vec<u32> {
+    /// Ids of keys that don't descend; they are held.
+    fn ids_of(&mut self, names: &KeyList, keys: &mut Keys) -> Vec<u32> {
+        // Then none needs to be looked for.
+        let is_first = keys.reader().is_empty();
+        keys.expect(names.len());
         let mut known = self.keys.iter().zip(&self.ids).peekable();
-        let hold = |name: &[u8]| {
-            while let Some(&(key, &id)) = known.peek() {
-                match key.cmp(name) {
-                    Ordering::Less => drop(known.next()),
-                    Ordering::Equal => {
-                        keys.hold(id);
-                        return id;
-                    }
-                    Ordering::Greater => break,
-                }
+        let mut before: Option<(&[u8], u32)> = None;
+        let id_of = |name| {
+            if let Some((_, id)) = before.filter(|(key, _)| *key == name) {
+                return id;
             }
-            keys.hold_key(name)
+            let known_id = loop {
+                match known.peek().map(|(key, id)| (key.cmp(&name), **id)) {
+                    Some((Ordering::Less, _)) => drop(known.next()),
+                    Some((Ordering::Equal, id)) => break Some(id),
+                    Some((Ordering::Greater, _)) | None => break None,
+                }
+            };
+            let id = known_id.unwrap_or_else(|| {
+                let id = if is_first { keys.add(name) } else { keys.hold_key(name) };
+                self.held.push(id);
+                id
+            });
+            before = Some((name, id));
+            id
         };
-        names.iter().map(hold).collect()
+        names.iter().map(id_of).collect()
     }
 
-    /// Keeps a record's keys, which are held, for the next one, unless it is much smaller than the one that is kept.
-    fn keep(&mut self, names: KeyList, ids: Vec<u32>, keys: &mut Keys) {
-        let gone = if ids.len() >= self.ids.len() / 2 {
-            self.keys = names;
-            std::mem::replace(&mut self.ids, ids)
-        } else {
-            ids
-        };
-        gone.into_iter().for_each(|id| keys.release(id));
+    /// Keeps a record's keys for the next one, unless it is much smaller than the one that is kept.
+    fn keep(&mut self, names: KeyList, ids: Vec<u32>) {
+        if ids.len() >= self.ids.len() / 2 {
+            (self.keys, self.ids) = (names, ids);
+        }
     }
 }
 
@@ -76,7 +84,7 @@ impl Replica {
         let space = self.plan.stores[store].as_ref().expect("a store with state is in the plan").key_space;
         let (keys, last) = (&mut self.keys[space], self.last_loaded.entry(space).or_default());
         let Record { pieces, keys: names, rows, columns } = record;
-        let ids = last.hold(&names, keys);
+        let ids = last.ids_of(&names, keys);
         let entries = |placement| StoreDelta { store, placement, ids: Vec::new(), rows, columns };
         match (state, &pieces) {
             (StoreState::Sliced(sliced), Pieces::Sliced) => sliced.apply(&entries(Placement::Slice(slice)), slice, &ids, keys),
@@ -86,13 +94,13 @@ impl Replica {
             }
             _ => unreachable!("records of a store are placed as its plan says"),
         }
-        last.keep(names, ids, keys);
+        last.keep(names, ids);
     }
 
     /// Goes on from a barrier, all of whose records have been loaded.
     pub fn resume(&mut self, point: RestorePoint) {
         for (space, last) in std::mem::take(&mut self.last_loaded) {
-            last.ids.into_iter().for_each(|id| self.keys[space].release(id));
+            last.held.into_iter().for_each(|id| self.keys[space].release(id));
         }
         self.seen = point.splits.iter().map(|split| split.watermark.max_event_time).max().unwrap_or(EventTime::MIN);
         let plan = self.plan.version;

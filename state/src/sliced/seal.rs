@@ -2,7 +2,7 @@
 
 use super::edge::keeps_running;
 use super::page::TierPage;
-use super::{ClosedGroups, NEVER, Page, SlicedStore};
+use super::{ClosedCells, ClosedGroups, NEVER, Page, SlicedStore};
 use crate::block::{Block, PAGE_KEYS};
 use crate::keys::Keys;
 use raympp_operators::accumulator::AccumulatorColumn;
@@ -26,8 +26,9 @@ pub enum SealStep {
 
 impl SlicedStore {
     /// Does the next step towards a frontier: at most one page. `seen` is the highest event time of the stream: retention counts
-    /// back from it once the stream is complete (frontier [`EventTime::MAX`]).
-    pub fn seal_step(&mut self, frontier: EventTime, seen: EventTime, keys: &mut Keys) -> SealStep {
+    /// back from it once the stream is complete (frontier [`EventTime::MAX`]). What closes has its cells if its tier and shape are among those
+    /// `wanted`.
+    pub fn seal_step(&mut self, frontier: EventTime, seen: EventTime, wanted: &[(usize, usize)], keys: &mut Keys) -> SealStep {
         let Some(target) = self.boundary_of(frontier) else { return self.settle_or_idle(seen, keys) };
         let (boundary, from) = match self.cursor {
             Some(cursor) => cursor,
@@ -45,7 +46,7 @@ impl SlicedStore {
             return SealStep::Passed(self.boundary_us(boundary));
         };
         self.cursor = Some((boundary, page + 1));
-        SealStep::Page(self.seal_page(page, boundary, seen, target == i64::MAX, keys))
+        SealStep::Page(self.seal_page((page, boundary), seen, target == i64::MAX, wanted, keys))
     }
 
     fn settle_or_idle(&mut self, seen: EventTime, keys: &mut Keys) -> SealStep {
@@ -63,7 +64,14 @@ impl SlicedStore {
         }
     }
 
-    fn seal_page(&mut self, number: usize, boundary: i64, seen: EventTime, complete: bool, keys: &mut Keys) -> Vec<ClosedGroups> {
+    fn seal_page(
+        &mut self,
+        (number, boundary): (usize, i64),
+        seen: EventTime,
+        complete: bool,
+        wanted: &[(usize, usize)],
+        keys: &mut Keys,
+    ) -> Vec<ClosedGroups> {
         let page = Arc::clone(&self.shared.pages.load()[number]);
         let at_us = self.boundary_us(boundary);
         let settled = page.settled();
@@ -79,7 +87,7 @@ impl SlicedStore {
             }
             page.set_sealed(boundary);
         });
-        let closed = self.closed_windows(&page, number, at_us);
+        let closed = self.closed_windows(&page, number, at_us, wanted);
         page.version().write(|| self.drop_finished_running(&page, number, at_us));
         self.retire(number, &page, at_us.min(seen.0), keys);
         self.progress[number].due = self.next_due(&page, number, boundary, complete);
@@ -123,7 +131,7 @@ impl SlicedStore {
     }
 
     /// The groups of every window that ends at `at_us`.
-    fn closed_windows(&self, page: &Page, number: usize, at_us: i64) -> Vec<ClosedGroups> {
+    fn closed_windows(&self, page: &Page, number: usize, at_us: i64, wanted: &[(usize, usize)]) -> Vec<ClosedGroups> {
         let mut closed = Vec::new();
         for (t, (tier, tier_page)) in self.shared.store.tiers.iter().zip(page.tiers()).enumerate() {
             let Some(ended) = boundary_in(tier, at_us) else { continue };
@@ -132,28 +140,20 @@ impl SlicedStore {
                 if let Some(block) = block
                     && ended <= last_window(tier, shape, self.progress[number].last_sealed[t])
                 {
-                    closed.extend(self.window_groups(tier, tier_page, (t, s), number, &block, at_us));
+                    let ids = block.occupied();
+                    if !ids.is_empty() {
+                        let (start_us, page) = (shape.window.start_of_window_ending(at_us), number);
+                        let cells = wanted.contains(&(t, s)).then(|| self.cells_of(tier, tier_page, shape, &block, &ids, at_us));
+                        closed.push(ClosedGroups { tier: t, shape: s, start_us, end_us: at_us, page, ids, cells });
+                    }
                 }
             }
         }
         closed
     }
 
-    fn window_groups(
-        &self,
-        tier: &Tier,
-        tier_page: &TierPage,
-        (t, s): (usize, usize),
-        page: usize,
-        block: &Block,
-        end_us: i64,
-    ) -> Option<ClosedGroups> {
-        let shape = &tier.shapes[s];
-        let start_us = shape.window.start_of_window_ending(end_us);
-        let ids = block.occupied();
-        if ids.is_empty() {
-            return None;
-        }
+    /// The cells of a window's groups.
+    fn cells_of(&self, tier: &Tier, tier_page: &TierPage, shape: &Shape, block: &Block, ids: &[u32], end_us: i64) -> ClosedCells {
         let store = &self.shared.store;
         let from_nodes =
             |i: usize| matches!(shape.window, Window::Hop { .. }) && keeps_running(&shape.window) && !store.accumulators[i].invertible();
@@ -164,12 +164,11 @@ impl SlicedStore {
         });
         let column = |i: usize| -> Option<AccumulatorColumn> {
             shape.accumulators.contains(&i).then(|| match &nodes {
-                Some(nodes) if from_nodes(i) => nodes.gather(i, &ids),
-                _ => block.gather(i, &ids),
+                Some(nodes) if from_nodes(i) => nodes.gather(i, ids),
+                _ => block.gather(i, ids),
             })
         };
-        let columns = (0..store.accumulators.len()).map(column).collect();
-        Some(ClosedGroups { tier: t, shape: s, start_us, end_us, page, rows: block.gather_rows(&ids), ids, columns })
+        ClosedCells { rows: block.gather_rows(ids), columns: (0..store.accumulators.len()).map(column).collect() }
     }
 
     /// Slices `from..to`, all sealed, as the fewest nodes, merged.

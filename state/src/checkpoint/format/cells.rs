@@ -6,10 +6,11 @@
 
 use raympp_operators::accumulator::wide::wide_is_negative;
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, CellKind, SumColumn};
-use rkyv::{Archive, Deserialize, Serialize};
+use rkyv::rend::{u32_le, u64_le};
+use rkyv::{Archive, Serialize};
 use std::ops::Range;
 
-#[derive(Archive, Serialize, Deserialize)]
+#[derive(Archive, Serialize)]
 pub(super) enum ColumnV1 {
     /// All identity.
     Absent,
@@ -48,20 +49,45 @@ impl ColumnV1 {
             ColumnV1::Heavy { ends, bytes } => 4 * ends.len() + bytes.len(),
         }
     }
+}
 
-    /// The cells, one per entry.
-    pub(super) fn into_column(self, accumulator: &Accumulator, entries: usize) -> Result<Option<AccumulatorColumn>, &'static str> {
-        let column = match (self, accumulator.cell_kind()) {
-            (ColumnV1::Absent, _) => return Ok(None),
-            (ColumnV1::Count(cells), CellKind::Count) => AccumulatorColumn::Count(cells),
-            (ColumnV1::Extreme(cells), CellKind::Extreme) => AccumulatorColumn::Extreme(cells),
-            (ColumnV1::Sum { words, cells }, CellKind::Wide4) => AccumulatorColumn::Sum(sums_of(words, &cells, 4)?),
-            (ColumnV1::Sum { words, cells }, CellKind::Wide8) => AccumulatorColumn::Sum(sums_of(words, &cells, 8)?),
-            (ColumnV1::Heavy { ends, bytes }, CellKind::Heavy) => heavy_of(accumulator, &ends, &bytes)?,
+impl ArchivedColumnV1 {
+    /// Appends the cells, one per entry, to a record's column, which has `before` so far and stays absent as long as all cells are.
+    pub(super) fn append_to(
+        &self,
+        into: &mut Option<AccumulatorColumn>,
+        before: usize,
+        accumulator: &Accumulator,
+        entries: usize,
+    ) -> Result<(), &'static str> {
+        if let ArchivedColumnV1::Absent = self {
+            if let Some(column) = into {
+                (0..entries).for_each(|_| column.push_identity());
+            }
+            return Ok(());
+        }
+        let column = into.get_or_insert_with(|| AccumulatorColumn::identity(accumulator, before));
+        match (self, accumulator.cell_kind(), &mut *column) {
+            (ArchivedColumnV1::Count(cells), CellKind::Count, AccumulatorColumn::Count(into)) => into.extend(natives(cells)),
+            (ArchivedColumnV1::Extreme(cells), CellKind::Extreme, AccumulatorColumn::Extreme(into)) => into.extend(natives(cells)),
+            (ArchivedColumnV1::Sum { words: 1, cells }, _, AccumulatorColumn::Sum(SumColumn::Narrow(into))) => {
+                into.extend(natives(cells).map(|cell| cell as i64));
+            }
+            (ArchivedColumnV1::Sum { words, cells }, kind @ (CellKind::Wide4 | CellKind::Wide8), column) => {
+                let words_max = if kind == CellKind::Wide4 { 4 } else { 8 };
+                let cells: Vec<u64> = natives(cells).collect();
+                column.append(&AccumulatorColumn::Sum(sums_of(*words, &cells, words_max)?));
+            }
+            (ArchivedColumnV1::Heavy { ends, bytes }, CellKind::Heavy, column) => append_heavy(column, accumulator, ends, bytes)?,
             _ => return Err("a column is not of its accumulator's kind"),
-        };
-        if column.len() == entries { Ok(Some(column)) } else { Err("a column has not one cell per entry") }
+        }
+        if column.len() == before + entries { Ok(()) } else { Err("a column has not one cell per entry") }
     }
+}
+
+/// The numbers of an archive.
+fn natives(cells: &[u64_le]) -> impl Iterator<Item = u64> {
+    cells.iter().map(|cell| cell.to_native())
 }
 
 fn sum_cells(sums: &SumColumn, entries: Range<usize>) -> ColumnV1 {
@@ -111,16 +137,16 @@ fn heavy_cells(column: &AccumulatorColumn, entries: Range<usize>) -> Result<Colu
     Ok(ColumnV1::Heavy { ends, bytes })
 }
 
-fn heavy_of(accumulator: &Accumulator, ends: &[u32], bytes: &[u8]) -> Result<AccumulatorColumn, &'static str> {
-    let mut column = AccumulatorColumn::identity(accumulator, 0);
+fn append_heavy(column: &mut AccumulatorColumn, accumulator: &Accumulator, ends: &[u32_le], bytes: &[u8]) -> Result<(), &'static str> {
     let mut start = 0;
-    for &end in ends {
-        let cell = bytes.get(start..end as usize).ok_or("a cell lies outside its column")?;
+    for end in ends {
+        let end = end.to_native() as usize;
+        let cell = bytes.get(start..end).ok_or("a cell lies outside its column")?;
         let taken = column.decode_cell(accumulator, cell).map_err(|_| "a cell is not one of its accumulator")?;
         if taken != cell.len() {
             return Err("a cell does not end where the next one begins");
         }
-        start = end as usize;
+        start = end;
     }
-    if start == bytes.len() { Ok(column) } else { Err("bytes follow the last cell") }
+    if start == bytes.len() { Ok(()) } else { Err("bytes follow the last cell") }
 }

@@ -8,6 +8,7 @@ use crate::checkpoint::archive::ARCHIVE_BYTES_MAX;
 use crate::checkpoint::record::{Columns, Pieces, Record};
 use crate::delta::KeyList;
 use raympp_operators::accumulator::AccumulatorColumn;
+use rkyv::rend::u32_le;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::ops::Range;
 
@@ -28,7 +29,7 @@ pub(in crate::checkpoint) struct IndexV1 {
 }
 
 /// A run of entries.
-#[derive(Archive, Serialize, Deserialize)]
+#[derive(Archive, Serialize)]
 pub(in crate::checkpoint) struct PartV1 {
     key_ends: Vec<u32>,
     key_bytes: Vec<u8>,
@@ -97,7 +98,8 @@ impl PartV1 {
         };
         let column = |column: &Option<AccumulatorColumn>| ColumnV1::of(column.as_ref(), entries.clone());
         let columns = record.columns.iter().map(column).collect::<Result<_, _>>()?;
-        let part = PartV1 { key_ends, key_bytes: key_bytes.to_vec(), rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
+        let part =
+            PartV1 { key_ends, key_bytes: key_bytes.to_vec(), rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
         if part.bytes() <= ARCHIVE_BYTES_MAX { Ok(part) } else { Err("one entry has a gibibyte") }
     }
 
@@ -105,57 +107,41 @@ impl PartV1 {
         let entries = 4 * self.key_ends.len() + 8 * (self.rows.len() + self.first_us.len() + self.last_us.len());
         self.key_bytes.len() + entries + self.columns.iter().map(ColumnV1::bytes).sum::<usize>()
     }
+}
 
+impl ArchivedPartV1 {
     /// Appends the entries to a record that has the wanted columns.
-    pub(in crate::checkpoint) fn append_to(self, record: &mut Record, columns: &Columns) -> Result<(), &'static str> {
-        let entries = self.rows.len();
+    pub(in crate::checkpoint) fn append_to(&self, record: &mut Record, columns: &Columns) -> Result<(), &'static str> {
+        let (entries, before) = (self.rows.len(), record.rows.len());
         if self.columns.len() != columns.stored {
             return Err("it has not one column per accumulator of the store");
         }
         append_keys(&mut record.keys, &self.key_ends, &self.key_bytes)?;
-        let before = record.rows.len();
-        let mut stored: Vec<Option<ColumnV1>> = self.columns.into_iter().map(Some).collect();
+        record.rows.extend(self.rows.iter().map(|rows| rows.to_native()));
         for ((position, accumulator), into) in columns.wanted.iter().zip(&mut record.columns) {
-            let column = stored.get_mut(*position).and_then(Option::take).ok_or("a column is wanted that it does not have")?;
-            append_column(into, before, column.into_column(accumulator, entries)?, entries);
+            let column = self.columns.get(*position).ok_or("a column is wanted that it does not have")?;
+            column.append_to(into, before, accumulator, entries)?;
         }
         match &mut record.pieces {
             Pieces::Sliced if self.first_us.is_empty() && self.last_us.is_empty() => {}
             Pieces::Sliced => return Err("it has sessions' times in a record without"),
             Pieces::Sessions { first_us, last_us } => {
-                first_us.extend(self.first_us);
-                last_us.extend(self.last_us);
+                first_us.extend(self.first_us.iter().map(|time| time.to_native()));
+                last_us.extend(self.last_us.iter().map(|time| time.to_native()));
             }
         }
-        record.rows.extend(self.rows);
         Ok(())
     }
 }
 
-fn append_keys(keys: &mut KeyList, ends: &[u32], bytes: &[u8]) -> Result<(), &'static str> {
-    let end = ends.last().map_or(0, |&end| end as usize);
+fn append_keys(keys: &mut KeyList, ends: &[u32_le], bytes: &[u8]) -> Result<(), &'static str> {
+    let end = ends.last().map_or(0, |end| end.to_native() as usize);
     if !ends.is_sorted() || end > bytes.len() {
         return Err("a key lies outside its part");
     }
     if end < bytes.len() {
         return Err("bytes follow the last key");
     }
-    keys.append(bytes, ends);
+    keys.append(bytes, ends.iter().map(|end| end.to_native()));
     Ok(())
-}
-
-/// Appends a part's column to the record's, which stays absent as long as all are.
-fn append_column(into: &mut Option<AccumulatorColumn>, before: usize, more: Option<AccumulatorColumn>, entries: usize) {
-    match (&mut *into, more) {
-        (None, None) => {}
-        (None, Some(more)) if before == 0 => *into = Some(more),
-        (None, Some(more)) => {
-            let mut column = more.gather(&[]);
-            (0..before).for_each(|_| column.push_identity());
-            column.append(&more);
-            *into = Some(column);
-        }
-        (Some(column), Some(more)) => column.append(&more),
-        (Some(column), None) => (0..entries).for_each(|_| column.push_identity()),
-    }
 }

@@ -172,15 +172,19 @@ impl Packed {
 impl Backend for Packed {
     type Batch = ();
 
-    fn get(&self, table: Table, key: &[u8], _: &dyn ToString) -> Result<Option<Vec<u8>>, StoreError> {
+    fn read<R>(
+        &self,
+        table: Table,
+        key: &[u8],
+        _: &dyn ToString,
+        read: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
         if table == Table::Commits {
-            let checkpoint = epoch_of(key).and_then(|epoch| self.checkpoints.get(&epoch));
-            return checkpoint
-                .map(|checkpoint| checkpoint.as_ref().map(|checkpoint| checkpoint.commit.clone()).map_err(StoreError::clone))
-                .transpose();
+            let Some(checkpoint) = epoch_of(key).and_then(|epoch| self.checkpoints.get(&epoch)) else { return Ok(None) };
+            return read(&checkpoint.as_ref().map_err(StoreError::clone)?.commit).map(Some);
         }
-        let found = self.find(&ArchiveKey::new(table, key))?;
-        found.map(|(pack, placed)| self.read_archive(pack, placed)).transpose()
+        let Some((pack, placed)) = self.find(&ArchiveKey::new(table, key))? else { return Ok(None) };
+        read(&self.read_archive(pack, placed)?).map(Some)
     }
 
     fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError> {

@@ -146,6 +146,7 @@ const CI_STEPS: &[Step] = &[
     Step { name: "README commands", run: readme::run },
     Step { name: "shipped program", run: shipped::run },
     Step { name: "simulator's canaries", run: sim::canaries },
+    Step { name: "checkpoints in S3", run: |workspace, report| s3::test(workspace, report, &[]) },
     Step { name: "loom", run: loom::run },
     Step { name: "benches, tiny", run: |workspace, report| cargo::bench_tiny(workspace, report) },
     Step { name: "fuzz, brief", run: |workspace, _| fuzz::run(workspace, &["20".to_owned()]) },

@@ -8,13 +8,14 @@ use super::orders::Order;
 use super::process::{Happening, Process};
 use super::sink::Request;
 use super::start;
-use super::task::Control;
+use super::task::{Control, Ordered};
 use super::truth::Membership;
 use raympp_coordinator::{Action, Fact};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::CheckpointStore;
 use raympp_state::delta::Mark;
-use raympp_types::{Epoch, EventTime, MetricId, PlanVersion, SinkId, SplitId, StreamId};
+use raympp_state::follower::Follower;
+use raympp_types::{Epoch, EventTime, MetricId, Offset, PlanVersion, RunningWatermark, SinkId, SplitId, StreamId};
 use std::sync::Arc;
 
 impl Process {
@@ -32,7 +33,7 @@ impl Process {
             }
             Action::Floor { stream, split, since_us, floor } => {
                 if let Some(task) = self.run(stream).tasks.get_mut(&split) {
-                    around.send(&mut task.down, Happening::Tell(stream, split, Control::Floor(since_us, floor)));
+                    around.send(&mut task.down, Happening::Tell(stream, split, task.term, Control::Floor(since_us, floor)));
                 }
             }
             Action::Seal { stream, epoch } => {
@@ -61,10 +62,12 @@ impl Process {
         let run = self.run(stream);
         let plan = Arc::clone(&run.plans[&plan]);
         bring(around, stream, &plan, epoch);
+        let ordered = Ordered { epoch, splits: Arc::clone(splits), plan };
         for task in run.tasks.values_mut().filter(|task| !task.ended) {
-            let control = Control::Barrier(epoch, Arc::clone(splits), Arc::clone(&plan));
-            around.send(&mut task.down, Happening::Tell(stream, task.split, control));
+            let control = Control::Barrier(ordered.clone());
+            around.send(&mut task.down, Happening::Tell(stream, task.split, task.term, control));
         }
+        run.ordered = Some(ordered);
     }
 
     fn come_into_force(&mut self, around: &mut Around, stream: StreamId, plan: PlanVersion, carried: bool) {
@@ -80,7 +83,20 @@ impl Process {
         around.tally.commits += 1;
         self.orders.give(around, Order::Forget);
         self.ask_sinks(around, Request::Commit(epoch));
-        trim(around, epoch);
+        self.streams.values_mut().flat_map(|run| run.followers.values_mut()).for_each(|follower| follower.forget_before(epoch));
+        self.trim(around, epoch);
+    }
+
+    /// Sources forget what is committed, as far as all replicas have it: one of them may have to go on from there.
+    fn trim(&self, around: &mut Around, epoch: Epoch) {
+        let Ok(commit) = around.disk.read_commit(epoch) else { return };
+        for stream in &commit.streams {
+            let Some(run) = self.streams.get(&stream.id) else { continue };
+            for split in &stream.splits {
+                let forgotten = &mut around.truth(stream.id).split(split.id).forgotten;
+                *forgotten = split.offset.min(run.lowest_applied(split.id)).max(*forgotten);
+            }
+        }
     }
 
     fn tell_actors(&mut self, around: &mut Around, stream: StreamId, happening: impl Fn(Place) -> Happening) {
@@ -113,9 +129,12 @@ impl Process {
             marks.push(Mark::Floor(floor));
         }
         task.begin(marks);
-        self.run(stream).tasks.insert(split, task);
+        around.later(0, Happening::Read(stream, split, task.term));
+        let run = self.run(stream);
+        let follower = Follower::at(Offset(0), RunningWatermark::default(), Epoch(0), plan.version, false);
+        run.followers.insert(split, follower);
+        run.tasks.insert(split, task);
         self.forward(around, stream, split)?;
-        around.later(0, Happening::Read(stream, split));
         Ok(())
     }
 }
@@ -124,15 +143,4 @@ impl Process {
 fn bring(around: &mut Around, stream: StreamId, plan: &SharedPlan, epoch: Epoch) {
     let metrics: Vec<MetricId> = plan.metrics.iter().map(|metric| metric.id).collect();
     around.truth(stream).bring(&metrics, epoch);
-}
-
-/// Sources forget what is committed.
-fn trim(around: &mut Around, epoch: Epoch) {
-    let Ok(commit) = around.disk.read_commit(epoch) else { return };
-    for stream in &commit.streams {
-        for split in &stream.splits {
-            let forgotten = &mut around.truth(stream.id).split(split.id).forgotten;
-            *forgotten = split.offset.max(*forgotten);
-        }
-    }
 }

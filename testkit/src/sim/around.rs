@@ -44,6 +44,8 @@ pub struct Tally {
     pub floors: u64,
     /// Splits that joined while rows flowed, and metrics that came and went.
     pub changes: u64,
+    /// Readers that were lost.
+    pub readers_lost: u64,
 }
 
 impl Tally {
@@ -57,6 +59,7 @@ impl Tally {
         self.rows += other.rows;
         self.floors += other.floors;
         self.changes += other.changes;
+        self.readers_lost += other.readers_lost;
     }
 }
 

@@ -10,6 +10,12 @@ use std::fmt;
 /// A bug to be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canary {
+    /// A new reader's deltas do not end where the listeners of its predecessor stand.
+    NoCut,
+    /// A new reader places barriers where it is, and not where its predecessor's listeners have them.
+    BarrierAnew,
+    /// Replicas act on a floor before all that answer a new reader have recorded it: the reader knows nothing of it.
+    FloorEarly,
     /// A list is made from live memory: it holds rows beyond its barrier that happen to have been applied.
     LiveMemory,
     /// Checkpoints name keys by their replica's ids, which mean other keys after a restart.
@@ -32,7 +38,10 @@ pub enum Canary {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Canary; 9] = [
+    pub const ALL: [Canary; 12] = [
+        Canary::NoCut,
+        Canary::BarrierAnew,
+        Canary::FloorEarly,
         Canary::LiveMemory,
         Canary::IdsPersisted,
         Canary::BeyondFrontier,
@@ -47,6 +56,9 @@ impl Canary {
     /// As the command line has it.
     pub fn name(self) -> &'static str {
         match self {
+            Canary::NoCut => "no-cut",
+            Canary::BarrierAnew => "barrier-anew",
+            Canary::FloorEarly => "floor-early",
             Canary::LiveMemory => "live-memory",
             Canary::IdsPersisted => "ids-persisted",
             Canary::BeyondFrontier => "beyond-frontier",

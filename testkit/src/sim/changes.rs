@@ -1,4 +1,4 @@
-//! What somebody does to the job while it runs. What is done while no process runs takes effect with the next one.
+//! What happens to the job while it runs. What somebody does to it while no process runs takes effect with the next one.
 
 use super::around::Around;
 use super::invariants::Outcome;
@@ -17,6 +17,12 @@ use std::sync::Arc;
 pub(super) fn make(around: &mut Around, process: Option<&mut Process>, change: Change) -> Outcome {
     around.note(format!("{change:?}"));
     match change {
+        Change::LoseReader(stream, split) => {
+            if let Some(process) = process {
+                process.lose_reader(around, stream, split);
+            }
+            Ok(())
+        }
         Change::AddMetric(stream, id) => {
             let metric = around.truth(stream).metric(id);
             if metric.dropped {

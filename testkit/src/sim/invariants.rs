@@ -148,9 +148,9 @@ pub(super) fn equal_exports(replicas: &[Actor]) -> Outcome {
     Ok(())
 }
 
-/// Trim ≤ V(committed): a split is never read from an offset that its source has forgotten.
+/// Trim ≤ min(applied of replicas in sync, V(committed)): a split is never read from an offset that its source has forgotten.
 pub(super) fn nothing_needed_is_forgotten(place: (StreamId, SplitId), opened: Offset, forgotten: Offset) -> Outcome {
-    hold("trim ≤ V(committed)", opened >= forgotten, || {
+    hold("trim ≤ min(applied of replicas in sync, V(committed))", opened >= forgotten, || {
         format!("{place:?} goes on at {opened}, and the source has forgotten up to {forgotten}")
     })
 }

@@ -7,15 +7,18 @@ use super::around::Around;
 use super::canary::Canary;
 use super::invariants::{self, Outcome, hold};
 use super::orders::{Order, Orders};
+use super::readers::Unread;
 use super::sink::{Input, Request, Sink};
 use super::start;
-use super::task::{Control, Task};
+use super::task::{Control, Ordered, Task};
 use raympp_coordinator::{Coordinator, Fact, Failure};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::CheckpointStore;
 use raympp_state::delta::{Delta, Mark};
+use raympp_state::follower::Follower;
+use raympp_state::opening::Answer;
 use raympp_state::replica::Applied;
-use raympp_types::{Epoch, EventTime, MetricId, PartitionId, PlanVersion, SinkId, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, MetricId, PartitionId, PlanVersion, SinkId, SplitId, SplitTerm, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,9 +30,13 @@ pub(super) enum Happening {
     /// The coordinator learns something.
     Learn(Fact),
     /// A split is asked for rows.
-    Read(StreamId, SplitId),
+    Read(StreamId, SplitId, SplitTerm),
     /// A task is told something.
-    Tell(StreamId, SplitId, Control),
+    Tell(StreamId, SplitId, SplitTerm, Control),
+    /// A replica is asked how far it is with a split that has no reader.
+    Question(StreamId, Place, SplitId, SplitTerm),
+    /// It has answered.
+    Answered(StreamId, Place, SplitId, SplitTerm, Box<Answer>),
     /// A delta comes to a replica.
     Apply(StreamId, Place, Arc<Delta>),
     /// A replica closes a little more.
@@ -52,6 +59,12 @@ pub(super) struct StreamRun {
     /// The plan that the next barrier brings, or that is in force.
     pub(super) newest: Arc<SharedPlan>,
     pub(super) tasks: BTreeMap<SplitId, Task>,
+    /// Splits that have lost theirs.
+    pub(super) unread: BTreeMap<SplitId, Unread>,
+    /// How far the persister's queue has heard of each split.
+    pub(super) followers: BTreeMap<SplitId, Follower>,
+    /// The last barrier that tasks were told of.
+    pub(super) ordered: Option<Ordered>,
     /// By partition, then by replica.
     pub(super) actors: Vec<Vec<Actor>>,
     pub(super) deltas: BTreeMap<(SplitId, Place), Link>,
@@ -63,7 +76,7 @@ impl StreamRun {
         self.actors.iter().flatten().map(|actor| actor.place).collect()
     }
 
-    fn actor(&mut self, place: Place) -> &mut Actor {
+    pub(super) fn actor(&mut self, place: Place) -> &mut Actor {
         &mut self.actors[place.0.0 as usize][place.1]
     }
 }
@@ -92,8 +105,13 @@ impl Process {
                 self.learn(around, Fact::Tick(now_us))
             }
             Happening::Learn(fact) => self.learn(around, fact),
-            Happening::Read(stream, split) => self.read(around, stream, split),
-            Happening::Tell(stream, split, control) => self.control(around, stream, split, &control),
+            Happening::Read(stream, split, term) => self.read(around, stream, split, term),
+            Happening::Tell(stream, split, term, control) => self.control(around, stream, (split, term), &control),
+            Happening::Question(stream, place, split, term) => {
+                self.answer(around, stream, place, (split, term));
+                Ok(())
+            }
+            Happening::Answered(stream, place, split, term, answer) => self.answered(around, stream, place, (split, term), *answer),
             Happening::Apply(stream, place, delta) => self.apply(around, stream, place, &delta),
             Happening::Close(stream, place) => self.close(around, stream, place),
             Happening::Adopt(stream, place, plan) => {
@@ -139,20 +157,20 @@ impl Process {
         Ok(())
     }
 
-    fn read(&mut self, around: &mut Around, stream: StreamId, split: SplitId) -> Outcome {
+    fn read(&mut self, around: &mut Around, stream: StreamId, split: SplitId, term: SplitTerm) -> Outcome {
         let pace = around.pace;
         let now_us = around.now_us();
-        let Some(task) = self.run(stream).tasks.get_mut(&split).filter(|task| !task.ended) else { return Ok(()) };
+        let Some(task) = self.run(stream).tasks.get_mut(&split).filter(|task| task.term == term && !task.ended) else { return Ok(()) };
         task.read(now_us, &pace, &mut around.random);
         if !task.ended {
             let delay_us = around.delay(pace.read_us);
-            around.later(delay_us, Happening::Read(stream, split));
+            around.later(delay_us, Happening::Read(stream, split, term));
         }
         self.forward(around, stream, split)
     }
 
-    fn control(&mut self, around: &mut Around, stream: StreamId, split: SplitId, control: &Control) -> Outcome {
-        if let Some(task) = self.run(stream).tasks.get_mut(&split) {
+    fn control(&mut self, around: &mut Around, stream: StreamId, (split, term): (SplitId, SplitTerm), control: &Control) -> Outcome {
+        if let Some(task) = self.run(stream).tasks.get_mut(&split).filter(|task| task.term == term) {
             around.note(format!("{stream}, {split} at {}: {}", task.chain.offset(), control_text(control)));
             task.obey(control, around.has(Canary::PlanWithoutBarrier));
         }
@@ -173,6 +191,7 @@ impl Process {
             around.witness.replayed_maximum(stream, &delta)?;
             invariants::all_rows_accounted_for(&delta, &plan)?;
             let delta = Arc::new(delta);
+            run.followers.get_mut(&split).expect("it came with the task").hear(&delta.stamp);
             self.orders.give(around, Order::Take(stream, Arc::clone(&delta)));
             for &place in &places {
                 let link = run.deltas.entry((split, place)).or_default();
@@ -206,6 +225,7 @@ impl Process {
         }
         invariants::no_overlap(actor)?;
         invariants::no_row_below_frontier(actor)?;
+        run.forget_marks(place, stamp.split);
         if around.trace.steps().is_multiple_of(8) {
             invariants::equal_exports(&run.actors[place.0.0 as usize])?;
         }
@@ -349,7 +369,7 @@ fn note_marks(around: &mut Around, stream: StreamId, delta: &Delta) {
 
 fn control_text(control: &Control) -> String {
     match control {
-        Control::Barrier(epoch, splits, plan) => format!("barrier {} of {splits:?}, {}", epoch.0, plan.version),
+        Control::Barrier(Ordered { epoch, splits, plan }) => format!("barrier {} of {splits:?}, {}", epoch.0, plan.version),
         Control::Floor(since_us, floor) => format!("floor {floor} for the silence since {since_us}"),
     }
 }

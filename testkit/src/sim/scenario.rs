@@ -47,9 +47,10 @@ pub(super) struct StreamScenario {
     pub(super) joining: Vec<SplitRows>,
 }
 
-/// What somebody does to the job while it runs.
+/// What happens to the job while it runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
+    LoseReader(StreamId, SplitId),
     AddMetric(StreamId, MetricId),
     DropMetric(StreamId, MetricId),
     Join(StreamId, SplitId),
@@ -90,6 +91,11 @@ impl Scenario {
                     changes.push((random.below(span_us), Change::DropMetric(stream.id, *id)));
                 }
             }
+        }
+        for _ in 0..random.pick(&[0, 0, 1, 3, 8]) {
+            let stream = &streams[random.index(streams.len())];
+            let splits: Vec<SplitId> = stream.splits.iter().chain(&stream.joining).map(|rows| rows.split).collect();
+            changes.push((random.below(span_us), Change::LoseReader(stream.id, splits[random.index(splits.len())])));
         }
         let crashes = random.pick(&[0, 1, 1, 2, 3, 5]);
         let crashes_us: Vec<u64> = (0..crashes).map(|_| random.below(span_us)).collect();

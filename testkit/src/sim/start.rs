@@ -16,6 +16,7 @@ use raympp_state::chain::{Chain, ChainOptions};
 use raympp_state::checkpoint::{CheckpointStore, Commit, Record, SinkCommit, SplitState, StoreError, StreamCommit};
 use raympp_state::delta::KeyList;
 use raympp_state::epoch_list::{EpochLists, Uncounted};
+use raympp_state::follower::Follower;
 use raympp_state::persister::{OpenPartition, OpenStream, Persister, SplitInfo, StreamInfo};
 use raympp_state::replica::{Counters, Replica, RestorePoint};
 use raympp_types::{
@@ -82,8 +83,8 @@ fn start_stream(around: &mut Around, process: &mut Process, id: StreamId, commit
     }
     for (&split, state) in begin.splits.iter().filter(|(_, state)| !state.ended) {
         let opened = open_task(around, id, split, state, &begin.plan)?;
+        around.later(0, Happening::Read(id, split, opened.term));
         process.run(id).tasks.insert(split, opened);
-        around.later(0, Happening::Read(id, split));
     }
     for (&split, state) in begin.splits.iter().filter(|(_, state)| state.ended) {
         let mut over = open_task(around, id, split, state, &begin.plan)?;
@@ -285,6 +286,9 @@ fn open_partitions(
         plans: BTreeMap::from([(begin.plan.version, Arc::clone(&begin.plan))]),
         newest: Arc::clone(&begin.plan),
         tasks: BTreeMap::new(),
+        unread: BTreeMap::new(),
+        followers: begin.splits.values().map(|split| (split.split, begin.follower(split))).collect(),
+        ordered: None,
         actors,
         deltas: BTreeMap::new(),
         controls: BTreeMap::new(),
@@ -292,6 +296,10 @@ fn open_partitions(
 }
 
 impl Begin {
+    fn follower(&self, split: &SplitState) -> Follower {
+        Follower::at(split.offset, split.watermark, self.epoch, self.plan.version, split.ended)
+    }
+
     fn states(&self) -> Vec<SplitState> {
         self.splits.values().cloned().collect()
     }
@@ -367,22 +375,21 @@ fn open_task(around: &mut Around, id: StreamId, split: SplitId, state: &SplitSta
     }
     let mut reader = RowReader::new(found.rows.clone());
     reader.seek(state.offset);
-    let chain = chain(truth, split, around.incarnation, state.offset, state.watermark, plan);
-    Ok(Task::new(id, chain, Arc::clone(plan), reader, &around.pace))
+    let term = SplitTerm(around.incarnation);
+    let chain = Chain::open(split, term, state.offset, state.watermark, chain_options(truth), plan, truth.key_groups);
+    Ok(Task::new(id, term, chain, Arc::clone(plan), reader, &around.pace))
 }
 
 /// The task of a split that joins a running stream at a barrier.
 pub(super) fn joining_task(around: &mut Around, id: StreamId, split: SplitId, plan: &Arc<SharedPlan>, epoch: Epoch) -> Task {
-    let incarnation = around.incarnation;
+    let term = SplitTerm(around.incarnation);
     around.truth(id).split(split).membership = Membership::Since(epoch);
     let truth = &around.truths[&id];
-    let chain = chain(truth, split, incarnation, Offset(0), RunningWatermark::default(), plan);
-    Task::new(id, chain, Arc::clone(plan), RowReader::new(truth.splits[&split].rows.clone()), &around.pace)
+    let chain = Chain::open(split, term, Offset(0), RunningWatermark::default(), chain_options(truth), plan, truth.key_groups);
+    Task::new(id, term, chain, Arc::clone(plan), RowReader::new(truth.splits[&split].rows.clone()), &around.pace)
 }
 
-fn chain(truth: &StreamTruth, split: SplitId, incarnation: u64, at: Offset, watermark: RunningWatermark, plan: &SharedPlan) -> Chain {
+pub(super) fn chain_options(truth: &StreamTruth) -> ChainOptions {
     let stream = &truth.plan;
-    let options =
-        ChainOptions { event_time: stream.event_time, bound_us: stream.bound_us, max_jump_us: stream.max_jump_us, keep_late_rows: true };
-    Chain::open(split, SplitTerm(incarnation), at, watermark, options, plan, truth.key_groups)
+    ChainOptions { event_time: stream.event_time, bound_us: stream.bound_us, max_jump_us: stream.max_jump_us, keep_late_rows: true }
 }

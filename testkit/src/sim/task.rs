@@ -8,22 +8,32 @@ use raympp_coordinator::{Fact, Silence, SilenceWatch, Turn};
 use raympp_operators::sharing::SharedPlan;
 use raympp_state::chain::Chain;
 use raympp_state::delta::{Delta, Mark};
-use raympp_types::{Epoch, EventTime, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, PlanVersion, SplitId, SplitTerm, StreamId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the coordinator wants of a task.
 #[derive(Clone, Debug)]
 pub(super) enum Control {
     /// Mark this barrier and go on under the plan.
-    Barrier(Epoch, Arc<[SplitId]>, Arc<SharedPlan>),
+    Barrier(Ordered),
     /// Mark this floor, if the silence that began then lasts.
     Floor(u64, EventTime),
+}
+
+/// A barrier of these splits, and the plan that it brings.
+#[derive(Clone, Debug)]
+pub(super) struct Ordered {
+    pub(super) epoch: Epoch,
+    pub(super) splits: Arc<[SplitId]>,
+    pub(super) plan: Arc<SharedPlan>,
 }
 
 /// See the module.
 pub(super) struct Task {
     stream: StreamId,
     pub(super) split: SplitId,
+    pub(super) term: SplitTerm,
     pub(super) chain: Chain,
     /// What the chain folds for.
     plan: Arc<SharedPlan>,
@@ -35,6 +45,10 @@ pub(super) struct Task {
     asked_floor: Option<(u64, EventTime)>,
     /// The last barrier that it has marked.
     pub(super) marked: Epoch,
+    /// A barrier that waits until the chain has passed what its predecessor's listeners have.
+    barrier: Option<Ordered>,
+    /// What barriers bring that are repeated.
+    repeated_plans: BTreeMap<PlanVersion, Arc<SharedPlan>>,
     /// A plan that its barrier has brought and the chain does not follow yet; only a canary has one.
     plan_to_come: Option<Arc<SharedPlan>>,
     pub(super) ended: bool,
@@ -48,10 +62,11 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(stream: StreamId, chain: Chain, plan: Arc<SharedPlan>, reader: RowReader, pace: &Pace) -> Task {
+    pub(super) fn new(stream: StreamId, term: SplitTerm, chain: Chain, plan: Arc<SharedPlan>, reader: RowReader, pace: &Pace) -> Task {
         Task {
             stream,
             split: chain.split(),
+            term,
             chain,
             plan,
             reader,
@@ -60,6 +75,8 @@ impl Task {
             lost: false,
             asked_floor: None,
             marked: Epoch(0),
+            barrier: None,
+            repeated_plans: BTreeMap::new(),
             plan_to_come: None,
             ended: false,
             deltas: Vec::new(),
@@ -74,6 +91,42 @@ impl Task {
         self.send(marks);
     }
 
+    /// Goes on for a reader that was lost: repeats what is due where it begins. `barrier`: asked for, and seen by nobody.
+    pub(super) fn begin_again(&mut self, barrier: Option<Ordered>, plans: BTreeMap<PlanVersion, Arc<SharedPlan>>) {
+        (self.barrier, self.repeated_plans) = (barrier, plans);
+        // Whatever was known of its predecessor's silence.
+        self.facts.push(Fact::SplitActive(self.stream, self.split));
+        self.pass_stops();
+    }
+
+    /// Ends a delta where some listener goes on, and repeats the marks that stand there.
+    fn pass_stops(&mut self) {
+        while let Some(stop) = self.chain.take_stop() {
+            self.send(Vec::new());
+            for mark in stop.marks {
+                self.send(vec![mark.clone()]);
+                match mark {
+                    Mark::Barrier { epoch, plan, .. } => {
+                        let plan = Arc::clone(&self.repeated_plans[&plan]);
+                        self.pass_barrier(epoch, &plan, false);
+                    }
+                    Mark::Floor(_) => {}
+                    Mark::End => self.end(),
+                }
+            }
+        }
+        if !self.chain.is_repeating()
+            && let Some(barrier) = self.barrier.take()
+        {
+            self.mark_barrier(&barrier, false);
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.facts.push(Fact::SplitEnded(self.stream, self.split));
+    }
+
     /// Asks the split for rows.
     pub(super) fn read(&mut self, now_us: u64, pace: &Pace, random: &mut Random) {
         if now_us < self.quiet_until_us {
@@ -82,14 +135,16 @@ impl Task {
         }
         let turn = self.silence.rows();
         self.report(turn, now_us);
-        let room = pace.flush_rows.saturating_sub(self.chain.pending_rows()).max(1);
+        let room = pace.flush_rows.saturating_sub(self.chain.pending_rows()).clamp(1, self.chain.room().max(1));
         if let Some(run) = self.reader.read((1 + random.below(pace.read_rows)).min(room)) {
             self.chain.push(&run.rows());
         }
-        if self.reader.is_done() {
-            self.ended = true;
+        self.pass_stops();
+        if self.ended {
+            // Its predecessor had said so.
+        } else if self.reader.is_done() {
             self.send(vec![Mark::End]);
-            self.facts.push(Fact::SplitEnded(self.stream, self.split));
+            self.end();
         } else if self.chain.pending_rows() >= pace.flush_rows || random.once_in(3) {
             self.send(Vec::new());
         }
@@ -102,7 +157,8 @@ impl Task {
     fn read_nothing(&mut self, now_us: u64) {
         let turn = self.silence.no_rows(now_us, self.lost);
         self.report(turn, now_us);
-        let floor = self.asked_floor.take().filter(|&(since_us, _)| self.silence.since_us() == Some(since_us));
+        let repeating = self.chain.is_repeating();
+        let floor = self.asked_floor.take().filter(|&(since_us, _)| !repeating && self.silence.since_us() == Some(since_us));
         self.send(floor.map(|(_, floor)| Mark::Floor(floor)).into_iter().collect());
     }
 
@@ -119,17 +175,24 @@ impl Task {
         match control {
             _ if self.ended => {}
             Control::Floor(since_us, floor) => self.asked_floor = Some((*since_us, *floor)),
-            Control::Barrier(epoch, splits, plan) => {
-                self.send(vec![Mark::Barrier { epoch: *epoch, splits: Arc::clone(splits), plan: plan.version }]);
-                self.marked = *epoch;
-                if late {
-                    self.plan_to_come = Some(Arc::clone(plan));
-                } else {
-                    self.adopt(plan);
-                }
-                self.facts.push(Fact::Placed(self.stream, *epoch, self.split, self.chain.watermark()));
-            }
+            Control::Barrier(barrier) if self.chain.is_repeating() => self.barrier = Some(barrier.clone()),
+            Control::Barrier(barrier) => self.mark_barrier(barrier, late),
         }
+    }
+
+    fn mark_barrier(&mut self, Ordered { epoch, splits, plan }: &Ordered, late: bool) {
+        self.send(vec![Mark::Barrier { epoch: *epoch, splits: Arc::clone(splits), plan: plan.version }]);
+        self.pass_barrier(*epoch, plan, late);
+    }
+
+    fn pass_barrier(&mut self, epoch: Epoch, plan: &Arc<SharedPlan>, late: bool) {
+        self.marked = epoch;
+        if late {
+            self.plan_to_come = Some(Arc::clone(plan));
+        } else {
+            self.adopt(plan);
+        }
+        self.facts.push(Fact::Placed(self.stream, epoch, self.split, self.chain.watermark()));
     }
 
     /// Goes on under another plan, right behind a flush.

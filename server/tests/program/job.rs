@@ -3,9 +3,9 @@
 
 use super::place::Place;
 use super::support::Directory;
+pub(crate) use raympp_testkit::program::{number, run_for, start};
 use std::collections::BTreeMap;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 /// Payments out of order, some of them late; three kinds of windows, all file formats that are text, late rows.
 pub(crate) struct Payments {
@@ -61,29 +61,6 @@ pub(crate) fn command_of((script, partitions): (&str, u32), state: Option<(&str,
         place.tell(&mut command);
     }
     command
-}
-
-/// Starts a command whose problems are of interest.
-pub(crate) fn start(mut command: Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts")
-}
-
-/// Waits for the program's end, but not longer than about so many milliseconds; kills it then.
-pub(crate) fn run_for(mut child: Child, longest: Option<u64>) -> Option<(ExitStatus, String)> {
-    for waited in 0.. {
-        if let Some(status) = child.try_wait().expect("the program is a child") {
-            let mut problems = String::new();
-            std::io::Read::read_to_string(&mut child.stderr.take().expect("piped"), &mut problems).expect("text");
-            return Some((status, problems));
-        }
-        if longest.is_some_and(|longest| waited >= longest) {
-            child.kill().expect("the program is a child");
-            child.wait().expect("it was killed");
-            return None;
-        }
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
-    None
 }
 
 /// Lines of sinks.
@@ -142,8 +119,4 @@ pub(crate) fn assert_equal(expected: &Published, found: &Published, story: &str)
             found.len()
         );
     }
-}
-
-pub(crate) fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -48,8 +48,8 @@ fn unicode<'a>(escape: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], String> 
 }
 
 fn hex(text: &[u8], at: usize) -> Option<u32> {
-    let digits = std::str::from_utf8(text.get(at..at + 4)?).ok()?;
-    u32::from_str_radix(digits, 16).ok()
+    let digit = |code: u32, &byte: &u8| Some(code << 4 | char::from(byte).to_digit(16)?);
+    text.get(at..at + 4)?.iter().try_fold(0, digit)
 }
 
 /// Writes a number with a point or exponent as plain digits to `out`, if it is whole and has at most 40 of them.
@@ -119,5 +119,6 @@ mod tests {
         assert_eq!(text(r#"a\"\\\/\b\f\n\r\tz"#).as_deref(), Ok("a\"\\/\u{8}\u{c}\n\r\tz"));
         assert_eq!(text(r"\u00e4\ud83d\ude00").as_deref(), Ok("ä😀"));
         assert!(text(r"\ud83d").is_err() && text(r"\ude00").is_err() && text(r"\ud83d\u0041").is_err());
+        assert!(text(r"\u+041").is_err(), "a sign is no digit");
     }
 }

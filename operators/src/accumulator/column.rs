@@ -199,7 +199,7 @@ fn retract_heavy(cell: &mut Option<Box<Heavy>>, other: Option<&Heavy>) {
 }
 
 /// Keeps the invariant that an identity is absent.
-fn drop_identity(cell: &mut Option<Box<Heavy>>) {
+pub(super) fn drop_identity(cell: &mut Option<Box<Heavy>>) {
     if cell.as_ref().is_some_and(|heavy| heavy.is_identity()) {
         *cell = None;
     }

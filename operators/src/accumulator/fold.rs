@@ -4,7 +4,7 @@
 //! [`super::fixed_point`]; heavy accumulators always come here. Types are resolved once per batch; a row then costs a test of filter
 //! and NULL and the addition. A value that a heavy cell holds already is added without allocating.
 
-use super::column::AccumulatorColumn;
+use super::column::{AccumulatorColumn, drop_identity};
 use super::fixed_point::{float_square_to_wide, float_to_wide};
 use super::heavy::{Heavy, Pick};
 use super::lower::{Accumulator, PickOrder};
@@ -215,6 +215,8 @@ fn fold_heavy(accumulator: &Accumulator, inputs: &[ArrayRef], selection: &Select
                 && let Heavy::FloatRest(cell) = cell_of(cells, group, accumulator)
             {
                 cell.add(value, *squares);
+                // Large numbers may cancel out.
+                drop_identity(&mut cells[group]);
             }
         }),
         Accumulator::Pick { order, .. } => fold_pick(accumulator, *order, inputs, selection, stamps, cells),

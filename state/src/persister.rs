@@ -233,6 +233,7 @@ impl Persister {
     /// Writes a list as one batch, with older records of its slices that are due to be rewritten.
     fn write(&mut self, id: StreamId, partition: PartitionId, mut list: EpochList) -> Outcome {
         let epoch = list.epoch;
+        self.streams.get_mut(&id).into_iter().for_each(|stream| stream.note_plan(&list));
         match self.try_write(id, partition, &mut list) {
             Ok(()) => {
                 let vector = list.splits.iter().map(|split| (split.split, split.offset)).collect();

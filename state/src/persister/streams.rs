@@ -90,7 +90,6 @@ impl StreamLists {
 
     /// Notes that a partition has written its list.
     pub(super) fn note_written(&mut self, list: &EpochList, counts: &Counts) {
-        self.note_plan(list);
         let new = || StreamAt { splits: list.splits.clone(), frontier: list.frontier, plan: list.plan, counts: Counts::default() };
         let total = &mut self.whole.entry(list.epoch).or_insert_with(new).counts;
         total.late += counts.late;
@@ -103,8 +102,9 @@ impl StreamLists {
         }
     }
 
-    /// Metrics that a barrier brings count windows that start after the highest event time there.
-    fn note_plan(&mut self, list: &EpochList) {
+    /// Notes the plan that a list's barrier brings, whether or not the list can be written: its new metrics count windows that start after the
+    /// highest event time there.
+    pub(super) fn note_plan(&mut self, list: &EpochList) {
         if list.plan <= self.in_force {
             return;
         }

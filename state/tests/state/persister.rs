@@ -208,3 +208,32 @@ fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
     let commit = persister.store().read_commit(Epoch(2)).unwrap();
     assert_eq!((commit.streams[0].stores.len(), commit.streams[0].metrics.len()), (1, 1));
 }
+
+/// A metric counts from the barrier that brings it, also if that one's list can't be written and comes with the next.
+#[test]
+fn a_metric_begins_at_its_barrier_whenever_that_is_written() {
+    let (script, partition) = (counts(), PartitionId(0));
+    let first = plan_of(&script);
+    let other = crate::small::script(
+        "CREATE METRIC other AS SELECT v, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '10 seconds') GROUP BY v, window_start;",
+    );
+    let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
+    let mut chain = first_chain(&script, &first, 0);
+    let store = Failing::default();
+    let faults = Arc::clone(&store.faults);
+    let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+    persister.open_stream(open_stream(&script, &first, partition));
+    persister.add_plan(STREAM, &second);
+    let barrier = |epoch| Mark::Barrier { epoch: Epoch(epoch), splits: Arc::new([SplitId(0)]), plan: second.version };
+    faults.writes.store(true, Ordering::Relaxed);
+    let mut outcomes = persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 1.0)]), vec![barrier(1)]));
+    let seen = chain.running_watermark().max_event_time;
+    chain.adopt(&second);
+    faults.writes.store(false, Ordering::Relaxed);
+    outcomes.extend(persister.take(STREAM, &delta(&mut chain, &ones(&[("a", 20.0)]), vec![barrier(2)])));
+    assert!(matches!(outcomes[..], [Outcome::Failed(Epoch(1), _), Outcome::Acked(_, Epoch(2), ..)]), "{outcomes:?}");
+    assert!(matches!(persister.commit(Epoch(2), &[STREAM], 0), Outcome::Committed(_)));
+    let commit = persister.store().read_commit(Epoch(2)).unwrap();
+    let metric = commit.streams[0].metrics.iter().find(|metric| metric.id == MetricId(7)).unwrap();
+    assert!(metric.first_after == Some(seen) && seen < commit.streams[0].max_event_time, "{:?} is not {seen}", metric.first_after);
+}

@@ -111,6 +111,10 @@ pub enum Action {
         stream: StreamId,
         /// Of which partition.
         partition: PartitionId,
+        /// The new one.
+        replica: ReplicaId,
+        /// Whose place it takes: one that is lost, or that was to be made of a primary that is.
+        instead_of: ReplicaId,
     },
     /// No replica is in sync: the partition can go on from a checkpoint only. The first replica that is in sync again is promoted.
     Orphaned {

@@ -4,8 +4,8 @@
 //! one can be promoted without going back, and it is promoted under a term of its own, which voids what its predecessor may still say.
 //!
 //! Invariants: a partition has at most one primary, which is in sync; terms rise with each primary; a replica that was lost never comes back, since
-//! ids are given once; for each one lost, another is asked for. A partition without a replica in sync is *orphaned*: nobody can go
-//! on but from a checkpoint, and who does so is its primary as soon as it is in sync.
+//! ids are given once; for each one lost, another is asked for, and if the primary that was to be copied is lost first, one more, of the next primary. A
+//! partition without a replica in sync is *orphaned*: nobody can go on but from a checkpoint, and who does so is its primary as soon as it is in sync.
 
 use crate::action::Action;
 use raympp_types::{PartitionId, ReplicaId, StreamId, Term};
@@ -17,7 +17,11 @@ struct Partition {
     term: Term,
     primary: Option<ReplicaId>,
     in_sync: BTreeSet<ReplicaId>,
+    /// Asked for, and not in sync yet.
+    coming: BTreeSet<ReplicaId>,
     lost: BTreeSet<ReplicaId>,
+    /// The id of the one that is asked for next.
+    next: ReplicaId,
 }
 
 /// See the module.
@@ -35,7 +39,9 @@ impl Replicas {
         if of.lost.contains(&replica) {
             return Vec::new();
         }
+        of.coming.remove(&replica);
         of.in_sync.insert(replica);
+        of.next = of.next.max(replica.next());
         if of.primary.is_some() {
             return Vec::new();
         }
@@ -49,16 +55,23 @@ impl Replicas {
             return Vec::new();
         }
         of.in_sync.remove(&replica);
-        if of.primary != Some(replica) {
-            let orphaned = of.in_sync.is_empty();
-            return vec![if orphaned { Action::Orphaned { stream, partition } } else { Action::Repair { stream, partition } }];
+        of.coming.remove(&replica);
+        let was_primary = of.primary == Some(replica);
+        if was_primary {
+            of.primary = None;
         }
-        of.primary = None;
         if of.in_sync.is_empty() {
             return vec![Action::Orphaned { stream, partition }];
         }
-        let mut actions = of.promote(stream, partition, &mut self.promotions);
-        actions.push(Action::Repair { stream, partition });
+        let mut gone = vec![replica];
+        let mut actions = Vec::new();
+        if was_primary {
+            actions = of.promote(stream, partition, &mut self.promotions);
+            // Those that were to be copies of it will not come.
+            gone.extend(std::mem::take(&mut of.coming));
+            of.lost.extend(&gone);
+        }
+        actions.extend(gone.into_iter().map(|gone| of.replace(stream, partition, gone)));
         actions
     }
 
@@ -78,6 +91,14 @@ impl Replicas {
 }
 
 impl Partition {
+    /// Asks for a replica in the place of one that is gone.
+    fn replace(&mut self, stream: StreamId, partition: PartitionId, instead_of: ReplicaId) -> Action {
+        let replica = self.next;
+        self.next = replica.next();
+        self.coming.insert(replica);
+        Action::Repair { stream, partition, replica, instead_of }
+    }
+
     /// Makes the oldest replica in sync the primary.
     fn promote(&mut self, stream: StreamId, partition: PartitionId, promotions: &mut u64) -> Vec<Action> {
         let Some(&replica) = self.in_sync.first() else { return Vec::new() };
@@ -110,7 +131,10 @@ mod tests {
         Action::Promote { stream: STREAM, partition: PARTITION, replica: ReplicaId(replica), term: Term(term) }
     }
 
-    const REPAIR: Action = Action::Repair { stream: STREAM, partition: PARTITION };
+    fn repair(replica: u32, instead_of: u32) -> Action {
+        Action::Repair { stream: STREAM, partition: PARTITION, replica: ReplicaId(replica), instead_of: ReplicaId(instead_of) }
+    }
+
     const ORPHANED: Action = Action::Orphaned { stream: STREAM, partition: PARTITION };
 
     #[test]
@@ -118,11 +142,11 @@ mod tests {
         let mut replicas = Replicas::default();
         assert_eq!(join(&mut replicas, 0), [], "the first is the primary as it was made");
         assert_eq!(join(&mut replicas, 1), []);
-        assert_eq!(lose(&mut replicas, 0), [promote(1, 2), REPAIR]);
+        assert_eq!(lose(&mut replicas, 0), [promote(1, 2), repair(2, 0)]);
         assert_eq!(lose(&mut replicas, 0), [], "once");
         assert_eq!(join(&mut replicas, 0), [], "what was lost never comes back");
         assert_eq!(join(&mut replicas, 2), []);
-        assert_eq!(lose(&mut replicas, 1), [promote(2, 3), REPAIR]);
+        assert_eq!(lose(&mut replicas, 1), [promote(2, 3), repair(3, 1)]);
         assert_eq!((replicas.promotions(), replicas.in_sync(STREAM, PARTITION)), (2, vec![ReplicaId(2)]));
     }
 
@@ -131,9 +155,20 @@ mod tests {
         let mut replicas = Replicas::default();
         join(&mut replicas, 0);
         join(&mut replicas, 1);
-        assert_eq!(lose(&mut replicas, 1), [REPAIR]);
-        assert_eq!(lose(&mut replicas, 2), [REPAIR], "its replacement did not get in sync");
+        assert_eq!(lose(&mut replicas, 1), [repair(2, 1)]);
+        assert_eq!(lose(&mut replicas, 2), [repair(3, 2)], "its replacement did not get in sync");
         assert_eq!(replicas.in_sync(STREAM, PARTITION), [ReplicaId(0)]);
+    }
+
+    #[test]
+    fn copies_that_were_to_be_made_of_a_lost_primary_are_asked_for_again() {
+        let mut replicas = Replicas::default();
+        (0..3).for_each(|replica| drop(join(&mut replicas, replica)));
+        assert_eq!(lose(&mut replicas, 1), [repair(3, 1)]);
+        assert_eq!(lose(&mut replicas, 0), [promote(2, 2), repair(4, 0), repair(5, 3)]);
+        assert_eq!(join(&mut replicas, 3), [], "it is not waited for any more");
+        assert_eq!((join(&mut replicas, 4), join(&mut replicas, 5)), (vec![], vec![]));
+        assert_eq!(replicas.in_sync(STREAM, PARTITION), [2, 4, 5].map(ReplicaId));
     }
 
     #[test]
@@ -156,15 +191,17 @@ mod tests {
             (state >> 33) % below
         };
         let (mut replicas, mut alive, mut next, mut term) = (Replicas::default(), BTreeSet::new(), 0_u32, 0_u64);
-        let mut primary = None;
+        let (mut primary, mut asked) = (None, BTreeSet::new());
         for _ in 0..10_000 {
             let actions = if alive.is_empty() || random(2) == 0 {
-                alive.insert(next);
-                next += 1;
+                // One that was asked for, or somebody who goes on from a checkpoint.
+                let comes = asked.pop_first().unwrap_or(next);
+                next = next.max(comes + 1);
+                alive.insert(comes);
                 if primary.is_none() && term == 0 {
-                    (primary, term) = (Some(next - 1), 1);
+                    (primary, term) = (Some(comes), 1);
                 }
-                join(&mut replicas, next - 1)
+                join(&mut replicas, comes)
             } else {
                 let lost = alive.iter().copied().nth(random(alive.len() as u64) as usize).expect("one of them");
                 alive.remove(&lost);
@@ -176,6 +213,16 @@ mod tests {
                     assert!(primary.is_none() && alive.contains(&replica.0) && new.0 == term + 1, "{replica} under {new}");
                     (primary, term) = (Some(replica.0), new.0);
                 }
+                if let Action::Repair { replica, instead_of, .. } = action {
+                    assert!(!alive.contains(&instead_of.0) && replica.0 >= next, "{replica} instead of {instead_of}");
+                    asked.remove(&instead_of.0);
+                    asked.insert(replica.0);
+                    next = replica.0 + 1;
+                }
+            }
+            if alive.is_empty() {
+                // Nobody can be copied.
+                asked.clear();
             }
             assert_eq!(primary.is_none(), alive.is_empty());
             assert!(replicas.in_sync(STREAM, PARTITION).iter().map(|replica| replica.0).eq(alive.iter().copied()));

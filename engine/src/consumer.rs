@@ -13,7 +13,7 @@ use raympp_state::checkpoint::shown::{KeyWindow, Shown, turn};
 use raympp_state::receipts::{LateReceipts, UpdateReceipts, WindowReceipts};
 use raympp_state::replica::LateRows;
 use raympp_state::result::ResultDelta;
-use raympp_types::{Epoch, EventTime, KeyGroups, KeyHash, MetricId, Offset, PartitionId, SplitId, Term};
+use raympp_types::{Epoch, EventTime, KeyGroups, KeyHash, MetricId, PartitionId, Term};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -122,8 +122,6 @@ pub(crate) struct Consumer {
     pub(crate) ahead: Option<Ahead>,
     /// What a changelog's consumer shows, by partition: the next primary of a partition goes on from it.
     shown: Mutex<BTreeMap<PartitionId, Shown>>,
-    /// By split, where the last delta ends whose late rows have been put into the queue.
-    late: Mutex<BTreeMap<SplitId, Offset>>,
 }
 
 impl Consumer {
@@ -134,22 +132,10 @@ impl Consumer {
                 let (partition, turned) = (changes.partition, changes.turned.clone());
                 self.queue.try_push(item)?;
                 turn(self.shown.lock().entry(partition).or_default(), turned);
+                Ok(())
             }
-            Item::Late(late) => {
-                let (split, to) = (late.split, late.to);
-                self.queue.try_push(item)?;
-                let mut late = self.late.lock();
-                let at = late.entry(split).or_default();
-                *at = to.max(*at);
-            }
-            _ => self.queue.try_push(item)?,
+            _ => self.queue.try_push(item),
         }
-        Ok(())
-    }
-
-    /// Where the late rows that it has of a split end.
-    pub(crate) fn late_to(&self, split: SplitId) -> Option<Offset> {
-        self.late.lock().get(&split).copied()
     }
 
     /// What it shows of a partition.
@@ -187,7 +173,7 @@ impl Consumers {
         let goes_on = resumed.is_some();
         let ResumedChanges { shown, ahead } = resumed.unwrap_or_default();
         let (id, shown) = (*next_id, Mutex::new(shown));
-        let consumer = Arc::new(Consumer { id, wants, by_epochs, queue, is_asked, goes_on, ahead, shown, late: Mutex::default() });
+        let consumer = Arc::new(Consumer { id, wants, by_epochs, queue, is_asked, goes_on, ahead, shown });
         let mut list = Vec::clone(&self.list.load());
         list.push(Arc::clone(&consumer));
         self.list.store(Arc::new(list));
@@ -231,8 +217,8 @@ impl Intake {
             Item::Changes(changes) if self.updates.take(changes.partition, changes.term, changes.number) => {
                 News::Rows(changes.epoch, vec![changes.rows], changes.turned)
             }
-            Item::Late(late) if self.late.take(late.split, late.to) => News::Rows(late.epoch, late.rows, Vec::new()),
-            Item::Changes(_) | Item::Late(_) => News::Nothing,
+            Item::Changes(_) => News::Nothing,
+            Item::Late(late) => News::Rows(late.epoch, self.late.take(late), Vec::new()),
             Item::Sealed(partition, epoch, frontier) => News::Sealed(partition, epoch, frontier),
             Item::Complete(partition) => {
                 self.complete.insert(partition);

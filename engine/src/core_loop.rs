@@ -369,7 +369,7 @@ impl Core {
                         tracing::info!(stream = %stream.title(), "stream complete");
                         self.shared.note_progress();
                     }
-                    self.take_copies(copies);
+                    self.take_copies(at, copies);
                     at += 1;
                 }
                 Err(panic) => {
@@ -381,11 +381,13 @@ impl Core {
         busy
     }
 
-    /// Copies of replicas are put beside them at once, so they get all that those get from now on: they are in sync.
-    fn take_copies(&mut self, copies: Vec<Actor>) {
+    /// Copies of an actor are put beside it at once, so they get all that it gets from now on: they are in sync.
+    fn take_copies(&mut self, of: usize, copies: Vec<Actor>) {
+        let original = self.actors[of].id;
         for copy in copies {
-            self.shared.tell_coordinator(Fact::ReplicaInSync(copy.stream.id, copy.partition, copy.id));
-            self.shared.report(Event::Repaired(copy.stream.id, copy.partition));
+            let (stream, partition, replica) = (copy.stream.id, copy.partition, copy.id);
+            self.shared.tell_coordinator(Fact::ReplicaInSync(stream, partition, replica));
+            self.shared.report(Event::Repaired { stream, partition, original, replica });
             self.actors.push(copy);
         }
     }

@@ -426,20 +426,25 @@ impl Stream {
         self.views_by_slot.lock().insert((partition, slot), view);
     }
 
-    /// A replica is broken: readers look at another one if there is one, and nobody waits for it.
+    /// A replica is broken: readers look at another one if there is one.
     pub(crate) fn lose_view(&self, partition: PartitionId, slot: usize) {
         let mut views = self.views_by_slot.lock();
         let Some(lost) = views.remove(&(partition, slot)) else { return };
         let other = views.range((partition, 0)..=(partition, usize::MAX)).next().map(|(_, view)| Arc::clone(view));
         drop(views);
         let current = &self.views[partition.0 as usize];
-        if let Some(other) = other {
-            if current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &lost)) {
-                current.store(Some(other));
-            }
-            let place = self.host.place(partition.0 as usize, slot);
-            self.splits.lock().values().for_each(|split| split.by_slot[place].store(u64::MAX, Ordering::SeqCst));
+        if let Some(other) = other
+            && current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &lost))
+        {
+            current.store(Some(other));
         }
+    }
+
+    /// What a lost replica has applied is not waited for any more. Not before it is known that no split is opened for it: writers may forget what
+    /// everybody else has.
+    pub(crate) fn stop_waiting_for(&self, partition: PartitionId, slot: usize) {
+        let place = self.host.place(partition.0 as usize, slot);
+        self.splits.lock().values().for_each(|split| split.by_slot[place].store(u64::MAX, Ordering::SeqCst));
     }
 
     /// The offset up to which every replica has applied a split.

@@ -156,9 +156,12 @@ impl Chain {
         self.watermark
     }
 
-    /// From here on late rows travel with the deltas, or do not.
+    /// From here on late rows travel with the deltas, or do not; nor do those that wait for the next flush.
     pub fn keep_late_rows(&mut self, keep: bool) {
         self.options.keep_late_rows = keep;
+        if !keep {
+            self.uncounted.late_rows.clear();
+        }
     }
 
     /// Takes the next rows. They must begin where the last ones ended and be at most [`Chain::room`] many. Returns those that are bad

@@ -89,25 +89,13 @@ pub struct Opening<Id> {
     waiting: BTreeSet<Id>,
     gone: BTreeSet<Id>,
     answers: BTreeMap<Id, Answer>,
-    cuts: BTreeSet<Offset>,
     known: Vec<PlacedMark>,
 }
 
 impl<Id: Ord + Copy> Opening<Id> {
     /// Waits for the answers of these.
     pub fn new(replicas: impl IntoIterator<Item = Id>) -> Opening<Id> {
-        Opening {
-            waiting: replicas.into_iter().collect(),
-            gone: BTreeSet::new(),
-            answers: BTreeMap::new(),
-            cuts: BTreeSet::new(),
-            known: Vec::new(),
-        }
-    }
-
-    /// Somebody other than a replica has taken rows up to here: a delta has to end there as well.
-    pub fn cut(&mut self, at: Offset) {
-        self.cuts.insert(at);
+        Opening { waiting: replicas.into_iter().collect(), gone: BTreeSet::new(), answers: BTreeMap::new(), known: Vec::new() }
     }
 
     /// These marks are known to stand in the chain, whoever has seen them.
@@ -123,10 +111,21 @@ impl<Id: Ord + Copy> Opening<Id> {
         }
     }
 
-    /// A replica is not in sync any more, and nobody waits for its answer. What it has answered stays: a copy of it may be alive.
+    /// A copy of a replica is in sync, which stands where its original has answered; if that one has not, both will.
+    pub fn copied(&mut self, original: Id, copy: Id) {
+        if let Some(answer) = self.answers.get(&original).cloned()
+            && !self.answers.contains_key(&copy)
+        {
+            self.answer(copy, answer);
+        }
+    }
+
+    /// A replica is not in sync any more, and nobody waits for its answer. If it has answered, the split is not opened for it, which
+    /// may be further back than any source can go by now; the marks that it has told stand in the chain all the same.
     pub fn remove(&mut self, replica: Id) {
         self.waiting.remove(&replica);
         self.gone.insert(replica);
+        self.known.extend(self.answers.remove(&replica).into_iter().flat_map(|answer| answer.marks));
     }
 
     /// True if nobody is waited for.
@@ -140,9 +139,11 @@ impl<Id: Ord + Copy> Opening<Id> {
     /// [`Disagreement`], which is a broken promise of some replica.
     pub fn open(&self) -> Option<Result<Opened, Disagreement>> {
         let lowest = self.answers.values().min_by_key(|answer| answer.place()).filter(|_| self.is_complete())?;
-        let barrier = self.answers.values().map(|answer| answer.barrier).max().unwrap_or_default();
-        let is_last = |placed: &&PlacedMark| placed.behind == barrier && matches!(placed.mark, Mark::Barrier { .. });
-        let placed = self.answers.values().flat_map(|answer| &answer.marks).find(is_last);
+        let is_barrier = |placed: &&PlacedMark| matches!(placed.mark, Mark::Barrier { .. });
+        let known = self.known.iter().filter(is_barrier).map(|placed| placed.behind);
+        let barrier = self.answers.values().map(|answer| answer.barrier).chain(known).max().unwrap_or_default();
+        let is_last = |placed: &&PlacedMark| placed.behind == barrier && is_barrier(placed);
+        let placed = self.told().find(is_last);
         Some(self.stops(lowest).map(|stops| Opened {
             at: lowest.applied,
             watermark: lowest.watermark,
@@ -158,8 +159,7 @@ impl<Id: Ord + Copy> Opening<Id> {
 
     fn stops(&self, lowest: &Answer) -> Result<VecDeque<Stop>, Disagreement> {
         let mut stops: BTreeMap<Offset, Vec<Mark>> = BTreeMap::new();
-        let applied = self.answers.values().map(|answer| answer.applied);
-        for at in applied.chain(self.cuts.iter().copied()).filter(|&at| at > lowest.applied) {
+        for at in self.answers.values().map(|answer| answer.applied).filter(|&at| at > lowest.applied) {
             stops.entry(at).or_default();
         }
         for placed in self.marks()?.into_values() {
@@ -171,11 +171,16 @@ impl<Id: Ord + Copy> Opening<Id> {
         Ok(stops.into_iter().map(|(at, marks)| Stop { at, marks }).collect())
     }
 
+    /// All marks that anybody has told of.
+    fn told(&self) -> impl Iterator<Item = &PlacedMark> {
+        self.answers.values().flat_map(|answer| &answer.marks).chain(&self.known)
+    }
+
     /// All marks by their places.
     fn marks(&self) -> Result<BTreeMap<MarkPlace, PlacedMark>, Disagreement> {
         let mut marks = BTreeMap::new();
         let mut barriers: BTreeMap<Epoch, PlacedMark> = BTreeMap::new();
-        for placed in self.answers.values().flat_map(|answer| &answer.marks).chain(&self.known) {
+        for placed in self.told() {
             let number = if let Mark::End = placed.mark { Epoch(u64::MAX) } else { placed.behind };
             if !matches!(placed.mark, Mark::Floor(_)) {
                 let first = barriers.entry(number).or_insert_with(|| placed.clone());
@@ -316,17 +321,33 @@ mod tests {
         let mut opening = Opening::new([1, 2, 3]);
         opening.remove(1);
         opening.answer(1, at(5, &[]));
-        opening.answer(2, at(30, &[]));
+        let marks = [barrier(33, 1), floor(60, 1, 44), barrier(60, 2)];
+        opening.answer(2, at(60, &marks));
         opening.remove(2);
         assert!(opening.open().is_none(), "one has not answered");
         opening.remove(3);
-        opening.answer(4, at(35, &[]));
-        opening.cut(Offset(20));
-        opening.cut(Offset(40));
+        opening.answer(4, at(35, &marks[..1]));
         let opened = opening.open().expect("complete").unwrap();
-        assert_eq!((opened.at, stops(&opened)), (Offset(30), vec![(35, vec![]), (40, vec![])]));
+        let told = marks[1..].iter().map(|placed| placed.mark.clone()).collect();
+        assert_eq!((opened.at, stops(&opened)), (Offset(35), vec![(60, told)]));
+        assert_eq!((opened.behind, opened.barrier, opened.placed), (Epoch(1), Epoch(2), Some(marks[2].clone())));
         let mut nobody = Opening::new([1]);
         nobody.remove(1);
         assert!(nobody.is_complete() && nobody.open().is_none(), "there is no replica");
+    }
+
+    #[test]
+    fn a_copy_stands_where_its_original_has_answered() {
+        let mut opening = Opening::new([1, 2]);
+        opening.copied(1, 3);
+        opening.answer(1, at(30, &[]));
+        opening.answer(2, at(50, &[]));
+        opening.copied(1, 4);
+        opening.remove(1);
+        let opened = opening.open().expect("complete").unwrap();
+        assert_eq!((opened.at, stops(&opened)), (Offset(30), vec![(50, vec![])]), "4 answers for itself, and 3 will never");
+        opening.remove(4);
+        opening.copied(2, 4);
+        assert_eq!(opening.open().expect("complete").unwrap().at, Offset(50), "who is gone stays so");
     }
 }

@@ -6,11 +6,13 @@
 //! rows are handed on in order of the split's offsets; what comes under an older term than the receiver has seen is refused.
 //!
 //! Why that is enough: windows and late rows are functions of the splits' contents, so two senders say the same of each. A frontier per (metric,
-//! partition) and an offset per split stand for all that was handed on. Cost: a look-up for each piece, and a comparison per row of a piece only where
+//! partition) and a number of late rows per split stand for all that was handed on. Cost: a look-up for each piece, and a comparison per row of a piece only where
 //! the piece reaches back below the frontier.
 
+use crate::replica::LateRows;
 use crate::result::ResultDelta;
-use raympp_types::{EventTime, MetricId, Offset, PartitionId, SplitId, Term};
+use arrow::array::RecordBatch;
+use raympp_types::{EventTime, MetricId, PartitionId, SplitId, Term};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,18 +88,27 @@ impl ResultDelta {
     }
 }
 
-/// Late rows of splits, by where they stand.
+/// Late rows of splits, by how many there have been before.
 #[derive(Default)]
 pub struct LateReceipts {
-    taken: BTreeMap<SplitId, Offset>,
+    taken: BTreeMap<SplitId, u64>,
 }
 
 impl LateReceipts {
-    /// True if the late rows of a delta of the split that ends at this offset have not been handed on yet; from now on they have.
-    pub fn take(&mut self, split: SplitId, to: Offset) -> bool {
-        let taken = self.taken.entry(split).or_default();
-        let news = to > *taken;
-        *taken = to.max(*taken);
+    /// Takes late rows; returns those that have not been handed on yet, in order. A reader that was lost and the next one may have ended their deltas at
+    /// different rows, so what comes again may bring news as well.
+    pub fn take(&mut self, late: LateRows) -> Vec<RecordBatch> {
+        let taken = self.taken.entry(late.split).or_default();
+        let rows: usize = late.rows.iter().map(RecordBatch::num_rows).sum();
+        let mut known = taken.saturating_sub(late.last - rows as u64) as usize;
+        *taken = late.last.max(*taken);
+        let mut news = late.rows;
+        news.retain_mut(|batch| {
+            let skipped = known.min(batch.num_rows());
+            known -= skipped;
+            *batch = batch.slice(skipped, batch.num_rows() - skipped);
+            batch.num_rows() > 0
+        });
         news
     }
 }
@@ -123,7 +134,9 @@ impl UpdateReceipts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+    use raympp_types::{Epoch, Offset};
 
     /// Rows by the ends of their windows; the row's value is the end too.
     fn piece(term: u64, ends_us: &[i64], window_end: i64, last: bool) -> Arc<ResultDelta> {
@@ -173,11 +186,30 @@ mod tests {
         assert_eq!(receipts.refused(), 1);
     }
 
+    /// Late rows of a split in batches; each row's value is its number.
+    fn late(split: u32, batches: &[&[i64]]) -> LateRows {
+        let batch = |values: &&[i64]| {
+            let column = Arc::new(Int64Array::from(values.to_vec()));
+            RecordBatch::try_from_iter([("v", column as arrow::array::ArrayRef)]).unwrap()
+        };
+        let last = batches.last().and_then(|batch| batch.last()).map_or(0, |&number| number as u64);
+        let rows = batches.iter().map(batch).collect();
+        LateRows { split: SplitId(split), to: Offset(2 * last), last, epoch: Epoch(1), rows }
+    }
+
     #[test]
     fn late_rows_are_handed_on_once() {
         let mut receipts = LateReceipts::default();
-        let taken = [(0, 10), (1, 5), (0, 10), (0, 9), (0, 11), (1, 5)].map(|(split, to)| receipts.take(SplitId(split), Offset(to)));
-        assert_eq!(taken, [true, true, false, false, true, false]);
+        let mut take = |split: u32, batches: &[&[i64]]| -> Vec<Vec<i64>> {
+            let values = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+            receipts.take(late(split, batches)).iter().map(values).collect()
+        };
+        assert_eq!(take(0, &[&[1, 2], &[3]]), [vec![1, 2], vec![3]]);
+        assert_eq!(take(1, &[&[7]]), [[7]], "nobody wanted those before");
+        assert_eq!(take(0, &[&[2], &[3]]), [[0i64; 0]; 0]);
+        assert_eq!(take(0, &[&[1], &[2, 3, 4], &[5]]), [[4], [5]], "one delta of another reader");
+        assert_eq!(take(0, &[&[9]]), [[9]]);
+        assert_eq!(take(1, &[&[7]]), [[0i64; 0]; 0]);
     }
 
     #[test]

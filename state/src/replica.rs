@@ -73,6 +73,8 @@ pub struct LateRows {
     pub split: SplitId,
     /// Where the delta ends.
     pub to: Offset,
+    /// Late rows of the split up to there, since the run has begun to read it: these are the last of them.
+    pub last: u64,
     /// The first epoch that they may belong to: no barrier of their split stands between that one's and them.
     pub epoch: Epoch,
     /// In order of offset.
@@ -485,7 +487,7 @@ impl Replica {
             }
             let epoch = self.splits[&split].barrier.next();
             if !uncounted.late_rows.is_empty() {
-                self.late_rows.push(LateRows { split, to: stamp.to, epoch, rows: uncounted.late_rows.clone() });
+                self.late_rows.push(LateRows { split, to: stamp.to, last: stamp.counts.late, epoch, rows: uncounted.late_rows.clone() });
             }
         }
     }

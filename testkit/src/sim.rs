@@ -1,7 +1,7 @@
 //! The deterministic simulator: the real state machines, driven through whole lives of a job by a seed.
 //!
 //! A seed stands for a job (streams, rows, metrics), for the pace of everything in it, and for what happens to it: splits and metrics that come and
-//! go, silences, readers that are lost, writes that fail, processes that die at any instant and lose what was not durable. Time is virtual; nothing in here asks a
+//! go, silences, readers and replicas that are lost, writes that fail, processes that die at any instant and lose what was not durable. Time is virtual; nothing in here asks a
 //! clock, starts a thread or depends on the order of a hash table, so a seed replays to the last step.
 //!
 //! What is real: chains, replicas, epoch lists, the persister and its store, restoring ([`raympp_state`]), and the coordinator
@@ -12,7 +12,7 @@
 //! A [`Canary`] is a planted bug: the simulator has to catch each of them.
 //!
 //! Modules in reading order: `agenda`, `trace`; `scenario` is what a seed stands for, `truth` what has truly happened; `disk`, `task`, `actor`,
-//! `sink`, `orders` are the parts of a process; `around` is what outlives it; `invariants`; `process`, `actions`, `readers`, `start`, `changes`; `life`; `verdict`.
+//! `sink`, `orders` are the parts of a process; `around` is what outlives it; `invariants`; `process`, `actions`, `readers`, `replicas`, `start`, `changes`; `life`; `verdict`.
 
 mod agenda;
 mod trace;
@@ -29,6 +29,7 @@ mod invariants;
 mod process;
 mod actions;
 mod readers;
+mod replicas;
 mod start;
 mod changes;
 mod life;

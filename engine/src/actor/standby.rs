@@ -92,7 +92,7 @@ impl Actor {
         (self.primary, self.term) = (true, term);
         self.replica.set_term(term);
         self.replica.close_up_to(EventTime::MAX);
-        self.complete = false;
+        (self.at_rest, self.complete) = (false, false);
         self.stream.set_view(self.partition, self.slot, true, Arc::clone(self.replica.view()));
         let splits: Vec<SplitId> = self.replica.splits().keys().copied().collect();
         splits.into_iter().for_each(|split| self.note_applied(split));

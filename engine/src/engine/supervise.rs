@@ -67,8 +67,17 @@ pub(crate) enum Event {
         /// What the panic says.
         message: String,
     },
-    /// The empty place of a partition is filled.
-    Repaired(StreamId, PartitionId),
+    /// A replica has been copied.
+    Repaired {
+        /// Of which stream.
+        stream: StreamId,
+        /// Of which partition.
+        partition: PartitionId,
+        /// What was copied.
+        original: ReplicaId,
+        /// The one that has come.
+        replica: ReplicaId,
+    },
 }
 
 /// Who answers for a split.
@@ -94,10 +103,8 @@ struct Unread {
 #[derive(Default)]
 pub(super) struct Supervisor {
     unread: BTreeMap<(StreamId, SplitId), Unread>,
-    /// Next id of a replica of a partition.
-    next_replica: BTreeMap<(StreamId, PartitionId), ReplicaId>,
-    /// Places of partitions that are empty.
-    empty: BTreeMap<(StreamId, PartitionId), Vec<usize>>,
+    /// Places of replicas that are lost or have not come yet.
+    empty: BTreeMap<(StreamId, PartitionId, ReplicaId), usize>,
     /// What the last replica of a partition that was lost has said.
     messages: BTreeMap<(StreamId, PartitionId), String>,
 }
@@ -121,17 +128,26 @@ impl Supervisor {
                 Vec::new()
             }
             Event::ReplicaLost { stream, partition, replica, slot, message } => {
-                self.empty.entry((stream, partition)).or_default().push(slot);
+                self.empty.insert((stream, partition, replica), slot);
                 self.messages.insert((stream, partition), message);
                 let actions = coordinator.learn(Fact::ReplicaLost(stream, partition, replica));
                 for unread in self.unread.values_mut().filter(|unread| unread.stream.id == stream) {
                     unread.opening.remove(Listener::Replica(partition, replica));
                 }
+                if let Some(found) = super::stream_by_id(shared, stream)
+                    && !coordinator.in_sync(stream, partition).is_empty()
+                {
+                    found.stop_waiting_for(partition, slot);
+                }
                 note_in_sync(shared, coordinator, stream, partition);
                 self.open_complete(shared);
                 actions
             }
-            Event::Repaired(stream, partition) => {
+            Event::Repaired { stream, partition, original, replica } => {
+                self.empty.remove(&(stream, partition, replica));
+                for unread in self.unread.values_mut().filter(|unread| unread.stream.id == stream) {
+                    unread.opening.copied(Listener::Replica(partition, original), Listener::Replica(partition, replica));
+                }
                 note_in_sync(shared, coordinator, stream, partition);
                 Vec::new()
             }
@@ -150,12 +166,9 @@ impl Supervisor {
                 shared.cores.iter().for_each(|core| core.tell(promote()));
                 visit(CrashPoint::Promoted);
             }
-            Action::Repair { stream, partition } => {
-                let places = self.empty.entry((stream, partition)).or_default();
-                let next = self.next_replica.entry((stream, partition)).or_insert(ReplicaId(shared.options.replicas as u32));
-                for slot in places.drain(..) {
-                    let replica = *next;
-                    *next = replica.next();
+            Action::Repair { stream, partition, replica, instead_of } => {
+                if let Some(slot) = self.empty.remove(&(stream, partition, instead_of)) {
+                    self.empty.insert((stream, partition, replica), slot);
                     shared.cores.iter().for_each(|core| core.tell(Control::Copy { stream, partition, replica, slot }));
                 }
             }
@@ -228,9 +241,6 @@ fn note_in_sync(shared: &Shared, coordinator: &Coordinator, stream: StreamId, pa
 /// Opens a split as its listeners have answered.
 fn open(shared: &Arc<Shared>, split: SplitId, unread: Unread) -> Result<()> {
     let Unread { stream, term, mut opening, reached, message, .. } = unread;
-    for consumer in stream.consumers.all().iter() {
-        consumer.late_to(split).into_iter().for_each(|at| opening.cut(at));
-    }
     opening.know(joined_with(&stream, split));
     let opened = match opening.open() {
         // Without replicas the job has failed, or the stream is gone.

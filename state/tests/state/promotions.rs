@@ -33,9 +33,7 @@ impl Receiver {
     }
 
     fn take_late(&mut self, late: &LateRows) {
-        if self.late.take(late.split, late.to) {
-            self.late_rows.extend(late.rows.iter().cloned());
-        }
+        self.late_rows.extend(self.late.take(late.clone()));
         let handed = self.late_handed.entry(late.split).or_default();
         *handed = late.to.0.max(*handed);
     }

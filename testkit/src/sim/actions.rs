@@ -1,9 +1,9 @@
 //! What the coordinator wants, carried out: messages to readers, partitions, sinks and the persister.
 
-use super::actor::Place;
+use super::actor::Lane;
 use super::around::Around;
 use super::canary::Canary;
-use super::invariants::{Outcome, hold};
+use super::invariants::Outcome;
 use super::orders::Order;
 use super::process::{Happening, Process};
 use super::sink::Request;
@@ -15,7 +15,7 @@ use raympp_operators::sharing::SharedPlan;
 use raympp_state::checkpoint::CheckpointStore;
 use raympp_state::delta::Mark;
 use raympp_state::follower::Follower;
-use raympp_types::{Epoch, EventTime, MetricId, Offset, PlanVersion, RunningWatermark, SinkId, SplitId, StreamId};
+use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SinkId, SplitId, StreamId};
 use std::sync::Arc;
 
 impl Process {
@@ -37,7 +37,7 @@ impl Process {
                 }
             }
             Action::Seal { stream, epoch } => {
-                self.tell_actors(around, stream, |place| Happening::Seal(stream, place, epoch));
+                self.tell_lanes(around, stream, |lane| Happening::Seal(stream, lane, epoch));
                 self.orders.give(around, Order::Seal(stream, epoch));
             }
             Action::Prepare { sink, epoch, frontier } => self.ask_sink(around, sink, Request::Prepare(epoch, frontier)),
@@ -45,10 +45,16 @@ impl Process {
                 let streams = streams.iter().map(|stream| stream.stream).collect();
                 self.orders.give(around, Order::Commit(epoch, streams));
             }
-            // Replicas live and die with the process, and nobody says that one is lost.
-            Action::Promote { .. } | Action::Repair { .. } | Action::Orphaned { .. } => {
-                return hold("only lost replicas are replaced", false, || format!("{action:?}"));
+            Action::Promote { stream, partition, replica, term } => {
+                self.tell_partition(around, stream, partition, |lane| Happening::Promote(stream, lane, replica, term));
             }
+            Action::Repair { stream, partition, replica, .. } => {
+                if around.has(Canary::PromoteOutside) {
+                    self.place_empty(around, stream, (partition, replica));
+                }
+                self.tell_partition(around, stream, partition, |lane| Happening::Copy(stream, lane, replica));
+            }
+            Action::Orphaned { .. } => self.broken = true,
             Action::Publish { epoch, .. } => self.publish(around, epoch),
             Action::GiveUp { epoch, .. } => {
                 around.tally.given_up += 1;
@@ -75,7 +81,7 @@ impl Process {
             // There are no splits yet, or all have ended and wherever it stands, their rows lie before it.
             let plan = Arc::clone(&self.run(stream).plans[&plan]);
             bring(around, stream, &plan, Epoch(u64::MAX));
-            self.tell_actors(around, stream, |place| Happening::Adopt(stream, place, Arc::clone(&plan)));
+            self.tell_lanes(around, stream, |lane| Happening::Adopt(stream, lane, Arc::clone(&plan)));
         }
     }
 
@@ -99,10 +105,17 @@ impl Process {
         }
     }
 
-    fn tell_actors(&mut self, around: &mut Around, stream: StreamId, happening: impl Fn(Place) -> Happening) {
+    fn tell_lanes(&mut self, around: &mut Around, stream: StreamId, happening: impl Fn(Lane) -> Happening) {
         let run = self.run(stream);
-        for place in run.places() {
-            around.send(run.controls.entry(place).or_default(), happening(place));
+        for lane in run.lanes() {
+            around.send(run.controls.entry(lane).or_default(), happening(lane));
+        }
+    }
+
+    fn tell_partition(&mut self, around: &mut Around, stream: StreamId, partition: PartitionId, happening: impl Fn(Lane) -> Happening) {
+        let run = self.run(stream);
+        for lane in run.lanes().into_iter().filter(|lane| lane.0 == partition) {
+            around.send(run.controls.entry(lane).or_default(), happening(lane));
         }
     }
 

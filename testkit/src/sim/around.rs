@@ -46,6 +46,12 @@ pub struct Tally {
     pub changes: u64,
     /// Readers that were lost.
     pub readers_lost: u64,
+    /// Connections between a reader and replicas that were lost.
+    pub connections_lost: u64,
+    /// Replicas that were lost.
+    pub replicas_lost: u64,
+    /// Replicas that took a primary's place.
+    pub promotions: u64,
 }
 
 impl Tally {
@@ -60,6 +66,9 @@ impl Tally {
         self.floors += other.floors;
         self.changes += other.changes;
         self.readers_lost += other.readers_lost;
+        self.connections_lost += other.connections_lost;
+        self.replicas_lost += other.replicas_lost;
+        self.promotions += other.promotions;
     }
 }
 
@@ -111,6 +120,12 @@ impl Around {
     pub(super) fn later(&mut self, delay_us: u64, happening: Happening) {
         let at_us = self.agenda.now_us() + delay_us;
         self.agenda.at(at_us, Event::Inside(self.incarnation, happening));
+    }
+
+    /// Something happens to the job before long.
+    pub(super) fn soon(&mut self, change: Change) {
+        let at_us = self.agenda.now_us() + self.delay(self.pace.hop_us);
+        self.agenda.at(at_us, Event::Change(change));
     }
 
     /// Something travels.

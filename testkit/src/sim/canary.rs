@@ -28,8 +28,12 @@ pub enum Canary {
     OwnPaceJoin,
     /// A split that joins is opened without a barrier.
     JoinWithoutBarrier,
-    /// A task goes on under a new plan at once, and not at the barrier that brings it.
+    /// A task goes on under a new plan one barrier late, and not at the barrier that brings it.
     PlanWithoutBarrier,
+    /// A standby closes windows at its own frontier, whether or not sinks have them from the primary.
+    StandbyAhead,
+    /// A replica that is still to be filled counts as in sync, so it may be promoted.
+    PromoteOutside,
     /// The source forgets what the primary has applied, and not what is committed.
     TrimByAck,
     /// Late rows reach their sink past the deltas.
@@ -38,7 +42,7 @@ pub enum Canary {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Canary; 12] = [
+    pub const ALL: [Canary; 14] = [
         Canary::NoCut,
         Canary::BarrierAnew,
         Canary::FloorEarly,
@@ -49,6 +53,8 @@ impl Canary {
         Canary::OwnPaceJoin,
         Canary::JoinWithoutBarrier,
         Canary::PlanWithoutBarrier,
+        Canary::StandbyAhead,
+        Canary::PromoteOutside,
         Canary::TrimByAck,
         Canary::LateOutside,
     ];
@@ -66,6 +72,8 @@ impl Canary {
             Canary::OwnPaceJoin => "own-pace-join",
             Canary::JoinWithoutBarrier => "join-without-barrier",
             Canary::PlanWithoutBarrier => "plan-without-barrier",
+            Canary::StandbyAhead => "standby-ahead",
+            Canary::PromoteOutside => "promote-outside",
             Canary::TrimByAck => "trim-by-ack",
             Canary::LateOutside => "late-outside",
         }

@@ -23,6 +23,12 @@ pub(super) fn make(around: &mut Around, process: Option<&mut Process>, change: C
             }
             Ok(())
         }
+        Change::LoseReplica(stream, partition, primary) => {
+            if let Some(process) = process {
+                process.lose_replica(around, stream, partition, primary);
+            }
+            Ok(())
+        }
         Change::AddMetric(stream, id) => {
             let metric = around.truth(stream).metric(id);
             if metric.dropped {

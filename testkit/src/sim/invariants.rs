@@ -53,8 +53,9 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// The process has died: what stands behind the last commit may be placed anew.
-    pub(super) fn go_back(&mut self, committed: Epoch) {
+    /// The process has died: what stands behind the last commit may be placed anew, and under another floor other rows leap too far to count.
+    pub(super) fn go_back(&mut self, committed: Epoch, vector: &BTreeMap<(StreamId, SplitId), Offset>) {
+        self.maxima.retain(|&(stream, split, at), _| vector.get(&(stream, split)).is_some_and(|&committed| at <= committed));
         self.marks.retain(|(_, _, kind), _| matches!(kind, MarkKind::Barrier(epoch) if *epoch <= committed));
         self.vectors.retain(|(_, epoch), _| *epoch <= committed);
     }
@@ -136,10 +137,17 @@ pub(super) fn no_row_below_frontier(actor: &Actor) -> Outcome {
     hold("rows below the frontier = 0", rows == 0, || format!("{:?}: {rows} rows met a closed window", actor.place))
 }
 
-/// Canonical exports of in-sync replicas are equal at equal vectors.
+/// A partition has at most one primary.
+pub(super) fn one_primary(replicas: &[Actor]) -> Outcome {
+    let primaries = || replicas.iter().filter(|actor| actor.primary).map(|actor| actor.place);
+    hold("a partition has at most one primary", primaries().count() <= 1, || format!("{:?}", primaries().collect::<Vec<_>>()))
+}
+
+/// Canonical exports of in-sync replicas are equal at equal vectors, under one plan: where all splits have ended, no chain brings it.
 pub(super) fn equal_exports(replicas: &[Actor]) -> Outcome {
     let Some((first, others)) = replicas.split_first() else { return Ok(()) };
-    for other in others.iter().filter(|other| other.replica.splits() == first.replica.splits()) {
+    let at = |actor: &Actor| (actor.replica.splits().clone(), actor.replica.plan_version());
+    for other in others.iter().filter(|other| at(other) == at(first)) {
         let above = first.replica.frontier().max(other.replica.frontier());
         hold("exports of replicas are equal at equal vectors", first.replica.export(above) == other.replica.export(above), || {
             format!("{:?} and {:?} differ above {above}", first.place, other.place)

@@ -71,7 +71,13 @@ impl Life {
     fn happen(&mut self, event: Event) -> Outcome {
         match event {
             Event::Inside(incarnation, happening) => match &mut self.process {
-                Some(process) if incarnation == self.around.incarnation => process.happen(&mut self.around, happening),
+                Some(process) if incarnation == self.around.incarnation => {
+                    process.happen(&mut self.around, happening)?;
+                    if process.broken {
+                        self.crash();
+                    }
+                    Ok(())
+                }
                 _ => Ok(()),
             },
             Event::Start => {

@@ -120,7 +120,7 @@ fn text(written: &Written) -> String {
     match written {
         Written::Acked(stream, epoch, partition, vector) => format!("{stream}, {partition}: {epoch} at {vector:?}"),
         Written::Committed(epoch) => format!("the commit of {epoch}"),
-        Written::Failed(epoch, _) => format!("in vain a list of {epoch}"),
-        Written::CommitFailed(epoch, _, newest) => format!("in vain the commit of {epoch}; there is {newest:?}"),
+        Written::Failed(epoch, error) => format!("in vain a list of {epoch}: {error}"),
+        Written::CommitFailed(epoch, error, newest) => format!("in vain the commit of {epoch}: {error}; there is {newest:?}"),
     }
 }

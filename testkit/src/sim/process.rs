@@ -1,13 +1,14 @@
 //! A process that runs the job: the coordinator, readers of splits, partitions, the persister and sinks, each a state machine with links between
 //! them. What the threads and queues of an engine do is done here by an agenda.
 
-use super::actor::{Actor, Item, Place, To};
+use super::actor::{Actor, Handed, Item, Lane, Place, To};
 use super::agenda::Link;
 use super::around::Around;
 use super::canary::Canary;
 use super::invariants::{self, Outcome, hold};
 use super::orders::{Order, Orders};
 use super::readers::Unread;
+use super::scenario::Change;
 use super::sink::{Input, Request, Sink};
 use super::start;
 use super::task::{Control, Ordered, Task};
@@ -17,8 +18,8 @@ use raympp_state::checkpoint::CheckpointStore;
 use raympp_state::delta::{Delta, Mark};
 use raympp_state::follower::Follower;
 use raympp_state::opening::Answer;
-use raympp_state::replica::Applied;
-use raympp_types::{Epoch, EventTime, MetricId, PartitionId, PlanVersion, SinkId, SplitId, SplitTerm, StreamId};
+use raympp_state::replica::{Applied, LateRows};
+use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, ReplicaId, SinkId, SplitId, SplitTerm, StreamId, Term};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -33,18 +34,26 @@ pub(super) enum Happening {
     Read(StreamId, SplitId, SplitTerm),
     /// A task is told something.
     Tell(StreamId, SplitId, SplitTerm, Control),
-    /// A replica is asked how far it is with a split that has no reader.
-    Question(StreamId, Place, SplitId, SplitTerm),
-    /// It has answered.
-    Answered(StreamId, Place, SplitId, SplitTerm, Box<Answer>),
-    /// A delta comes to a replica.
-    Apply(StreamId, Place, Arc<Delta>),
+    /// Replicas are asked how far they are with a split that has no reader.
+    Question(StreamId, Lane, SplitId, SplitTerm),
+    /// They have answered.
+    Answered(StreamId, Lane, SplitId, SplitTerm, Vec<(Place, Answer)>),
+    /// A delta comes to replicas.
+    Apply(StreamId, Lane, Arc<Delta>),
     /// A replica closes a little more.
     Close(StreamId, Place),
-    /// A replica takes over a plan.
-    Adopt(StreamId, Place, Arc<SharedPlan>),
-    /// A replica takes a barrier that no chain carries.
-    Seal(StreamId, Place, Epoch),
+    /// Replicas take over a plan.
+    Adopt(StreamId, Lane, Arc<SharedPlan>),
+    /// Replicas take a barrier that no chain carries.
+    Seal(StreamId, Lane, Epoch),
+    /// It is noticed that a replica is lost.
+    Lost(StreamId, Place),
+    /// It is noticed that a replica has been copied: the original and the copy.
+    Copied(StreamId, Place, Place),
+    /// A replica takes the primary's place.
+    Promote(StreamId, Lane, ReplicaId, Term),
+    /// The primary is to be copied.
+    Copy(StreamId, Lane, ReplicaId),
     /// Something comes to a sink.
     Take(SinkId, PartitionId, Item),
     /// A sink is asked for something.
@@ -65,10 +74,18 @@ pub(super) struct StreamRun {
     pub(super) followers: BTreeMap<SplitId, Follower>,
     /// The last barrier that tasks were told of.
     pub(super) ordered: Option<Ordered>,
-    /// By partition, then by replica.
+    /// By partition: those that are alive.
     pub(super) actors: Vec<Vec<Actor>>,
-    pub(super) deltas: BTreeMap<(SplitId, Place), Link>,
-    pub(super) controls: BTreeMap<Place, Link>,
+    /// How far those had applied each split whose loss has not been noticed.
+    pub(super) lost: BTreeMap<Place, BTreeMap<SplitId, Offset>>,
+    /// By partition.
+    pub(super) handed: Vec<Handed>,
+    pub(super) deltas: BTreeMap<(SplitId, Lane), Link>,
+    /// Connections of readers on which nothing arrives any more.
+    pub(super) broken: BTreeSet<(SplitId, SplitTerm, Lane)>,
+    pub(super) controls: BTreeMap<Lane, Link>,
+    /// What is noticed of replicas, on its way to the coordinator.
+    pub(super) noticed: Link,
 }
 
 impl StreamRun {
@@ -76,8 +93,17 @@ impl StreamRun {
         self.actors.iter().flatten().map(|actor| actor.place).collect()
     }
 
-    pub(super) fn actor(&mut self, place: Place) -> &mut Actor {
-        &mut self.actors[place.0.0 as usize][place.1]
+    pub(super) fn lanes(&self) -> BTreeSet<Lane> {
+        self.actors.iter().flatten().map(|actor| actor.lane).collect()
+    }
+
+    pub(super) fn on_lane(&mut self, lane: Lane) -> impl Iterator<Item = &mut Actor> {
+        self.actors[lane.0.0 as usize].iter_mut().filter(move |actor| actor.lane == lane)
+    }
+
+    /// `None`: it is lost.
+    pub(super) fn actor(&mut self, place: Place) -> Option<&mut Actor> {
+        self.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place)
     }
 }
 
@@ -89,12 +115,14 @@ pub(super) struct Process {
     pub(super) orders: Orders,
     tick_at_us: Option<u64>,
     pub(super) looks: Link,
+    /// Nobody has what a partition held: the process is to die.
+    pub(super) broken: bool,
 }
 
 impl Process {
     pub(super) fn new(coordinator: Coordinator, orders: Orders) -> Process {
         let (streams, sinks) = (BTreeMap::new(), BTreeMap::new());
-        Process { coordinator, streams, sinks, orders, tick_at_us: None, looks: Link::default() }
+        Process { coordinator, streams, sinks, orders, tick_at_us: None, looks: Link::default(), broken: false }
     }
 
     pub(super) fn happen(&mut self, around: &mut Around, happening: Happening) -> Outcome {
@@ -107,20 +135,27 @@ impl Process {
             Happening::Learn(fact) => self.learn(around, fact),
             Happening::Read(stream, split, term) => self.read(around, stream, split, term),
             Happening::Tell(stream, split, term, control) => self.control(around, stream, (split, term), &control),
-            Happening::Question(stream, place, split, term) => {
-                self.answer(around, stream, place, (split, term));
+            Happening::Question(stream, lane, split, term) => {
+                self.answer(around, stream, lane, (split, term));
                 Ok(())
             }
-            Happening::Answered(stream, place, split, term, answer) => self.answered(around, stream, place, (split, term), *answer),
-            Happening::Apply(stream, place, delta) => self.apply(around, stream, place, &delta),
+            Happening::Answered(stream, lane, split, term, answers) => self.answered(around, stream, lane, (split, term), answers),
+            Happening::Apply(stream, lane, delta) => self.apply(around, stream, lane, &delta),
             Happening::Close(stream, place) => self.close(around, stream, place),
-            Happening::Adopt(stream, place, plan) => {
-                self.run(stream).actor(place).replica.adopt(plan);
+            Happening::Adopt(stream, lane, plan) => {
+                self.run(stream).on_lane(lane).for_each(|actor| actor.replica.adopt(Arc::clone(&plan)));
                 Ok(())
             }
-            Happening::Seal(stream, place, epoch) => {
-                self.run(stream).actor(place).seal(epoch);
-                self.schedule_close(around, stream, place);
+            Happening::Seal(stream, lane, epoch) => {
+                self.run(stream).on_lane(lane).for_each(|actor| actor.seal(epoch));
+                self.schedule_close_of(around, stream, lane.0);
+                Ok(())
+            }
+            Happening::Lost(stream, place) => self.notice_loss(around, stream, place),
+            Happening::Copied(stream, original, copy) => self.notice_copy(around, stream, original, copy),
+            Happening::Promote(stream, lane, replica, term) => self.promote(around, stream, lane, (replica, term)),
+            Happening::Copy(stream, lane, replica) => {
+                self.copy_later(around, stream, lane, replica);
                 Ok(())
             }
             Happening::Take(sink, partition, item) => self.take(around, sink, partition, item),
@@ -180,7 +215,7 @@ impl Process {
     /// Sends what a task has made.
     pub(super) fn forward(&mut self, around: &mut Around, stream: StreamId, split: SplitId) -> Outcome {
         let run = self.streams.get_mut(&stream).expect("a stream of the job");
-        let places = run.places();
+        let lanes = run.lanes();
         let Some(task) = run.tasks.get_mut(&split) else { return Ok(()) };
         for (delta, plan) in std::mem::take(&mut task.deltas) {
             if around.has(Canary::LateOutside) {
@@ -193,13 +228,26 @@ impl Process {
             let delta = Arc::new(delta);
             run.followers.get_mut(&split).expect("it came with the task").hear(&delta.stamp);
             self.orders.give(around, Order::Take(stream, Arc::clone(&delta)));
-            for &place in &places {
-                let link = run.deltas.entry((split, place)).or_default();
-                around.send(link, Happening::Apply(stream, place, Arc::clone(&delta)));
+            if !delta.stamp.marks.is_empty() && around.chance(around.pace.lost_at_mark_once_in) {
+                around.soon(Change::LoseReader(stream, split));
+            }
+            for &lane in &lanes {
+                let connection = (split, task.term, lane);
+                if !run.broken.contains(&connection) && around.chance(around.pace.broken_once_in) {
+                    around.note(format!("{stream}, {split} is cut off from {lane:?} at {}", delta.stamp.from));
+                    around.tally.connections_lost += 1;
+                    around.soon(Change::LoseReader(stream, split));
+                    run.broken.insert(connection);
+                }
+                if run.broken.contains(&connection) {
+                    continue;
+                }
+                let link = run.deltas.entry((split, lane)).or_default();
+                around.send(link, Happening::Apply(stream, lane, Arc::clone(&delta)));
                 if delta.stamp.to > delta.stamp.from && around.chance(around.pace.duplicate_once_in) {
                     // It comes once more, at any time behind the first.
                     let mut again = *link;
-                    around.send(&mut again, Happening::Apply(stream, place, Arc::clone(&delta)));
+                    around.send(&mut again, Happening::Apply(stream, lane, Arc::clone(&delta)));
                 }
             }
         }
@@ -209,37 +257,48 @@ impl Process {
         Ok(())
     }
 
-    fn apply(&mut self, around: &mut Around, stream: StreamId, place: Place, delta: &Arc<Delta>) -> Outcome {
-        let run = self.streams.get_mut(&stream).expect("a stream of the job");
-        let actor = &mut run.actors[place.0.0 as usize][place.1];
-        let applied = actor.apply(delta, &run.plans);
+    fn apply(&mut self, around: &mut Around, stream: StreamId, lane: Lane, delta: &Arc<Delta>) -> Outcome {
         let stamp = &delta.stamp;
-        if around.has(Canary::HalfWindow) {
-            actor.tell_sealed();
+        let on_lane: Vec<Place> = self.run(stream).on_lane(lane).map(|actor| actor.place).collect();
+        for &place in &on_lane {
+            let run = self.streams.get_mut(&stream).expect("a stream of the job");
+            let (plans, handed) = (&run.plans, &run.handed[lane.0.0 as usize]);
+            let actor = run.actors[lane.0.0 as usize].iter_mut().find(|actor| actor.place == place).expect("it is on the lane");
+            let applied = actor.apply(delta, plans, handed);
+            if around.has(Canary::HalfWindow) && actor.primary {
+                actor.tell_sealed();
+            }
+            if around.has(Canary::TrimByAck) && actor.primary {
+                around.truth(stream).split(stamp.split).forgotten = actor.replica.splits()[&stamp.split].applied;
+            }
+            if !matches!(applied, Applied::Yes) {
+                around.note(format!("{stream}, {place:?}: {applied:?} {} ({}, {}]", stamp.split, stamp.from, stamp.to));
+            }
+            invariants::no_overlap(actor)?;
+            invariants::no_row_below_frontier(actor)?;
+            run.forget_marks(place, stamp.split);
+            self.hand_over(around, stream, place);
+            self.schedule_close(around, stream, place);
         }
-        if around.has(Canary::TrimByAck) && actor.is_primary() {
-            around.truth(stream).split(stamp.split).forgotten = actor.replica.splits()[&stamp.split].applied;
-        }
-        if !matches!(applied, Applied::Yes) {
-            around.note(format!("{stream}, {place:?}: {applied:?} {} ({}, {}]", stamp.split, stamp.from, stamp.to));
-        }
-        invariants::no_overlap(actor)?;
-        invariants::no_row_below_frontier(actor)?;
-        run.forget_marks(place, stamp.split);
         if around.trace.steps().is_multiple_of(8) {
-            invariants::equal_exports(&run.actors[place.0.0 as usize])?;
+            invariants::equal_exports(&self.run(stream).actors[lane.0.0 as usize])?;
         }
-        self.hand_over(around, stream, place);
-        self.schedule_close(around, stream, place);
         Ok(())
     }
 
     pub(super) fn schedule_close(&mut self, around: &mut Around, stream: StreamId, place: Place) {
-        let actor = self.run(stream).actor(place);
-        if !std::mem::replace(&mut actor.closes, true) {
+        if let Some(actor) = self.run(stream).actor(place)
+            && !std::mem::replace(&mut actor.closes, true)
+        {
             let delay_us = around.delay(around.pace.close_us);
             around.later(delay_us, Happening::Close(stream, place));
         }
+    }
+
+    /// Of all replicas of a partition.
+    pub(super) fn schedule_close_of(&mut self, around: &mut Around, stream: StreamId, partition: PartitionId) {
+        let places: Vec<Place> = self.run(stream).actors[partition.0 as usize].iter().map(|actor| actor.place).collect();
+        places.into_iter().for_each(|place| self.schedule_close(around, stream, place));
     }
 
     fn close(&mut self, around: &mut Around, stream: StreamId, place: Place) -> Outcome {
@@ -247,20 +306,34 @@ impl Process {
         let metric = |sink: &Sink| if let Input::Metric(metric) = sink.input { Some(metric) } else { None };
         let wanted: BTreeSet<MetricId> = self.sinks.values().filter(of_stream).filter_map(metric).collect();
         let sinks: BTreeSet<SinkId> = self.sinks.values().filter(of_stream).map(|sink| sink.id).collect();
-        let actor = self.run(stream).actor(place);
+        let run = self.streams.get_mut(&stream).expect("a stream of the job");
+        let handed = &run.handed[place.0.0 as usize];
+        let Some(actor) = run.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place) else { return Ok(()) };
         actor.closes = false;
-        let more = actor.close(&wanted, &sinks);
+        // What is owed goes first.
+        let more = !actor.items.is_empty() || actor.close(&wanted, &sinks, handed, around.canary);
         invariants::no_row_below_frontier(actor)?;
-        self.hand_over(around, stream, place);
-        if more {
+        let owes = self.hand_over(around, stream, place);
+        if more || owes {
+            let alive = &self.run(stream).actors[place.0.0 as usize];
+            if alive.len() > 1
+                && alive.iter().any(|actor| actor.primary && actor.place == place)
+                && around.chance(around.pace.lost_owing_once_in)
+            {
+                around.soon(Change::LoseReplica(stream, place.0, true));
+            }
             self.schedule_close(around, stream, place);
         }
+        self.publish_handed(around, stream, place);
         Ok(())
     }
 
-    /// Sends what an actor owes to sinks.
-    fn hand_over(&mut self, around: &mut Around, stream: StreamId, place: Place) {
-        for (to, item) in std::mem::take(&mut self.run(stream).actor(place).items) {
+    /// Sends what an actor owes to sinks, as long as they have room. True if something is left.
+    fn hand_over(&mut self, around: &mut Around, stream: StreamId, place: Place) -> bool {
+        let run = self.streams.get_mut(&stream).expect("a stream of the job");
+        let Some(actor) = run.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place) else { return false };
+        while !actor.items.is_empty() && !around.chance(around.pace.full_once_in) {
+            let Some((to, item)) = actor.items.pop_front() else { break };
             if to == To::Late && around.has(Canary::LateOutside) {
                 continue;
             }
@@ -274,6 +347,7 @@ impl Process {
                 around.send(sink.from.entry(place.0).or_default(), Happening::Take(sink.id, place.0, item.clone()));
             }
         }
+        !actor.items.is_empty()
     }
 
     fn take(&mut self, around: &mut Around, sink: SinkId, partition: PartitionId, item: Item) -> Outcome {
@@ -344,11 +418,10 @@ impl Process {
 fn send_late_outside(around: &mut Around, sinks: &mut BTreeMap<SinkId, Sink>, stream: StreamId, (epoch, delta): (Epoch, &Delta)) {
     const DIRECT: PartitionId = PartitionId(u32::MAX);
     let Some(sink) = sinks.get_mut(&start::late_sink_of(stream)) else { return };
-    let rows = delta.parts.iter().filter_map(|(_, part)| part.uncounted.as_ref()).flat_map(|uncounted| &uncounted.late_rows);
-    for rows in rows {
-        let item = Item::Late(epoch, rows.clone());
-        around.send(sink.from.entry(DIRECT).or_default(), Happening::Take(sink.id, DIRECT, item));
-    }
+    let uncounted = delta.parts.iter().filter_map(|(_, part)| part.uncounted.as_ref());
+    let rows: Vec<_> = uncounted.flat_map(|uncounted| uncounted.late_rows.clone()).collect();
+    let late = LateRows { split: delta.stamp.split, to: delta.stamp.to, last: delta.stamp.counts.late, epoch, rows };
+    around.send(sink.from.entry(DIRECT).or_default(), Happening::Take(sink.id, DIRECT, Item::Late(late)));
 }
 
 /// Notes where floors and barriers stand.

@@ -1,7 +1,7 @@
 //! Readers of splits that are lost, and replaced in a running process. What the engine's supervisor does with cores and queues is done here with
 //! questions and answers on their way, so that what the lost reader has sent may arrive behind the answer, and is void then.
 
-use super::actor::{Actor, Place};
+use super::actor::{Actor, Lane, Place};
 use super::agenda::Link;
 use super::around::Around;
 use super::canary::Canary;
@@ -14,7 +14,8 @@ use raympp_coordinator::Fact;
 use raympp_state::chain::Chain;
 use raympp_state::delta::{Mark, PlacedMark};
 use raympp_state::opening::{Answer, Opened, Opening};
-use raympp_types::{Epoch, Offset, SplitId, SplitTerm, StreamId};
+use raympp_types::{Epoch, Offset, PartitionId, SplitId, SplitTerm, StreamId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who answers for a split.
@@ -29,21 +30,31 @@ enum Listener {
 pub(super) struct Unread {
     term: SplitTerm,
     opening: Opening<Listener>,
+    /// From which nobody has answered.
+    lanes: BTreeSet<Lane>,
     /// Facts are told in order, whoever tells them.
     up: Link,
 }
 
 impl StreamRun {
-    /// Rows that all replicas have applied of a split.
+    /// Rows that all replicas have applied of a split. One that is lost counts until that is noticed, since the split may be opened for it.
     pub(super) fn lowest_applied(&self, split: SplitId) -> Offset {
         let applied = |actor: &Actor| actor.replica.splits().get(&split).map_or(Offset(0), |progress| progress.applied);
-        self.actors.iter().flatten().map(applied).min().unwrap_or_default()
+        let lost = self.lost.values().map(|applied| applied.get(&split).copied().unwrap_or_default());
+        self.actors.iter().flatten().map(applied).chain(lost).min().unwrap_or_default()
+    }
+
+    /// True if all replicas have seen the end of a split.
+    fn have_seen_end(&self, split: SplitId) -> bool {
+        self.actors.iter().flatten().all(|actor| actor.replica.splits().get(&split).is_some_and(|progress| progress.ended))
     }
 
     /// A replica forgets marks that stand before all replicas.
     pub(super) fn forget_marks(&mut self, place: Place, split: SplitId) {
         let lowest = self.lowest_applied(split);
-        self.actor(place).replica.forget_marks(split, lowest);
+        if let Some(actor) = self.actor(place) {
+            actor.replica.forget_marks(split, lowest);
+        }
     }
 }
 
@@ -52,44 +63,76 @@ impl Process {
     pub(super) fn lose_reader(&mut self, around: &mut Around, stream: StreamId, split: SplitId) {
         let run = self.run(stream);
         let Some(task) = run.tasks.remove(&split) else { return };
-        if task.ended {
+        if task.ended && run.have_seen_end(split) {
             run.tasks.insert(split, task);
             return;
         }
         around.tally.readers_lost += 1;
         around.note(format!("{stream}, {split} loses its reader at {}", task.chain.offset()));
-        let (term, places) = (task.term.next(), run.places());
-        let mut opening = Opening::new(places.iter().map(|&place| Listener::Replica(place)).chain([Listener::Persister]));
+        let (term, lanes) = (task.term.next(), run.lanes());
+        let partitions = (0..run.actors.len() as u32).map(PartitionId);
+        let coordinator = &self.coordinator;
+        let replicas = partitions.flat_map(|partition| {
+            let in_sync = coordinator.in_sync(stream, partition).into_iter();
+            in_sync.map(move |replica| Listener::Replica((partition, replica)))
+        });
+        let mut opening = Opening::new(replicas.chain([Listener::Persister]));
+        let run = self.streams.get_mut(&stream).expect("a stream of the job");
         let queue = run.followers.get_mut(&split).expect("it came with the task");
         opening.answer(Listener::Persister, queue.answer(term).expect("the term is new"));
-        run.unread.insert(split, Unread { term, opening, up: task.up });
-        for place in places {
+        for &lane in &lanes {
             let delay_us = around.delay(around.pace.hop_us);
-            around.later(delay_us, Happening::Question(stream, place, split, term));
+            around.later(delay_us, Happening::Question(stream, lane, split, term));
         }
+        run.unread.insert(split, Unread { term, opening, lanes, up: task.up });
     }
 
-    /// A replica answers, and from now on takes nothing of the reader that was lost.
-    pub(super) fn answer(&mut self, around: &mut Around, stream: StreamId, place: Place, (split, term): (SplitId, SplitTerm)) {
-        if let Some(answer) = self.run(stream).actor(place).replica.answer(split, term) {
+    /// Replicas answer, and from now on take nothing of the reader that was lost.
+    pub(super) fn answer(&mut self, around: &mut Around, stream: StreamId, lane: Lane, (split, term): (SplitId, SplitTerm)) {
+        let run = self.run(stream);
+        let on_lane = run.on_lane(lane);
+        let answers: Vec<(Place, Answer)> = on_lane.filter_map(|actor| Some((actor.place, actor.replica.answer(split, term)?))).collect();
+        for (place, answer) in &answers {
             around.note(format!("{stream}, {place:?} answers for {split}: {} behind {}", answer.applied, answer.barrier));
-            let delay_us = around.delay(around.pace.hop_us);
-            around.later(delay_us, Happening::Answered(stream, place, split, term, Box::new(answer)));
         }
+        around.send(&mut run.noticed, Happening::Answered(stream, lane, split, term, answers));
     }
 
-    /// Opens the split when all have answered.
     pub(super) fn answered(
         &mut self,
         around: &mut Around,
         stream: StreamId,
-        place: Place,
+        lane: Lane,
         (split, term): (SplitId, SplitTerm),
-        answer: Answer,
+        answers: Vec<(Place, Answer)>,
     ) -> Outcome {
         let run = self.run(stream);
         let Some(unread) = run.unread.get_mut(&split).filter(|unread| unread.term == term) else { return Ok(()) };
-        unread.opening.answer(Listener::Replica(place), answer);
+        unread.lanes.remove(&lane);
+        answers.into_iter().for_each(|(place, answer)| unread.opening.answer(Listener::Replica(place), answer));
+        self.open_complete(around, stream, split)
+    }
+
+    /// A copy stands where its original has answered.
+    pub(super) fn answers_for_copy(&mut self, stream: StreamId, original: Place, copy: Place) {
+        for unread in self.run(stream).unread.values_mut() {
+            unread.opening.copied(Listener::Replica(original), Listener::Replica(copy));
+        }
+    }
+
+    /// Nobody waits for the answers of a replica that is lost.
+    pub(super) fn answers_without(&mut self, around: &mut Around, stream: StreamId, place: Place) -> Outcome {
+        let unread = &mut self.run(stream).unread;
+        unread.values_mut().for_each(|unread| unread.opening.remove(Listener::Replica(place)));
+        let splits: Vec<SplitId> = unread.keys().copied().collect();
+        splits.into_iter().try_for_each(|split| self.open_complete(around, stream, split))
+    }
+
+    /// Opens the split if all have answered.
+    fn open_complete(&mut self, around: &mut Around, stream: StreamId, split: SplitId) -> Outcome {
+        let run = self.run(stream);
+        let Some(unread) = run.unread.get_mut(&split).filter(|unread| unread.lanes.is_empty()) else { return Ok(()) };
+        let term = unread.term;
         let Some(opened) = unread.opening.open() else { return Ok(()) };
         let mut opened = opened.map_err(|disagreement| Breach {
             invariant: "a mark has one offset at all replicas",

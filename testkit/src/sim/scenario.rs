@@ -6,7 +6,7 @@ use crate::random::Random;
 use crate::reference::SplitRows;
 use crate::script::{StreamScript, bind};
 use raympp_coordinator::IdleRule;
-use raympp_types::{KeyGroups, MetricId, SplitId, StreamId};
+use raympp_types::{KeyGroups, MetricId, PartitionId, SplitId, StreamId};
 
 /// How fast things go, and how often they go wrong. A rate of 0 is never.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,14 @@ pub(super) struct Pace {
     pub(super) disk_fails_once_in: u64,
     pub(super) sink_fails_once_in: u64,
     pub(super) duplicate_once_in: u64,
+    /// A delta does not arrive, nor does anything behind it, until somebody notices and the split is opened anew.
+    pub(super) broken_once_in: u64,
+    /// A reader is lost soon behind a mark, which not every replica has then.
+    pub(super) lost_at_mark_once_in: u64,
+    /// A primary is lost that has not handed over what it has closed.
+    pub(super) lost_owing_once_in: u64,
+    /// A sink has no room.
+    pub(super) full_once_in: u64,
 }
 
 /// A stream of the job.
@@ -51,6 +59,8 @@ pub(super) struct StreamScenario {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
     LoseReader(StreamId, SplitId),
+    /// The primary, or a standby.
+    LoseReplica(StreamId, PartitionId, bool),
     AddMetric(StreamId, MetricId),
     DropMetric(StreamId, MetricId),
     Join(StreamId, SplitId),
@@ -97,6 +107,14 @@ impl Scenario {
             let splits: Vec<SplitId> = stream.splits.iter().chain(&stream.joining).map(|rows| rows.split).collect();
             changes.push((random.below(span_us), Change::LoseReader(stream.id, splits[random.index(splits.len())])));
         }
+        for _ in 0..random.pick(&[0, 0, 1, 3, 8]) {
+            let stream = &streams[random.index(streams.len())];
+            let partition = PartitionId(random.index(stream.key_groups.partitions() as usize) as u32);
+            // Who loses the only one starts again.
+            if stream.replicas > 1 || random.once_in(4) {
+                changes.push((random.below(span_us), Change::LoseReplica(stream.id, partition, random.once_in(2))));
+            }
+        }
         let crashes = random.pick(&[0, 1, 1, 2, 3, 5]);
         let crashes_us: Vec<u64> = (0..crashes).map(|_| random.below(span_us)).collect();
         text += &format!("changes {changes:?}\ncrashes {crashes_us:?}\n");
@@ -123,6 +141,10 @@ impl Pace {
             disk_fails_once_in: random.pick(&[0, 0, 5, 30]),
             sink_fails_once_in: random.pick(&[0, 0, 6]),
             duplicate_once_in: random.pick(&[0, 10]),
+            broken_once_in: random.pick(&[0, 0, 0, 50]),
+            lost_at_mark_once_in: random.pick(&[0, 0, 0, 5]),
+            lost_owing_once_in: random.pick(&[0, 0, 0, 20]),
+            full_once_in: random.pick(&[0, 3, 10]),
         }
     }
 }
@@ -139,7 +161,7 @@ fn stream(random: &mut Random, id: StreamId, text: &mut String) -> StreamScenari
     let sql = script(random, shape, bound_us, options);
     let shape = shape_of_splits(random, bound_us);
     let partitions = random.pick(&[1, 1, 2, 3]);
-    let replicas = 1 + random.index(2);
+    let replicas = 1 + random.index(3);
     *text += &format!("{id}: {partitions} partitions, {replicas} replicas, {shape:?}\n{sql}");
     let mut script = bind(&sql);
     script.metrics.iter_mut().for_each(|(metric, _)| metric.0 += id.0 * METRICS_PER_STREAM);

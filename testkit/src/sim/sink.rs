@@ -6,6 +6,7 @@
 use super::actor::Item;
 use super::agenda::Link;
 use crate::rows::row_text;
+use raympp_state::receipts::{LateReceipts, WindowReceipts};
 use raympp_state::result::NamedGroup;
 use raympp_types::{Epoch, EventTime, MetricId, PartitionId, SinkId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +99,9 @@ pub(super) struct Sink {
     pub(super) stream: StreamId,
     pub(super) input: Input,
     partitions: usize,
+    /// What comes again is dropped, and what is not whole is held back.
+    received: WindowReceipts,
+    received_late: LateReceipts,
     windows: Vec<OutRow>,
     late: Vec<(Epoch, OutRow)>,
     /// Taken in by an epoch that failed.
@@ -121,6 +125,8 @@ impl Sink {
             stream,
             input,
             partitions,
+            received: WindowReceipts::default(),
+            received_late: LateReceipts::default(),
             windows: Vec::new(),
             late: Vec::new(),
             left_over: Vec::new(),
@@ -139,16 +145,23 @@ impl Sink {
         match item {
             Item::Closed(piece) => {
                 let skip = self.taken.map_or(EventTime::MIN, |(_, frontier)| frontier);
-                let row = |(row, group): (usize, &NamedGroup)| OutRow { text: row_text(&piece.batch, row), group: Some(group.clone()) };
-                self.windows.extend(piece.groups.iter().enumerate().map(row).filter(|row| row.end() > skip));
+                for piece in self.received.take(&piece) {
+                    let row = |(row, group): (usize, &NamedGroup)| OutRow { text: row_text(&piece.batch, row), group: Some(group.clone()) };
+                    self.windows.extend(piece.groups.iter().enumerate().map(row).filter(|row| row.end() > skip));
+                }
             }
-            Item::Late(epoch, batch) => {
-                if self.taken.is_none_or(|(taken, _)| epoch > taken) {
-                    let row = |row: usize| OutRow { text: row_text(&batch, row), group: None };
+            Item::Late(late) => {
+                let epoch = late.epoch;
+                let news = self.received_late.take(late);
+                for batch in news.iter().filter(|_| self.taken.is_none_or(|(taken, _)| epoch > taken)) {
+                    let row = |row: usize| OutRow { text: row_text(batch, row), group: None };
                     self.late.extend((0..batch.num_rows()).map(|at| (epoch, row(at))));
                 }
             }
-            Item::Sealed(epoch) => drop(self.sealed.insert(partition, epoch)),
+            Item::Sealed(epoch) => {
+                let sealed = self.sealed.entry(partition).or_insert(epoch);
+                *sealed = epoch.max(*sealed);
+            }
             Item::Complete => drop(self.complete.insert(partition)),
         }
     }

@@ -1,6 +1,7 @@
 //! How a process starts: anew, or from the newest commit that the disk holds. It does what an engine does with a state directory.
 
-use super::actor::Actor;
+use super::actor::{Actor, Handed};
+use super::agenda::Link;
 use super::around::Around;
 use super::canary::Canary;
 use super::invariants::{self, Breach, Outcome};
@@ -20,10 +21,10 @@ use raympp_state::follower::Follower;
 use raympp_state::persister::{OpenPartition, OpenStream, Persister, SplitInfo, StreamInfo};
 use raympp_state::replica::{Counters, Replica, RestorePoint};
 use raympp_types::{
-    DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, RunningWatermark, SinkId, SplitId, SplitTerm, StoreUid,
-    StreamId,
+    DataType, Epoch, EventTime, MetricId, Offset, PartitionId, PlanVersion, ReplicaId, RunningWatermark, SinkId, SplitId, SplitTerm,
+    StoreUid, StreamId,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Sinks of late rows have ids from here on; a sink of a metric has the metric's.
@@ -49,7 +50,9 @@ pub(super) fn process(around: &mut Around) -> Outcome<Process> {
     let committed = newest.unwrap_or_default();
     around.note(format!("process {} starts from {committed}", around.incarnation));
     around.tally.resumed += u64::from(committed > Epoch(0));
-    around.witness.go_back(committed);
+    let streams = commit.iter().flat_map(|commit| &commit.streams);
+    let vector = streams.flat_map(|stream| stream.splits.iter().map(|split| ((stream.id, split.id), split.offset))).collect();
+    around.witness.go_back(committed, &vector);
     let streams: Vec<StreamId> = around.truths.keys().copied().collect();
     for &id in &streams {
         let of_stream = commit.as_ref().and_then(|commit| commit.streams.iter().find(|stream| stream.id == id));
@@ -73,7 +76,11 @@ fn start_stream(around: &mut Around, process: &mut Process, id: StreamId, commit
     let new = from.map_or_else(Vec::new, |from| begin_with(around, id, from, epoch));
     let begin = Begin::of(&around.truths[&id], from, epoch, &new);
     let run = open_partitions(around, &mut process.orders.persister, &begin, from).map_err(unreadable)?;
+    let places = run.places();
     process.streams.insert(id, run);
+    for (partition, replica) in places {
+        process.learn(around, Fact::ReplicaInSync(id, partition, replica))?;
+    }
     let taken = from.map(|stream| (epoch, stream.frontier));
     let running: Vec<MetricId> = begin.plan.metrics.iter().map(|metric| metric.id).collect();
     for (sink, input) in sinks_of(&around.truths[&id], &running) {
@@ -256,8 +263,11 @@ fn open_partitions(
     truth.plans.insert(begin.plan.version, Arc::clone(&begin.plan));
     for partition in (0..truth.key_groups.partitions()).map(PartitionId) {
         let held = from.map(|from| Held::load(persister, from.id, partition, begin, swaps_keys)).transpose()?;
-        let replicas = (0..truth.replicas).map(|number| Actor::new((partition, number), replica(truth, partition, begin, held.as_ref())));
-        actors.push(replicas.collect());
+        let actor = |lane: usize| {
+            let place = (partition, ReplicaId(lane as u32));
+            Actor::new(place, (partition, lane), lane == 0, replica(truth, partition, begin, held.as_ref()))
+        };
+        actors.push((0..truth.replicas).map(actor).collect::<Vec<Actor>>());
         let (bound_us, states) = (truth.plan.bound_us, begin.states());
         let lists = match held {
             None => EpochLists::new(partition, &begin.plan, bound_us, &begin.split_ids()),
@@ -289,9 +299,13 @@ fn open_partitions(
         unread: BTreeMap::new(),
         followers: begin.splits.values().map(|split| (split.split, begin.follower(split))).collect(),
         ordered: None,
+        handed: vec![Handed::default(); actors.len()],
         actors,
+        lost: BTreeMap::new(),
         deltas: BTreeMap::new(),
+        broken: BTreeSet::new(),
         controls: BTreeMap::new(),
+        noticed: Link::default(),
     })
 }
 
@@ -325,7 +339,7 @@ fn replica(truth: &StreamTruth, partition: PartitionId, begin: &Begin, held: Opt
     replica
 }
 
-fn time_type(truth: &StreamTruth) -> DataType {
+pub(super) fn time_type(truth: &StreamTruth) -> DataType {
     truth.plan.event_time.map_or(DataType::Timestamp, |column| truth.plan.schema.fields[column].data_type)
 }
 

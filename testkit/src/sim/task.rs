@@ -116,6 +116,7 @@ impl Task {
             }
         }
         if !self.chain.is_repeating()
+            && !self.ended
             && let Some(barrier) = self.barrier.take()
         {
             self.mark_barrier(&barrier, false);
@@ -170,7 +171,7 @@ impl Task {
         }));
     }
 
-    /// `late`: it goes on under the plan only behind the next flush.
+    /// `late`: it goes on under the plan one barrier late.
     pub(super) fn obey(&mut self, control: &Control, late: bool) {
         match control {
             _ if self.ended => {}
@@ -187,11 +188,8 @@ impl Task {
 
     fn pass_barrier(&mut self, epoch: Epoch, plan: &Arc<SharedPlan>, late: bool) {
         self.marked = epoch;
-        if late {
-            self.plan_to_come = Some(Arc::clone(plan));
-        } else {
-            self.adopt(plan);
-        }
+        let plan = if late { self.plan_to_come.replace(Arc::clone(plan)) } else { Some(Arc::clone(plan)) };
+        plan.into_iter().for_each(|plan| self.adopt(&plan));
         self.facts.push(Fact::Placed(self.stream, epoch, self.split, self.chain.watermark()));
     }
 
@@ -203,8 +201,5 @@ impl Task {
 
     fn send(&mut self, marks: Vec<Mark>) {
         self.deltas.extend(self.chain.flush(marks).map(|delta| (delta, Arc::clone(&self.plan))));
-        if let Some(plan) = self.plan_to_come.take() {
-            self.adopt(&plan);
-        }
     }
 }

@@ -144,6 +144,11 @@ impl StreamTruth {
     pub(super) fn go_back(&mut self, commit: Option<&StreamCommit>, committed: Epoch) {
         self.plans.retain(|&version, _| commit.is_some_and(|commit| version <= commit.plan));
         self.barriers.retain(|&epoch, _| commit.is_some() && epoch <= committed);
+        if let Some(commit) = commit {
+            // The epoch may have begun before the stream had started, which is then in it as it was.
+            let as_it_was = || commit.splits.iter().map(|split| (split.id, split.offset)).collect();
+            self.barriers.entry(committed).or_insert_with(as_it_was);
+        }
         for (id, split) in &mut self.splits {
             let known = commit.and_then(|commit| commit.splits.iter().find(|split| split.id == *id));
             match (known, split.membership) {

@@ -30,7 +30,7 @@ fn check_stream(around: &Around, truth: &StreamTruth, run: &StreamRun) -> Outcom
     late.sort_unstable();
     let differs = difference(&late, &published(around, late_sink_of(truth.id)));
     hold("late rows are published once", differs.is_none(), || format!("{}: {}", truth.id, differs.unwrap_or_default()))?;
-    let primaries = || run.actors.iter().map(|replicas| replicas[0].replica.counters());
+    let primaries = || run.actors.iter().flatten().filter(|actor| actor.primary).map(|actor| actor.replica.counters());
     let sum = |of: fn(&Counters) -> u64| primaries().map(|counters| of(&counters)).sum::<u64>();
     let found = (sum(|counters| counters.late), sum(|counters| counters.bad));
     hold("rows + late + bad = offsets", found == (reference.late, reference.bad), || {

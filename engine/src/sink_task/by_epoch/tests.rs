@@ -125,7 +125,8 @@ fn closed(partition: u32, rows: &[(i64, i64)]) -> Item {
 
 /// Late rows of a delta that ends at this offset.
 fn late(to: u64, epoch: u64, values: &[i64]) -> Item {
-    Item::Late(LateRows { split: SplitId(0), to: Offset(to), epoch: Epoch(epoch), rows: vec![batch(values)] })
+    let last = to * values.len() as u64;
+    Item::Late(LateRows { split: SplitId(0), to: Offset(to), last, epoch: Epoch(epoch), rows: vec![batch(values)] })
 }
 
 fn changes(number: u64, epoch: u64, values: &[i64]) -> Item {

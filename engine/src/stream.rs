@@ -177,18 +177,19 @@ impl SplitCounters {
         all.for_each(|reached| reached.store(offset.0, Ordering::SeqCst));
     }
 
-    /// Rows that are acknowledged at a level; `replicas`: places of a partition.
-    fn acknowledged(&self, level: Level, replicas: usize) -> u64 {
+    /// Rows that are acknowledged at a level; `replicas`: places of a partition; `is_alive`: whether a partition's place is filled.
+    fn acknowledged(&self, level: Level, replicas: usize, is_alive: impl Fn(PartitionId, usize) -> bool) -> u64 {
         match level {
             Level::Applied => self.applied.iter().map(|applied| applied.load(Ordering::SeqCst)).min().unwrap_or(0),
             Level::Replicated => {
-                let held = |places: &[AtomicU64]| {
+                let held = |(partition, places): (usize, &[AtomicU64])| {
+                    let alive = places.iter().enumerate().filter(|(slot, _)| is_alive(PartitionId(partition as u32), *slot));
                     let mut held: Vec<u64> =
-                        places.iter().map(|applied| applied.load(Ordering::SeqCst)).filter(|at| *at != u64::MAX).collect();
+                        alive.map(|(_, applied)| applied.load(Ordering::SeqCst)).filter(|at| *at != u64::MAX).collect();
                     held.sort_unstable();
                     held.iter().nth_back(1).copied().unwrap_or(0)
                 };
-                let now = self.by_slot.chunks(replicas.max(1)).map(held).min().unwrap_or(0);
+                let now = self.by_slot.chunks(replicas.max(1)).enumerate().map(held).min().unwrap_or(0);
                 self.replicated.fetch_max(now, Ordering::SeqCst).max(now)
             }
             Level::Checkpointed => self.checkpointed.load(Ordering::SeqCst),
@@ -554,7 +555,8 @@ impl Stream {
     /// Rows of a split that are acknowledged at a level.
     pub(crate) fn acknowledged(&self, split: SplitId, level: Level) -> u64 {
         let counters = self.splits.lock().get(&split).cloned();
-        counters.map_or(0, |counters| counters.acknowledged(level, self.host.replicas))
+        let is_alive = |partition, slot| self.views_by_slot.lock().contains_key(&(partition, slot));
+        counters.map_or(0, |counters| counters.acknowledged(level, self.host.replicas, is_alive))
     }
 
     /// An epoch is committed in the state directory: notes where splits stood, and lets the persister's queue forget what came before.

@@ -103,7 +103,14 @@ impl StreamRun {
 
     /// `None`: it is lost.
     pub(super) fn actor(&mut self, place: Place) -> Option<&mut Actor> {
-        self.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place)
+        self.actor_with_handed(place).map(|(actor, _)| actor)
+    }
+
+    /// An actor, and how far sinks have everything from its partition.
+    pub(super) fn actor_with_handed(&mut self, place: Place) -> Option<(&mut Actor, &Handed)> {
+        let partition = place.0.0 as usize;
+        let actor = self.actors[partition].iter_mut().find(|actor| actor.place == place)?;
+        Some((actor, &self.handed[partition]))
     }
 }
 
@@ -239,15 +246,9 @@ impl Process {
                     around.soon(Change::LoseReader(stream, split));
                     run.broken.insert(connection);
                 }
-                if run.broken.contains(&connection) {
-                    continue;
-                }
-                let link = run.deltas.entry((split, lane)).or_default();
-                around.send(link, Happening::Apply(stream, lane, Arc::clone(&delta)));
-                if delta.stamp.to > delta.stamp.from && around.chance(around.pace.duplicate_once_in) {
-                    // It comes once more, at any time behind the first.
-                    let mut again = *link;
-                    around.send(&mut again, Happening::Apply(stream, lane, Arc::clone(&delta)));
+                if !run.broken.contains(&connection) {
+                    let link = run.deltas.entry((split, lane)).or_default();
+                    send_delta(around, link, stream, lane, &delta);
                 }
             }
         }
@@ -306,9 +307,7 @@ impl Process {
         let metric = |sink: &Sink| if let Input::Metric(metric) = sink.input { Some(metric) } else { None };
         let wanted: BTreeSet<MetricId> = self.sinks.values().filter(of_stream).filter_map(metric).collect();
         let sinks: BTreeSet<SinkId> = self.sinks.values().filter(of_stream).map(|sink| sink.id).collect();
-        let run = self.streams.get_mut(&stream).expect("a stream of the job");
-        let handed = &run.handed[place.0.0 as usize];
-        let Some(actor) = run.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place) else { return Ok(()) };
+        let Some((actor, handed)) = self.run(stream).actor_with_handed(place) else { return Ok(()) };
         actor.closes = false;
         // What is owed goes first.
         let more = !actor.items.is_empty() || actor.close(&wanted, &sinks, handed, around.canary);
@@ -331,7 +330,7 @@ impl Process {
     /// Sends what an actor owes to sinks, as long as they have room. True if something is left.
     fn hand_over(&mut self, around: &mut Around, stream: StreamId, place: Place) -> bool {
         let run = self.streams.get_mut(&stream).expect("a stream of the job");
-        let Some(actor) = run.actors[place.0.0 as usize].iter_mut().find(|actor| actor.place == place) else { return false };
+        let Some(actor) = run.actor(place) else { return false };
         while !actor.items.is_empty() && !around.chance(around.pace.full_once_in) {
             let Some((to, item)) = actor.items.pop_front() else { break };
             if to == To::Late && around.has(Canary::LateOutside) {
@@ -411,6 +410,15 @@ impl Process {
             self.streams.keys().all(over)
         };
         committed > Epoch(0) && self.coordinator.in_flight() == 0 && self.coordinator.due_us().is_none() && complete()
+    }
+}
+
+/// Sends a delta to the replicas on a lane; it may come twice, the second time whenever it likes.
+fn send_delta(around: &mut Around, link: &mut Link, stream: StreamId, lane: Lane, delta: &Arc<Delta>) {
+    around.send(link, Happening::Apply(stream, lane, Arc::clone(delta)));
+    if delta.stamp.to > delta.stamp.from && around.chance(around.pace.duplicate_once_in) {
+        let mut again = *link;
+        around.send(&mut again, Happening::Apply(stream, lane, Arc::clone(delta)));
     }
 }
 

@@ -37,11 +37,9 @@ impl Process {
     }
 
     pub(super) fn promote(&mut self, around: &mut Around, stream: StreamId, lane: Lane, (replica, term): (ReplicaId, Term)) -> Outcome {
-        let run = self.streams.get_mut(&stream).expect("a stream of the job");
+        let run = self.run(stream);
         let place = (lane.0, replica);
-        let handed = &run.handed[place.0.0 as usize];
-        let is_it = |actor: &&mut Actor| (actor.place, actor.lane) == (place, lane);
-        let Some(actor) = run.actors[place.0.0 as usize].iter_mut().find(is_it) else { return Ok(()) };
+        let Some((actor, handed)) = run.actor_with_handed(place).filter(|(actor, _)| actor.lane == lane) else { return Ok(()) };
         around.tally.promotions += 1;
         around.note(format!("{stream}, {place:?} is promoted under {term}"));
         actor.promote(term, handed);

@@ -19,6 +19,8 @@ pub const ROWS_PER_SECOND: i64 = 1_000_000;
 const STEP_US: i64 = 1_000_000 / ROWS_PER_SECOND;
 /// Code of SUCCESS in the dictionary of statuses.
 pub const SUCCESS: i32 = 0;
+/// Code of FAILED in it.
+const FAILED: i32 = 1;
 const STATUSES: [&str; 3] = ["SUCCESS", "FAILED", "TIMEOUT"];
 
 /// The stream's definition.
@@ -144,13 +146,12 @@ fn at_once(codes: &[i32], names: &ArrayRef, statuses: &ArrayRef, at_us: i64) -> 
     codes.chunks(BATCH_ROWS).map(|codes| payments_of(codes, names, statuses, vec![at_us; codes.len()])).collect()
 }
 
-/// Successful payments of these channels at these times.
+/// Payments of these channels at these times; one of ten fails.
 fn payments_of(codes: &[i32], names: &ArrayRef, statuses: &ArrayRef, times_us: Vec<i64>) -> RecordBatch {
-    let rows = codes.len();
     let columns: [(&str, ArrayRef); 4] = [
         ("channel", dictionary(codes.to_vec(), names)),
-        ("status", dictionary(vec![SUCCESS; rows], statuses)),
-        ("amount", Arc::new(Int64Array::from_value(10, rows))),
+        ("status", dictionary(codes.iter().map(|code| if code % 10 == 0 { FAILED } else { SUCCESS }).collect(), statuses)),
+        ("amount", Arc::new(Int64Array::from_iter_values(codes.iter().map(|&code| 1 + i64::from(code) * 7_919 % 10_000)))),
         ("event_time", Arc::new(TimestampMicrosecondArray::from(times_us))),
     ];
     RecordBatch::try_from_iter(columns).expect("columns of one length")

@@ -164,6 +164,14 @@ impl KeyList {
         self.ends.push(self.bytes.len());
     }
 
+    /// Appends a key that begins with so many bytes of the last one, which has as many, and goes on with `rest`.
+    pub fn push_after(&mut self, shared: usize, rest: &[u8]) {
+        let last = self.ends.len().checked_sub(2).map_or(0, |before| self.ends[before]);
+        self.bytes.extend_from_within(last..last + shared);
+        self.bytes.extend_from_slice(rest);
+        self.ends.push(self.bytes.len());
+    }
+
     /// No keys, with room for so many of so many bytes in all.
     pub fn with_capacity(keys: usize, bytes: usize) -> KeyList {
         KeyList { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(keys) }

@@ -24,8 +24,6 @@ use rkyv::validation::{Validator, archive::ArchiveValidator, shared::SharedValid
 use rkyv::{Archive, Deserialize, Serialize, de::Pool};
 
 const MAGIC: [u8; 4] = *b"RAYM";
-/// The format that is written.
-pub(super) const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 16;
 /// Archives address themselves with 31 bits; whoever makes one keeps well below.
 pub(super) const ARCHIVE_BYTES_MAX: usize = 1 << 30;
@@ -44,6 +42,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The format version in which it is written; all up to it are read.
+    fn version(self) -> u16 {
+        match self {
+            Kind::Part => 2,
+            Kind::Commit | Kind::State | Kind::Index | Kind::Pack | Kind::Entry => 1,
+        }
+    }
+
     /// What a table holds.
     pub(super) fn of(table: Table) -> Kind {
         match table {
@@ -53,6 +59,11 @@ impl Kind {
             Table::Parts => Kind::Part,
         }
     }
+}
+
+/// The format version that an archive says it has, whether or not the rest of it is as it should be.
+pub(super) fn version_of(bytes: &[u8]) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(8..)?.first_chunk()?))
 }
 
 /// Bytes with their header, aligned as rkyv wants them.
@@ -68,7 +79,7 @@ where
     let mut bytes = rkyv::api::high::to_bytes_in::<_, Error>(value, bytes).map_err(|error| too_large(&what, error))?;
     let length = u32::try_from(bytes.len() - HEADER_BYTES).map_err(|error| too_large(&what, error))?;
     bytes[..4].copy_from_slice(&MAGIC);
-    bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[8..10].copy_from_slice(&kind.version().to_le_bytes());
     bytes[10] = kind as u8;
     bytes[12..16].copy_from_slice(&length.to_le_bytes());
     let checksum = checksum(place, &bytes);
@@ -128,17 +139,17 @@ pub(super) fn check(place: &ArchiveKey, bytes: &[u8]) -> Result<(), StoreError> 
 
 enum Fault {
     Damaged(&'static str),
-    Version(u16),
+    Version { found: u16, known: u16 },
 }
 
 impl Fault {
     fn into_error(self, what: &impl ToString) -> StoreError {
         match self {
             Fault::Damaged(happened) => StoreError::damaged(what.to_string(), happened),
-            Fault::Version(version) => StoreError::new(
+            Fault::Version { found, known } => StoreError::new(
                 StoreErrorKind::Version,
                 what.to_string(),
-                format!("it has format version {version}, and this program knows up to {VERSION}"),
+                format!("it has format version {found}, and this program knows up to {known}"),
                 "run the version of raympp that wrote it, or a later one",
             ),
         }
@@ -154,9 +165,9 @@ fn check_header(kind: Kind, place: &[u8], bytes: &[u8]) -> Result<(), Fault> {
     if u32::from_le_bytes([c0, c1, c2, c3]) != checksum(place, bytes) {
         return Err(Fault::Damaged("its checksum does not match"));
     }
-    match u16::from_le_bytes([v0, v1]) {
-        VERSION => {}
-        version => return Err(Fault::Version(version)),
+    let version = u16::from_le_bytes([v0, v1]);
+    if !(1..=kind.version()).contains(&version) {
+        return Err(Fault::Version { found: version, known: kind.version() });
     }
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     if found != kind as u8 || zero != 0 || length != bytes.len() - HEADER_BYTES {

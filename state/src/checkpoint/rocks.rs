@@ -87,19 +87,23 @@ pub struct Rocks {
     /// The newest commit that the marker knows of.
     newest: Option<Epoch>,
     content: Content,
+    /// Bytes of the last batch of records, which the next one is likely to need.
+    record_batch_bytes: usize,
 }
 
 /// Changes on their way.
 #[derive(Default)]
 pub struct Changes {
     batch: WriteBatch,
+    of_records: bool,
     /// Keys of [`content::TABLES`] that are set, or else removed.
     keys: Vec<(Table, Vec<u8>, bool)>,
 }
 
 impl Rocks {
     fn open(directory: Directory, access: Access) -> Result<Rocks, StoreError> {
-        let mut rocks = Rocks { directory, access, db: Err(not_yet_open()), newest: None, content: Content::default() };
+        let mut rocks =
+            Rocks { directory, access, db: Err(not_yet_open()), newest: None, content: Content::default(), record_batch_bytes: 0 };
         rocks.reopen()?;
         Ok(rocks)
     }
@@ -201,6 +205,11 @@ impl Backend for Rocks {
         Ok(())
     }
 
+    /// A batch is one string, which would grow from nothing to the size of an epoch by copying it over and over into fresh memory.
+    fn batch_of_records(&self) -> Changes {
+        Changes { batch: WriteBatch::with_capacity_bytes(self.record_batch_bytes), of_records: true, keys: Vec::new() }
+    }
+
     fn put(&self, changes: &mut Changes, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         changes.batch.put_cf(self.family(self.db()?, table)?, key, value);
         changes.note(table, key, true);
@@ -227,6 +236,9 @@ impl Backend for Rocks {
         let content = self.content_after(self.db()?, &changes.keys)?;
         if content != self.content {
             changes.batch.put(content::KEY, content.to_bytes());
+        }
+        if changes.of_records {
+            self.record_batch_bytes = changes.batch.size_in_bytes();
         }
         self.db()?.write_opt(changes.batch, &options).map_err(|error| self.failed(error, Doing::Writing, what))?;
         self.content = content;

@@ -8,7 +8,7 @@ use super::archive::{self, Kind};
 use super::batch::{PartitionBatch, PartitionState, Written};
 use super::commit::Commit;
 use super::error::StoreError;
-use super::format::{ArchivedPartV1, CommitV1, IndexV1, PartV1, StateV1, parts_of};
+use super::format::{CommitV1, IndexV1, PartV1, PartV2, StateV1, parts_of};
 use super::place::{self, ArchiveKey, Table};
 use super::record::{Columns, Pieces, Record, RecordId};
 use super::store::CheckpointStore;
@@ -40,6 +40,11 @@ pub trait Backend: Send {
 
     /// All keys from `from` on, in order.
     fn scan(&self, table: Table, from: &[u8], visit: &mut Visit) -> Result<(), StoreError>;
+
+    /// No changes yet, with room for an epoch's records.
+    fn batch_of_records(&self) -> Self::Batch {
+        Self::Batch::default()
+    }
 
     /// Adds the setting of a key.
     fn put(&self, batch: &mut Self::Batch, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
@@ -80,7 +85,7 @@ pub struct Tables<B> {
 
 impl<B: Backend> CheckpointStore for Tables<B> {
     fn write(&mut self, batch: &PartitionBatch) -> Result<Written, StoreError> {
-        let mut changes = B::Batch::default();
+        let mut changes = self.backend.batch_of_records();
         let record_bytes = self.put_records(&mut changes, &batch.records)?;
         let key = place::of_state(batch.epoch, batch.stream, batch.partition);
         let what = state_text(batch.stream, batch.partition, batch.epoch);
@@ -91,7 +96,7 @@ impl<B: Backend> CheckpointStore for Tables<B> {
     }
 
     fn write_records(&mut self, records: &[(RecordId, Record)]) -> Result<Vec<u64>, StoreError> {
-        let mut changes = B::Batch::default();
+        let mut changes = self.backend.batch_of_records();
         let bytes = self.put_records(&mut changes, records)?;
         let what: &dyn ToString = records.first().map_or(&"no records", |(id, _)| id);
         self.backend.apply(changes, false, what)?;
@@ -150,8 +155,10 @@ impl<B: Backend> CheckpointStore for Tables<B> {
         let damaged = |fault| StoreError::damaged(id, fault);
         for part in 0..index.parts {
             let key = place::of_part(id, part);
-            let append = |part: &ArchivedPartV1| part.append_to(&mut record, columns);
-            let read = |bytes: &[u8]| archive::visit::<PartV1, _>(Kind::Part, &key, bytes, id, append);
+            let read = |bytes: &[u8]| match archive::version_of(bytes) {
+                Some(1) => archive::visit::<PartV1, _>(Kind::Part, &key, bytes, id, |part| part.append_to(&mut record, columns)),
+                _ => archive::visit::<PartV2, _>(Kind::Part, &key, bytes, id, |part| part.append_to(&mut record, columns)),
+            };
             self.backend.read(Table::Parts, &key, id, read)?.ok_or_else(|| damaged("a part of it is not there"))?;
         }
         if record.len() as u64 != index.entries {

@@ -5,19 +5,24 @@
 
 use crate::sample::{accumulators, batch, commit, id, keys, record, sessions, state};
 use raympp_state::checkpoint::place::Table;
-use raympp_state::checkpoint::{CheckpointStore, MemoryStore, Record, RecordId, StoreError, StoreErrorKind};
+use raympp_state::checkpoint::{CheckpointStore, MemoryStore, Pieces, Record, RecordId, StoreError, StoreErrorKind};
+use raympp_state::delta::KeyList;
 use raympp_testkit::random::Random;
 use raympp_types::{Epoch, PartitionId, StreamId};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 const EPOCH: u64 = 5;
+/// All format versions there have been; the last one is written.
+const VERSIONS: [u32; 2] = [1, 2];
+const WRITTEN: u32 = 2;
 
-fn golden_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoint-1")
+fn golden_directory(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/checkpoint-{version}"))
 }
 
-/// What the golden archives of version 1 hold.
+/// What the golden archives of each version hold.
 fn records() -> Vec<(RecordId, Record)> {
     let accumulators = accumulators();
     vec![
@@ -47,9 +52,9 @@ fn file_name(table: Table, key: &[u8]) -> String {
     format!("{}-{digits}.archive", table.name())
 }
 
-fn golden() -> Vec<Archive> {
+fn golden(version: u32) -> Vec<Archive> {
     let mut golden = Vec::new();
-    for entry in fs::read_dir(golden_directory()).unwrap() {
+    for entry in fs::read_dir(golden_directory(version)).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let (table, digits) = name.strip_suffix(".archive").unwrap().split_once('-').unwrap();
@@ -68,8 +73,12 @@ fn put(archives: &[Archive]) -> MemoryStore {
 }
 
 #[test]
-fn archives_of_version_1_are_read() {
-    let store = put(&golden());
+fn archives_of_each_version_are_read() {
+    VERSIONS.map(golden).iter().for_each(|golden| check_read(golden));
+}
+
+fn check_read(golden: &[Archive]) {
+    let store = put(golden);
     assert_eq!(store.commits().unwrap(), [Epoch(EPOCH)]);
     assert_eq!(store.read_commit(Epoch(EPOCH)).unwrap(), commit(EPOCH));
     assert_eq!(store.partition(StreamId(0), PartitionId(1), Epoch(EPOCH)).unwrap(), state(EPOCH));
@@ -81,20 +90,20 @@ fn archives_of_version_1_are_read() {
 }
 
 #[test]
-fn version_1_is_what_is_written() {
+fn the_last_version_is_what_is_written() {
     let written = archives(&store());
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::create_dir_all(golden_directory()).unwrap();
+        fs::create_dir_all(golden_directory(WRITTEN)).unwrap();
         for (table, key, value) in &written {
-            let path = golden_directory().join(file_name(*table, key));
+            let path = golden_directory(WRITTEN).join(file_name(*table, key));
             if !path.exists() {
                 fs::write(path, value).unwrap();
             }
         }
     }
     let names = |archives: &[Archive]| archives.iter().map(|(table, key, _)| file_name(*table, key)).collect::<Vec<_>>();
-    assert_eq!(names(&written), names(&golden()));
-    for (written, golden) in written.iter().zip(golden()) {
+    assert_eq!(names(&written), names(&golden(WRITTEN)));
+    for (written, golden) in written.iter().zip(golden(WRITTEN)) {
         assert!(*written == golden, "{} is written differently", file_name(written.0, &written.1));
     }
 }
@@ -135,9 +144,12 @@ fn check_damage(store: &MemoryStore, table: Table, key: &[u8], what: &str) {
 
 #[test]
 fn every_flipped_byte_is_found_and_named() {
-    let golden = golden();
-    let mut store = put(&golden);
-    for (table, key, value) in &golden {
+    VERSIONS.map(golden).iter().for_each(|golden| check_flipped_bytes(golden));
+}
+
+fn check_flipped_bytes(golden: &[Archive]) {
+    let mut store = put(golden);
+    for (table, key, value) in golden {
         for at in 0..value.len() {
             for bits in [1, 0x80, 0xFF] {
                 let mut bytes = value.clone();
@@ -153,9 +165,12 @@ fn every_flipped_byte_is_found_and_named() {
 
 #[test]
 fn every_other_length_is_found_and_named() {
-    let golden = golden();
-    let mut store = put(&golden);
-    for (table, key, value) in &golden {
+    VERSIONS.map(golden).iter().for_each(|golden| check_lengths(golden));
+}
+
+fn check_lengths(golden: &[Archive]) {
+    let mut store = put(golden);
+    for (table, key, value) in golden {
         let longer = [&value[..], &[0]].concat();
         for bytes in (0..value.len()).map(|length| &value[..length]).chain([&longer[..]]) {
             store.overwrite(*table, key, Some(bytes));
@@ -167,7 +182,7 @@ fn every_other_length_is_found_and_named() {
 
 #[test]
 fn an_archive_in_the_place_of_another_is_found() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     for (table, key, value) in &golden {
         for other in golden.iter().filter(|other| other.2 != *value) {
             let mut store = put(&golden);
@@ -179,7 +194,7 @@ fn an_archive_in_the_place_of_another_is_found() {
 
 #[test]
 fn a_part_that_is_gone_is_found() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     for (table, key, _) in golden.iter().filter(|archive| archive.0 == Table::Parts) {
         let mut store = put(&golden);
         store.overwrite(*table, key, None);
@@ -198,10 +213,10 @@ fn sealed(key: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn a_later_version_is_told_as_such() {
-    for (table, key, value) in golden() {
+    for (table, key, value) in golden(WRITTEN) {
         let mut later = value.clone();
-        later[8] = 2;
-        let mut store = put(&golden());
+        later[8] += 1;
+        let mut store = put(&golden(WRITTEN));
         store.overwrite(table, &key, Some(&sealed(&key, later)));
         let error = read_all(&store).unwrap_err();
         assert_eq!((error.kind, error.what), (StoreErrorKind::Version, name_of(table, &key)));
@@ -211,16 +226,19 @@ fn a_later_version_is_told_as_such() {
 /// Without the checksum's help wrong contents can't be told from right ones, but nothing may panic, and what is read is a record.
 #[test]
 fn bytes_that_only_malice_could_make_are_read_without_panic() {
-    let golden = golden();
+    VERSIONS.map(golden).iter().for_each(|golden| read_malice(golden));
+}
+
+fn read_malice(golden: &[Archive]) {
     let mut random = Random::new(1);
-    for (table, key, value) in &golden {
+    for (table, key, value) in golden {
         for _ in 0..2000 {
             let mut bytes = value.clone();
             for _ in 0..1 + random.index(3) {
                 let at = 12 + random.index(bytes.len() - 12);
                 bytes[at] = random.pick(&[0, 1, 0x7F, 0x80, 0xFF, random.clone().bits() as u8]);
             }
-            let mut store = put(&golden);
+            let mut store = put(golden);
             store.overwrite(*table, key, Some(&sealed(key, bytes)));
             let _ = (store.read_commit(Epoch(EPOCH)), store.partition(StreamId(0), PartitionId(1), Epoch(EPOCH)), store.records());
             for (id, _) in records() {
@@ -230,4 +248,43 @@ fn bytes_that_only_malice_could_make_are_read_without_panic() {
             }
         }
     }
+}
+
+/// A record of these keys, in a store without accumulators.
+fn plain(keys: &[Vec<u8>], rows: Vec<u64>) -> Record {
+    let mut list = KeyList::default();
+    keys.iter().for_each(|key| list.push(key));
+    Record { pieces: Pieces::Sliced, keys: list, rows, columns: Vec::new() }
+}
+
+fn check_comes_back(record: Record) {
+    let mut store = MemoryStore::new();
+    store.write_records(&[(id(1, EPOCH), record.clone())]).unwrap();
+    assert!(store.read(&id(1, EPOCH), &[]).unwrap() == record, "{:?}", record.rows);
+}
+
+#[test]
+fn numbers_of_every_width_come_back() {
+    let keys: Vec<Vec<u8>> = (0..3).map(|key| vec![key]).collect();
+    for range in [0, 1, 0xFF, 0x100, 0xFFFF, 0x1_0000, 0xFFFF_FFFF, 0x1_0000_0000, u64::MAX - 1, u64::MAX] {
+        for smallest in [0, 1, 1_000_000, u64::MAX].into_iter().filter(|smallest| smallest.checked_add(range).is_some()) {
+            check_comes_back(plain(&keys, vec![smallest + range, smallest, smallest + range / 2]));
+        }
+    }
+}
+
+#[test]
+fn keys_come_back_whatever_they_share() {
+    let mut random = Random::new(2);
+    for _ in 0..200 {
+        // Few different bytes, so that some keys begin with all of another; now and then the empty one and long ones.
+        let length = |random: &mut Random| if random.once_in(20) { 300 + random.index(300) } else { random.index(8) };
+        let key = |random: &mut Random| (0..length(random)).map(|_| random.pick(&[0, 1, 0xFF])).collect();
+        let keys: BTreeSet<Vec<u8>> = (0..random.index(60)).map(|_| key(&mut random)).collect();
+        let keys: Vec<Vec<u8>> = keys.into_iter().collect();
+        let rows = (1..=keys.len() as u64).collect();
+        check_comes_back(plain(&keys, rows));
+    }
+    // One key that is larger than a part, and the next that shares all of it.
+    check_comes_back(plain(&[vec![7; 3 << 20], vec![7; (3 << 20) + 1]], vec![1, 2]));
 }

@@ -17,8 +17,12 @@ use std::sync::Arc;
 const EPOCHS: [u64; 2] = [5, 6];
 const WRITER: Identity = Identity { job: JobId(0x0123_4567_89AB_CDEF_0011_2233_4455_6677), writer: 7, run: 0xABC };
 
-fn golden_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/packs-1")
+/// All versions of what packs hold that there have been; the last one is written.
+const VERSIONS: [u32; 2] = [1, 2];
+const WRITTEN: u32 = 2;
+
+fn golden_directory(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/packs-{version}"))
 }
 
 /// Records that begin with barrier 0, so that they are a cover.
@@ -46,13 +50,13 @@ fn objects() -> Objects {
     blobs.objects()
 }
 
-fn golden() -> Objects {
+fn golden(version: u32) -> Objects {
     let read = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().replace('+', "/");
         (name, Arc::from(fs::read(path).unwrap()))
     };
-    fs::read_dir(golden_directory()).unwrap().map(read).collect()
+    fs::read_dir(golden_directory(version)).unwrap().map(read).collect()
 }
 
 fn put(objects: &Objects) -> MemoryBlobs {
@@ -78,29 +82,31 @@ fn read_all(blobs: &MemoryBlobs) -> Result<(), StoreError> {
 }
 
 #[test]
-fn objects_of_version_1_are_read() {
-    read_all(&put(&golden())).unwrap();
-    let mut store = MemoryStore::new();
-    import(Arc::new(put(&golden())), Epoch(6), &mut store).unwrap();
-    for (id, record) in records() {
-        assert!(store.read(&id, &accumulators()).unwrap() == record, "{id}");
+fn objects_of_each_version_are_read() {
+    for golden in VERSIONS.map(golden) {
+        read_all(&put(&golden)).unwrap();
+        let mut store = MemoryStore::new();
+        import(Arc::new(put(&golden)), Epoch(6), &mut store).unwrap();
+        for (id, record) in records() {
+            assert!(store.read(&id, &accumulators()).unwrap() == record, "{id}");
+        }
     }
 }
 
 #[test]
-fn version_1_is_what_is_written() {
+fn the_last_version_is_what_is_written() {
     let written = objects();
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::create_dir_all(golden_directory()).unwrap();
+        fs::create_dir_all(golden_directory(WRITTEN)).unwrap();
         for (name, bytes) in &written {
-            let path = golden_directory().join(format!("{}.object", name.replace('/', "+")));
+            let path = golden_directory(WRITTEN).join(format!("{}.object", name.replace('/', "+")));
             if !path.exists() {
                 fs::write(path, bytes).unwrap();
             }
         }
     }
-    assert_eq!(written.keys().collect::<Vec<_>>(), golden().keys().collect::<Vec<_>>());
-    for (name, golden) in golden() {
+    assert_eq!(written.keys().collect::<Vec<_>>(), golden(WRITTEN).keys().collect::<Vec<_>>());
+    for (name, golden) in golden(WRITTEN) {
         assert!(written[&name] == golden, "{name} is written differently");
     }
 }
@@ -119,7 +125,7 @@ fn needed(golden: &Objects) -> impl Iterator<Item = (&String, &Arc<[u8]>)> {
 
 #[test]
 fn every_flipped_byte_is_found_and_named() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     let blobs = put(&golden);
     for (name, value) in needed(&golden) {
         for at in 0..value.len() {
@@ -138,7 +144,7 @@ fn every_flipped_byte_is_found_and_named() {
 
 #[test]
 fn every_shorter_length_is_found_and_named() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     let blobs = put(&golden);
     for (name, value) in needed(&golden) {
         for length in 0..value.len() {
@@ -154,7 +160,7 @@ fn every_shorter_length_is_found_and_named() {
 
 #[test]
 fn an_object_that_is_gone_or_in_the_place_of_another_is_found() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     for (name, value) in needed(&golden) {
         let blobs = put(&golden);
         let newest = name.ends_with("3") && name.starts_with("commits/");
@@ -176,7 +182,7 @@ fn an_object_that_is_gone_or_in_the_place_of_another_is_found() {
 
 #[test]
 fn a_later_version_is_told_as_such() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     for (name, value) in needed(&golden) {
         let mut bytes = value.to_vec();
         let mut hasher = crc32fast::Hasher::new();
@@ -203,7 +209,7 @@ fn a_later_version_is_told_as_such() {
 /// Without the checksums' help wrong contents can't be told from right ones, but nothing may panic.
 #[test]
 fn bytes_that_only_malice_could_make_are_read_without_panic() {
-    let golden = golden();
+    let golden = golden(WRITTEN);
     let mut random = Random::new(3);
     for (name, value) in needed(&golden) {
         for _ in 0..3000 {

@@ -216,7 +216,7 @@ fn what_was_put_before_a_failure_is_not_put_again() {
     let many = keys(10_000);
     let accumulators = accumulators();
     let large: Vec<(RecordId, Record)> =
-        (0..30).map(|number| (slice(100 + number).record(Epoch(0), Epoch(1)), record(number as u64, &many, &accumulators))).collect();
+        (0..35).map(|number| (slice(100 + number).record(Epoch(0), Epoch(1)), record(number as u64, &many, &accumulators))).collect();
     let written = job.store.write(&batch(1, large.clone())).unwrap();
     assert!(written.bytes > 2 * (32 << 20), "{} bytes are some packs", written.bytes);
     large.iter().zip(&written.record_bytes).for_each(|((id, _), &bytes)| job.ledger.add(id, bytes));

@@ -1,19 +1,21 @@
-//! Records: an entry in the index, and parts of about a mebibyte.
+//! Records: an entry in the index, and parts of entries that take about a mebibyte before they are packed.
 //!
 //! Parts bound what has to be in memory to write or read a record of any size, and what is lost to one damaged byte. Each is complete in itself: keys,
 //! rows and columns of a run of entries. How a record is cut depends on its content alone.
 
-use super::cells::ColumnV1;
+use super::cells::ColumnV2;
+use super::ints::{IntsV2, from_signed, to_signed};
+use super::keys::KeysV2;
 use crate::checkpoint::archive::ARCHIVE_BYTES_MAX;
 use crate::checkpoint::record::{Columns, Pieces, Record};
-use crate::delta::KeyList;
 use raympp_operators::accumulator::AccumulatorColumn;
-use rkyv::rend::u32_le;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::ops::Range;
 
-/// Where a part ends, unless a single entry is larger.
+/// Where a part ends, unless a single entry is larger. Readers refuse larger ones, so it may grow with a new format version only.
 const PART_BYTES: usize = 1 << 20;
+/// What an entry takes at least: the end of its key, and its rows.
+const ENTRY_BYTES_MIN: usize = 12;
 
 /// What the index says of a record.
 #[derive(Archive, Serialize, Deserialize)]
@@ -30,23 +32,31 @@ pub(in crate::checkpoint) struct IndexV1 {
 
 /// A run of entries.
 #[derive(Archive, Serialize)]
-pub(in crate::checkpoint) struct PartV1 {
-    key_ends: Vec<u32>,
-    key_bytes: Vec<u8>,
-    rows: Vec<u64>,
-    /// Empty for a sliced store.
-    first_us: Vec<i64>,
-    last_us: Vec<i64>,
-    columns: Vec<ColumnV1>,
+pub(in crate::checkpoint) struct PartV2 {
+    entries: u32,
+    keys: KeysV2,
+    rows: IntsV2,
+    /// Unless the store is sliced.
+    sessions: Option<SessionsV2>,
+    columns: Vec<ColumnV2>,
+}
+
+/// Where pieces of sessions lie in event time.
+#[derive(Archive, Serialize)]
+struct SessionsV2 {
+    /// In the order of unsigned numbers.
+    first_us: IntsV2,
+    /// As well.
+    last_us: IntsV2,
 }
 
 /// The parts of a record, in order; an error for one that is too large.
-pub(in crate::checkpoint) fn parts_of(record: &Record) -> impl Iterator<Item = Result<PartV1, &'static str>> {
+pub(in crate::checkpoint) fn parts_of(record: &Record) -> impl Iterator<Item = Result<PartV2, &'static str>> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let entries = start..start + Cut::new(record).from(start)?;
         start = entries.end;
-        Some(PartV1::of(record, entries))
+        Some(PartV2::of(record, entries))
     })
 }
 
@@ -64,7 +74,7 @@ impl Cut<'_> {
         let (heavy, light): (Vec<_>, Vec<_>) =
             record.columns.iter().flatten().partition(|column| matches!(column, AccumulatorColumn::Heavy(_)));
         let pieces = if record.pieces == Pieces::Sliced { 0 } else { 16 };
-        Cut { record, heavy, fixed_bytes: 12 + pieces + 8 * light.len(), scratch: Vec::new() }
+        Cut { record, heavy, fixed_bytes: ENTRY_BYTES_MIN + pieces + 8 * light.len(), scratch: Vec::new() }
     }
 
     /// Number of entries of the part that starts here; `None` at the end.
@@ -87,61 +97,55 @@ impl Cut<'_> {
     }
 }
 
-impl PartV1 {
+impl PartV2 {
     /// These entries of a record; an error if they are too many bytes.
-    fn of(record: &Record, entries: Range<usize>) -> Result<PartV1, &'static str> {
-        let (key_bytes, ends) = record.keys.run(entries.clone());
-        let key_ends = ends.map(|end| u32::try_from(end).map_err(|_| "its keys have 4 GiB")).collect::<Result<_, _>>()?;
-        let (first_us, last_us) = match &record.pieces {
-            Pieces::Sliced => (Vec::new(), Vec::new()),
-            Pieces::Sessions { first_us, last_us } => (first_us[entries.clone()].to_vec(), last_us[entries.clone()].to_vec()),
+    fn of(record: &Record, entries: Range<usize>) -> Result<PartV2, &'static str> {
+        let times = |times: &[i64]| IntsV2::of(times[entries.clone()].iter().map(|&time| from_signed(time)));
+        let sessions = match &record.pieces {
+            Pieces::Sliced => None,
+            Pieces::Sessions { first_us, last_us } => Some(SessionsV2 { first_us: times(first_us), last_us: times(last_us) }),
         };
-        let column = |column: &Option<AccumulatorColumn>| ColumnV1::of(column.as_ref(), entries.clone());
-        let columns = record.columns.iter().map(column).collect::<Result<_, _>>()?;
-        let part =
-            PartV1 { key_ends, key_bytes: key_bytes.to_vec(), rows: record.rows[entries.clone()].to_vec(), first_us, last_us, columns };
+        let part = PartV2 {
+            // No more than fit a mebibyte.
+            entries: entries.len() as u32,
+            keys: KeysV2::of(&record.keys, entries.clone()),
+            rows: IntsV2::of(record.rows[entries.clone()].iter().copied()),
+            sessions,
+            columns: record.columns.iter().map(|column| ColumnV2::of(column.as_ref(), entries.clone())).collect(),
+        };
         if part.bytes() <= ARCHIVE_BYTES_MAX { Ok(part) } else { Err("one entry has a gibibyte") }
     }
 
     fn bytes(&self) -> usize {
-        let entries = 4 * self.key_ends.len() + 8 * (self.rows.len() + self.first_us.len() + self.last_us.len());
-        self.key_bytes.len() + entries + self.columns.iter().map(ColumnV1::bytes).sum::<usize>()
+        let sessions = self.sessions.as_ref().map_or(0, |sessions| sessions.first_us.bytes() + sessions.last_us.bytes());
+        self.keys.bytes() + self.rows.bytes() + sessions + self.columns.iter().map(ColumnV2::bytes).sum::<usize>()
     }
 }
 
-impl ArchivedPartV1 {
+impl ArchivedPartV2 {
     /// Appends the entries to a record that has the wanted columns.
     pub(in crate::checkpoint) fn append_to(&self, record: &mut Record, columns: &Columns) -> Result<(), &'static str> {
-        let (entries, before) = (self.rows.len(), record.rows.len());
+        let (entries, before) = (self.entries.to_native() as usize, record.rows.len());
+        if entries > PART_BYTES / ENTRY_BYTES_MIN {
+            return Err("it has more entries than a part has");
+        }
         if self.columns.len() != columns.stored {
             return Err("it has not one column per accumulator of the store");
         }
-        append_keys(&mut record.keys, &self.key_ends, &self.key_bytes)?;
-        record.rows.extend(self.rows.iter().map(|rows| rows.to_native()));
+        self.keys.append_to(entries, &mut record.keys, PART_BYTES)?;
+        self.rows.append_to(entries, &mut record.rows, |rows| rows)?;
         for ((position, accumulator), into) in columns.wanted.iter().zip(&mut record.columns) {
             let column = self.columns.get(*position).ok_or("a column is wanted that it does not have")?;
             column.append_to(into, before, accumulator, entries)?;
         }
-        match &mut record.pieces {
-            Pieces::Sliced if self.first_us.is_empty() && self.last_us.is_empty() => {}
-            Pieces::Sliced => return Err("it has sessions' times in a record without"),
-            Pieces::Sessions { first_us, last_us } => {
-                first_us.extend(self.first_us.iter().map(|time| time.to_native()));
-                last_us.extend(self.last_us.iter().map(|time| time.to_native()));
+        match (&mut record.pieces, self.sessions.as_ref()) {
+            (Pieces::Sliced, None) => Ok(()),
+            (Pieces::Sliced, Some(_)) => Err("it has sessions' times in a record without"),
+            (Pieces::Sessions { .. }, None) => Err("it has no sessions' times"),
+            (Pieces::Sessions { first_us, last_us }, Some(sessions)) => {
+                sessions.first_us.append_to(entries, first_us, to_signed)?;
+                sessions.last_us.append_to(entries, last_us, to_signed)
             }
         }
-        Ok(())
     }
-}
-
-fn append_keys(keys: &mut KeyList, ends: &[u32_le], bytes: &[u8]) -> Result<(), &'static str> {
-    let end = ends.last().map_or(0, |end| end.to_native() as usize);
-    if !ends.is_sorted() || end > bytes.len() {
-        return Err("a key lies outside its part");
-    }
-    if end < bytes.len() {
-        return Err("bytes follow the last key");
-    }
-    keys.append(bytes, ends.iter().map(|end| end.to_native()));
-    Ok(())
 }

@@ -164,12 +164,27 @@ impl KeyList {
         self.ends.push(self.bytes.len());
     }
 
-    /// Appends a key that begins with so many bytes of the last one, which has as many, and goes on with `rest`.
-    pub fn push_after(&mut self, shared: usize, rest: &[u8]) {
-        let last = self.ends.len().checked_sub(2).map_or(0, |before| self.ends[before]);
-        self.bytes.extend_from_within(last..last + shared);
-        self.bytes.extend_from_slice(rest);
-        self.ends.push(self.bytes.len());
+    /// Appends keys each of which begins with `shared` bytes of the one before it, the first one with none, and goes on with the next `rest` bytes
+    /// of `following`. They have `bytes` bytes in all. Cost: a few nanoseconds for a short key.
+    pub fn append_front_coded(&mut self, shared: &[usize], rest: &[usize], following: &[u8], bytes: usize) {
+        /// So many are copied whatever is needed, which costs no call; what is too much is overwritten by what follows.
+        const SHORT: usize = 32;
+        let start = self.bytes.len();
+        let (mut last, mut at, mut taken) = (start, start, 0);
+        self.bytes.resize(start + bytes + SHORT, 0);
+        for (&shared, &rest) in shared.iter().zip(rest) {
+            let own = at + shared;
+            if shared <= SHORT && rest <= SHORT && taken + SHORT <= following.len() {
+                self.bytes.copy_within(last..last + SHORT, at);
+                self.bytes[own..own + SHORT].copy_from_slice(&following[taken..taken + SHORT]);
+            } else {
+                self.bytes.copy_within(last..last + shared, at);
+                self.bytes[own..own + rest].copy_from_slice(&following[taken..taken + rest]);
+            }
+            (last, at, taken) = (at, own + rest, taken + rest);
+            self.ends.push(at);
+        }
+        self.bytes.truncate(start + bytes);
     }
 
     /// No keys, with room for so many of so many bytes in all.

@@ -19,7 +19,7 @@ use raympp_types::{Epoch, PartitionId, StreamId};
 /// Room is made for so many entries of a record at most before they are read, whatever its index says.
 const ENTRIES_EXPECTED_MAX: u64 = 1 << 22;
 /// And for so many bytes of each one's key.
-const KEY_BYTES_EXPECTED: usize = 16;
+const KEY_BYTES_EXPECTED: usize = 32;
 
 /// What is done with each key and value of a range.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;

@@ -44,20 +44,24 @@ impl ArchivedKeysV2 {
         let (mut shared, mut rest) = (Vec::with_capacity(count), Vec::with_capacity(count));
         self.shared.append_to(count, &mut shared, |bytes| bytes as usize)?;
         self.rest.append_to(count, &mut rest, |bytes| bytes as usize)?;
-        let (mut following, mut total, mut before) = (&self.bytes[..], 0, 0);
-        for (shared, rest) in shared.into_iter().zip(rest) {
-            let (own, others) = following.split_at_checked(rest).ok_or("a key lies outside its part")?;
+        let (mut total, mut before, mut following) = (0, 0, 0);
+        for (&shared, &rest) in shared.iter().zip(&rest) {
             if shared > before {
                 return Err("a key shares more with the one before than that one has");
             }
-            before = shared + rest;
+            if rest > self.bytes.len() - following {
+                return Err("a key lies outside its part");
+            }
+            (before, following) = (shared + rest, following + rest);
             total += before;
             if count > 1 && total > bytes_max {
                 return Err("its keys are more than a part has");
             }
-            keys.push_after(shared, own);
-            following = others;
         }
-        if following.is_empty() { Ok(()) } else { Err("bytes follow the last key") }
+        if following < self.bytes.len() {
+            return Err("bytes follow the last key");
+        }
+        keys.append_front_coded(&shared, &rest, &self.bytes, total);
+        Ok(())
     }
 }

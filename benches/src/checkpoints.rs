@@ -161,8 +161,7 @@ pub fn touched(effort: Effort, report: &mut Report) -> Result<(), Error> {
     };
     let (all, few) = (bytes_per_key(1)?, bytes_per_key(100)?);
     let detail = format!("{few:.1} over {all:.1} bytes, of {keys} keys");
-    // Keys that are neighbours are written in less, the closer they are.
-    report.cost("bytes per key touched, 1 % of keys touched over all", few / all, 2.0, &detail);
+    report.cost("bytes per key touched, 1 % of keys touched over all", few / all, 1.5, &detail);
     Ok(())
 }
 

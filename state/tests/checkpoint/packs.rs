@@ -125,9 +125,12 @@ fn needed(golden: &Objects) -> impl Iterator<Item = (&String, &Arc<[u8]>)> {
 
 #[test]
 fn every_flipped_byte_is_found_and_named() {
-    let golden = golden(WRITTEN);
-    let blobs = put(&golden);
-    for (name, value) in needed(&golden) {
+    VERSIONS.map(golden).iter().for_each(check_flipped_bytes);
+}
+
+fn check_flipped_bytes(golden: &Objects) {
+    let blobs = put(golden);
+    for (name, value) in needed(golden) {
         for at in 0..value.len() {
             for bits in [1, 0x80, 0xFF] {
                 let mut bytes = value.to_vec();
@@ -144,9 +147,12 @@ fn every_flipped_byte_is_found_and_named() {
 
 #[test]
 fn every_shorter_length_is_found_and_named() {
-    let golden = golden(WRITTEN);
-    let blobs = put(&golden);
-    for (name, value) in needed(&golden) {
+    VERSIONS.map(golden).iter().for_each(check_lengths);
+}
+
+fn check_lengths(golden: &Objects) {
+    let blobs = put(golden);
+    for (name, value) in needed(golden) {
         for length in 0..value.len() {
             blobs.overwrite(name, Some(&value[..length]));
             let error = read_all(&blobs).expect_err(&format!("{length} bytes of {name}"));

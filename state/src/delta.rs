@@ -206,6 +206,19 @@ impl KeyList {
         (&self.bytes[start..end_of(keys.end)], self.ends[keys].iter().map(move |end| end - start))
     }
 
+    /// How many keys from `here` on are, one by one, those of another list from `there` on; it looks at `most` at most.
+    pub(crate) fn same_run(&self, here: usize, other: &KeyList, there: usize, most: usize) -> usize {
+        let keys = most.min(self.len() - here).min(other.len() - there);
+        let ((bytes, ends), (other_bytes, other_ends)) = (self.run(here..here + keys), other.run(there..there + keys));
+        let is_same_end = |ends: &(usize, usize)| ends.0 == ends.1;
+        let (same, end) = ends.zip(other_ends).take_while(is_same_end).fold((0, 0), |(keys, _), (end, _)| (keys + 1, end));
+        if bytes[..end] == other_bytes[..end] {
+            return same;
+        }
+        let same_bytes = bytes.iter().zip(other_bytes).take_while(|(a, b)| a == b).count();
+        self.run(here..here + same).1.take_while(|&end| end <= same_bytes).count()
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.ends.len()

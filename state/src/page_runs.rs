@@ -15,11 +15,22 @@ impl PageRuns {
     pub(crate) fn split(&mut self, ids: &[u32], pages: usize) {
         self.starts.clear();
         self.starts.resize(pages + 1, 0);
+        let (mut last, mut is_sorted) = (0, true);
         for &id in ids {
-            self.starts[id as usize / PAGE_KEYS + 1] += 1;
+            let page = id as usize / PAGE_KEYS;
+            self.starts[page + 1] += 1;
+            is_sorted &= last <= page;
+            last = page;
         }
         for page in 0..pages {
             self.starts[page + 1] += self.starts[page];
+        }
+        self.ids.clear();
+        self.picks.clear();
+        if is_sorted {
+            self.ids.extend(ids.iter().map(|id| id % PAGE_KEYS as u32));
+            self.picks.extend(0..ids.len() as u32);
+            return;
         }
         self.ids.resize(ids.len(), 0);
         self.picks.resize(ids.len(), 0);

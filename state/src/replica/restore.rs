@@ -9,8 +9,10 @@ use crate::checkpoint::{Pieces, Record, SplitState};
 use crate::delta::{KeyList, Placement, StoreDelta};
 use crate::keys::Keys;
 use raympp_types::{Epoch, EventTime, MetricId};
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+
+/// So many keys are compared in one go at most: they fit the core's first cache.
+const SAME_RUN_MAX: usize = 512;
 
 /// The barrier that a replica goes on from.
 #[derive(Clone, Debug)]
@@ -45,28 +47,30 @@ impl LastLoaded {
         // Then none needs to be looked for.
         let is_first = keys.reader().is_empty();
         keys.expect(names.len());
-        let mut known = self.keys.iter().zip(&self.ids).peekable();
-        let mut before: Option<(&[u8], u32)> = None;
-        let id_of = |name| {
-            if let Some((_, id)) = before.filter(|(key, _)| *key == name) {
-                return id;
+        let mut ids: Vec<u32> = Vec::with_capacity(names.len());
+        // As long as all are the same, more and more are compared in one go.
+        let (mut known, mut most) = (0, 1);
+        while ids.len() < names.len() {
+            let at = ids.len();
+            let same = self.keys.same_run(known, names, at, most);
+            if same > 0 {
+                ids.extend_from_slice(&self.ids[known..known + same]);
+                known += same;
+                most = if same == most { (2 * most).min(SAME_RUN_MAX) } else { 1 };
+                continue;
             }
-            let known_id = loop {
-                match known.peek().map(|(key, id)| (key.cmp(&name), **id)) {
-                    Some((Ordering::Less, _)) => drop(known.next()),
-                    Some((Ordering::Equal, id)) => break Some(id),
-                    Some((Ordering::Greater, _)) | None => break None,
-                }
-            };
-            let id = known_id.unwrap_or_else(|| {
+            let name = names.get(at);
+            if known < self.keys.len() && self.keys.get(known) < name {
+                known += 1;
+            } else if at > 0 && names.get(at - 1) == name {
+                ids.push(ids[at - 1]);
+            } else {
                 let id = if is_first { keys.add(name) } else { keys.hold_key(name) };
                 self.held.push(id);
-                id
-            });
-            before = Some((name, id));
-            id
-        };
-        names.iter().map(id_of).collect()
+                ids.push(id);
+            }
+        }
+        ids
     }
 
     /// Keeps a record's keys for the next one, unless it is much smaller than the one that is kept.
@@ -114,5 +118,42 @@ impl Replica {
         self.bad_by_store = point.bad_by_store;
         self.publish_plan();
         self.view.publish_progress(self.frontier, self.seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raympp_types::DataType;
+
+    fn list(names: &[String]) -> KeyList {
+        let mut keys = KeyList::default();
+        names.iter().for_each(|name| keys.push(name.as_bytes()));
+        keys
+    }
+
+    /// Records that have the keys of the one before, some of them, others beside them, none, and keys several times, as sessions do.
+    #[test]
+    fn each_key_has_the_same_id_in_all_records() {
+        let every = |step: usize| (0..5_000).step_by(step).map(|i| format!("key-{i:05}")).collect::<Vec<_>>();
+        let mut others = every(3);
+        others.extend((0..2_000).map(|i| format!("key-{i:05}-longer")));
+        others.sort();
+        let repeated: Vec<String> = every(2).into_iter().enumerate().flat_map(|(i, key)| vec![key; 1 + i % 3]).collect();
+        let unlike = vec!["key-000".to_owned(), "kez".to_owned()];
+        let records = [every(2), every(2), every(1), others, every(7), repeated.clone(), Vec::new(), unlike, repeated, every(1)];
+        let mut keys = Keys::new(vec![DataType::Varchar]);
+        let mut last = LastLoaded::default();
+        for names in &records {
+            let names = list(names);
+            let ids = last.ids_of(&names, &mut keys);
+            let found: Vec<u32> = names.iter().map(|name| keys.reader().id(name).expect("held")).collect();
+            assert_eq!(ids, found);
+            last.keep(names, ids);
+        }
+        let mut distinct: Vec<&String> = records.iter().flatten().collect();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(keys.reader().len(), distinct.len());
     }
 }

@@ -62,7 +62,7 @@ fn case(point: CrashPoint) -> (Setting, &'static str, u64) {
         P::StagedCut => (Restarted, "", 3),
         P::LeftoverRemoved => (Restarted, "", 1),
         P::PlaceTaken => (Copied, "", 1),
-        P::PartImported => (Lost, "", 1),
+        P::PartImported | P::Imported => (Lost, "", 1),
         P::TakenBackInPart => (TakenBack, "", 1),
         P::ChainMarked | P::OneCoreTold => (Plain, "", 20),
         // The standby stays where it is while epochs go on being committed.

@@ -45,6 +45,8 @@ points! {
     PlaceTaken = "place-taken",
     /// A part of a checkpoint has been copied from a place outside, and no commit.
     PartImported = "part-imported",
+    /// A checkpoint from a place outside is committed here, and the directory still says that it is being copied.
+    Imported = "imported",
     /// Taking a job back: the older commit has the sinks' newest handles, and later commits are there.
     TakenBackInPart = "taken-back-in-part",
     /// Recovery has cut a sink's part in progress to what was committed of it.

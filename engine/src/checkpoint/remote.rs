@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use raympp_state::checkpoint::packed::contents::StoreSource;
 use raympp_state::checkpoint::packed::{Blobs, Contents, Head, Identity, JobId, Uploader, import};
 use raympp_state::checkpoint::{CheckpointStore, Ledger, Link, RocksStore, StoreError, StoreErrorKind};
+use raympp_state::crash_point::{CrashPoint, visit};
 use raympp_types::Epoch;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -168,6 +169,7 @@ fn take_over(
     if let Some(epoch) = uploader.newest() {
         let commit = import(Arc::clone(blobs), epoch, store)?;
         tracing::info!(epoch = %commit.epoch, place = blobs.place(), "the newest checkpoint is restored");
+        visit(CrashPoint::Imported);
     }
     link.importing = false;
     store.set_link(link)?;

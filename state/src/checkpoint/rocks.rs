@@ -84,7 +84,7 @@ pub struct Rocks {
     access: Access,
     /// Or why there is none.
     db: Result<DB, StoreError>,
-    /// The newest commit that the marker knows of.
+    /// The newest commit that the marker knows of; epoch 0 once all have been taken back.
     newest: Option<Epoch>,
     content: Content,
     /// Bytes of the last batch of records, which the next one is likely to need.
@@ -246,7 +246,7 @@ impl Backend for Rocks {
     }
 
     fn newest(&self) -> Option<Epoch> {
-        self.newest
+        self.newest.filter(|&newest| newest > Epoch(0))
     }
 
     /// Before the commits are gone, so that at no instant one is missed that was meant to go.

@@ -161,7 +161,16 @@ fn what_came_before_a_rewind<P: Place>(place: &mut P) {
     // The same numbers mean other rows now.
     store.write(&batch(2, vec![(id(0, 2), records[2].clone())])).unwrap();
     store.commit(&commit(2)).unwrap();
-    check_epoch(&place.kill(store), 2, &records[2]);
+    let mut store = place.kill(store);
+    check_epoch(&store, 2, &records[2]);
+    // To where nothing had been committed: that is no loss.
+    store.rewind(Epoch(0)).unwrap();
+    assert_eq!((store.commits().unwrap(), listed(&store)), (vec![], vec![]));
+    let mut store = place.kill(store);
+    assert_eq!((store.commits().unwrap(), listed(&store)), (vec![], vec![]));
+    store.write(&batch(1, vec![(id(0, 1), records[0].clone())])).unwrap();
+    store.commit(&commit(1)).unwrap();
+    check_epoch(&place.kill(store), 1, &records[0]);
 }
 
 fn records_of_many_parts<P: Place>(place: &mut P) {

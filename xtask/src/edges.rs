@@ -18,6 +18,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("coordinator", &["types"]),
     ("engine", &["types", "operators", "state", "coordinator"]),
     ("server", &["types", "operators", "state", "coordinator", "engine"]),
+    ("loadgen", &["types", "operators", "engine"]),
     ("testkit", &["types", "operators", "state", "coordinator", "engine"]),
     ("benches", &["types", "operators", "state", "coordinator", "engine", "testkit"]),
     ("tests", &["types", "operators", "state", "coordinator", "engine", "testkit"]),

@@ -1,7 +1,7 @@
 //! Runs the commands of README.md, so that none of them is only text.
 //!
 //! In a block of language `console`, each line that starts with `$ ` is a command, and the other lines show what it prints. All of them run
-//! in one fresh copy of the project with `raympp` on the PATH, in order, and each must end with exit code 0, or with the one that a
+//! in one fresh copy of the project with `raympp` and `raympp-loadgen` on the PATH, in order, and each must end with exit code 0, or with the one that a
 //! comment `# exits 2` at its end names. `./x` commands are not run here but must be commands of this program, and `./x ci` is made
 //! of the same steps as they are.
 
@@ -33,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) -> Outcome<()> {
         return Err("README.md shows no command that can be run".to_owned());
     }
     let raympp = workspace.build_raympp()?;
+    workspace.build_program("raympp-loadgen")?;
     let copy = copy_of(workspace)?;
     let outcome = commands.iter().try_for_each(|written| run_one(&copy, &raympp, written, report));
     fs::remove_dir_all(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;

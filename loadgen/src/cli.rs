@@ -1,0 +1,224 @@
+//! The command line.
+
+use clap::Parser;
+use raympp_loadgen::error::{Error, Result};
+use raympp_loadgen::find_max::Slo;
+use raympp_loadgen::run::RunPlan;
+use raympp_loadgen::schedule::{Burst, Schedule};
+use raympp_loadgen::target::TargetOptions;
+use raympp_loadgen::workload::Settings;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Intervals of a report, at least, and how short one may be.
+const INTERVALS: u32 = 300;
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// How long a run lasts, and a trial, unless it is said.
+const RUN: Duration = Duration::from_secs(60);
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// Loads an engine with rows that come when they are due, and reports how late their effects are.
+///
+/// Without options: payments through 10,000 channels, 500,000 a second for a minute, success rates over the last minute anew each second.
+#[derive(Debug, Parser)]
+#[command(name = "raympp-loadgen", version)]
+pub(crate) struct Cli {
+    /// payments, nexmark, ysb or flights
+    #[arg(long, default_value = "payments")]
+    pub(crate) workload: String,
+    /// Only this metric of the workload (may be repeated) [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Vec<String>,
+    /// Rows per second
+    #[arg(long, default_value_t = 500_000)]
+    pub(crate) rate: u64,
+    /// How long rows come, for example 10s or 2m [default: 60s, or 10s for each trial of --find-max]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    lasts: Option<Duration>,
+    /// Rows of this time are sent but not counted
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    pub(crate) warm_up: Duration,
+    /// More rows for a while, for example '10x @20s for 2s' (may be repeated)
+    #[arg(long, value_parser = parse_burst)]
+    pub(crate) burst: Vec<Burst>,
+    /// Channels, auctions in flight or advertisements
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) keys: u64,
+    /// Zipf exponent of the payments' channels
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) skew: f64,
+    /// Rows are others with another seed
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Writers that rows are dealt out to [default: one per thread]
+    #[arg(long)]
+    pub(crate) producers: Option<usize>,
+    /// Threads that the engine works with [default: the processors but one, on which rows are made and looked for]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Partitions [default: one per thread]
+    #[arg(long)]
+    pub(crate) partitions: Option<u32>,
+    /// Replicas of each partition, 1 or 2
+    #[arg(long, default_value_t = 1)]
+    pub(crate) replicas: usize,
+    /// Take a checkpoint that often, for example 100ms [default: none]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_duration)]
+    pub(crate) checkpoint: Option<Duration>,
+    /// Where checkpoints are kept; must be empty [default: a new directory below the system's temporary one]
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// How much time rows are gathered for before they are handed over
+    #[arg(long, default_value = "200us", value_parser = parse_duration)]
+    pub(crate) step: Duration,
+    /// The flight log
+    #[arg(long, value_name = "FILE", default_value = "examples/data/flights-2013.csv.gz")]
+    pub(crate) flights: PathBuf,
+    /// Look for the highest rate at which --slo is met, beginning with --rate
+    #[arg(long, conflicts_with_all = ["verify", "burst", "state_dir", "out"])]
+    pub(crate) find_max: bool,
+    /// What must be met, for example 'p99.99 < 5ms' or 'max < 1s'
+    #[arg(long, value_name = "OBJECTIVE", default_value = "p99 < 10ms", value_parser = parse_slo)]
+    pub(crate) slo: Slo,
+    /// Publish all results, and check every window of them against a ledger
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Write a report into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print lines instead of drawing on the terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+/// A directory that lives as long as a run.
+pub(crate) struct Scratch {
+    path: PathBuf,
+    is_own: bool,
+}
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.is_own {
+            // What can't be removed is the system's to remove.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) fn duration(&self) -> Duration {
+        self.lasts.unwrap_or(if self.find_max { TRIAL } else { RUN })
+    }
+
+    fn threads(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or(processors.saturating_sub(1)).max(1)
+    }
+
+    /// Of a run at this rate.
+    pub(crate) fn workload_settings(&self, rate: u64) -> Settings {
+        let metrics = self.metric.clone();
+        Settings { seed: self.seed, keys: self.keys, skew: self.skew, rate, metrics, flights: self.flights.clone() }
+    }
+
+    /// Where the engine keeps its state.
+    pub(crate) fn scratch(&self) -> Result<Scratch> {
+        let own = || std::env::temp_dir().join(format!("raympp-loadgen-{}", std::process::id()));
+        let (path, is_own) = self.state_dir.as_ref().map_or_else(|| (own(), true), |given| (given.clone(), false));
+        if !is_own && path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::Usage(format!("{} is not empty, and a run begins with nothing", path.display())));
+        }
+        Ok(Scratch { path, is_own })
+    }
+
+    pub(crate) fn target_options(&self, scratch: &Path) -> TargetOptions {
+        TargetOptions {
+            threads: self.threads(),
+            partitions: self.partitions,
+            replicas: self.replicas,
+            producers: self.producers.unwrap_or_else(|| self.threads()),
+            checkpoints: self.checkpoint.map(|interval| (scratch.join("state"), interval)),
+            published: self.verify.then(|| scratch.join("published")),
+            pin_threads: false,
+        }
+    }
+
+    /// Of a run at this rate.
+    pub(crate) fn run_plan(&self, rate: u64) -> RunPlan {
+        RunPlan {
+            schedule: Schedule::new(rate, &self.burst),
+            duration: self.duration(),
+            warm_up: self.warm_up.min(self.duration() / 2),
+            step: self.step,
+            interval: (self.duration() / INTERVALS).max(INTERVAL_MIN),
+        }
+    }
+
+    /// What a report says of the run.
+    pub(crate) fn settings_shown(&self) -> Vec<(String, String)> {
+        let shown = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+        let interval = self.checkpoint.map_or("none".to_owned(), |interval| format!("{interval:?}"));
+        vec![
+            shown("rate", &format!("{} rows/s", self.rate)),
+            shown("for", &format!("{:?}", self.duration())),
+            shown("keys", &self.keys),
+            shown("skew", &self.skew),
+            shown("threads", &self.threads()),
+            shown("producers", &self.producers.unwrap_or_else(|| self.threads())),
+            shown("replicas", &self.replicas),
+            shown("checkpoints", &interval),
+            shown("seed", &self.seed),
+        ]
+    }
+}
+
+fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().map_err(|_| format!("'{text}' is not a duration; write for example 10s, 500ms or 2m"))?;
+    let seconds = match text[digits..].trim() {
+        "us" | "µs" => number / 1e6,
+        "ms" => number / 1e3,
+        "" | "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3_600.0,
+        unit => return Err(format!("'{unit}' is no unit of time; use us, ms, s, m or h")),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn parse_slo(text: &str) -> std::result::Result<Slo, String> {
+    Slo::parse(text, parse_duration)
+}
+
+/// `10x @20s for 2s`
+fn parse_burst(text: &str) -> std::result::Result<Burst, String> {
+    let wrong = || format!("'{text}' is no burst; write for example '10x @20s for 2s'");
+    let (factor, rest) = text.split_once('@').ok_or_else(wrong)?;
+    let (at, lasts) = rest.split_once("for").ok_or_else(wrong)?;
+    let factor = factor.trim().strip_suffix('x').and_then(|factor| factor.parse().ok()).filter(|factor| *factor > 0.0).ok_or_else(wrong)?;
+    Ok(Burst { factor, at: parse_duration(at.trim())?, lasts: parse_duration(lasts.trim())? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_and_durations_are_read() {
+        let burst = |factor, at_ms, ms| Burst { factor, at: Duration::from_millis(at_ms), lasts: Duration::from_millis(ms) };
+        assert_eq!(parse_burst("10x @20s for 2s"), Ok(burst(10.0, 20_000, 2_000)));
+        assert_eq!(parse_burst("0.5x@1m for 500ms"), Ok(burst(0.5, 60_000, 500)));
+        for wrong in ["10 @20s for 2s", "10x 20s", "-1x @1s for 1s", "x @1s for 1s", "2x @1y for 1s"] {
+            assert!(parse_burst(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_duration("200us"), Ok(Duration::from_micros(200)));
+    }
+}

@@ -1,0 +1,113 @@
+//! `raympp-loadgen`: how fast and how steady Ray-MPP is on this machine. Exit codes: 0 done, 1 failed or not sustained, 2 bad usage.
+#![allow(clippy::disallowed_methods, reason = "a load generator reads the clock")]
+
+mod cli;
+mod progress;
+
+use clap::Parser;
+use cli::Cli;
+use raympp_loadgen::error::{Error, Result};
+use raympp_loadgen::find_max::{Trial, best, find_max};
+use raympp_loadgen::in_process::InProcess;
+use raympp_loadgen::ledger::{Verdict, verify};
+use raympp_loadgen::recorder::Kind;
+use raympp_loadgen::report::{Report, hgrm, html, jitter, table};
+use raympp_loadgen::run::{Found, run};
+use raympp_loadgen::target::Target;
+use raympp_loadgen::workload::Workload;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// As in the `raympp` program: results are allocated by the engine's cores and freed by whoever takes them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A trial is hopeless once rows are this far behind.
+const GIVE_UP: Duration = Duration::from_secs(2);
+/// For how long the machine's own jitter is looked at.
+const JITTER: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    match generate_load(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ Error::Usage(_)) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("raympp-loadgen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate_load(cli: &Cli) -> Result<()> {
+    if cli.find_max {
+        return search(cli);
+    }
+    let jitter = jitter(JITTER.min(cli.duration()));
+    let (found, verdict) = run_once(cli, cli.rate, None)?;
+    let report = Report::new(&cli.workload, cli.settings_shown(), &jitter, &found, verdict);
+    print!("{}", table(&report));
+    if let Some(directory) = &cli.out {
+        write_files(directory, &report, &found)?;
+    }
+    match &report.verdict {
+        Some(verdict) if !verdict.is_right() => Err(Error::Wrong),
+        _ => Ok(()),
+    }
+}
+
+/// A run on an engine of its own. It is given up once more rows are due and not visible than come in the time given, if one is.
+fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, Option<Verdict>)> {
+    let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate))?;
+    let scratch = cli.scratch()?;
+    let (options, plan) = (cli.target_options(scratch.path()), cli.run_plan(rate));
+    let mut target: Box<dyn Target> = Box::new(InProcess::start(&workload, &options)?);
+    let mut progress = progress::Progress::start(cli);
+    let backlog_max = give_up.map_or(u64::MAX, |behind| (rate as f64 * behind.as_secs_f64()) as u64 + 1);
+    let found = run(&mut workload, target.as_mut(), &plan, &mut |now| {
+        progress.show(now);
+        now.due - now.visible < backlog_max
+    })?;
+    progress.finish();
+    target.finish()?;
+    let verify = |published: &Path| verify(&mut workload, &plan, found.hand_overs, options.producers, published);
+    let verdict = options.published.as_deref().map(verify).transpose()?;
+    Ok((found, verdict))
+}
+
+/// Looks for the highest rate that is sustained.
+fn search(cli: &Cli) -> Result<()> {
+    let slo = cli.slo;
+    let trials = find_max(cli.rate, |rate| {
+        let (found, _) = run_once(cli, rate, Some(slo.limit.max(GIVE_UP)))?;
+        let latency = slo.found(&found.recorder);
+        let is_sustained = found.is_complete && latency < slo.limit;
+        println!("{rate:>12} rows/s: {latency:.1?}{}", if is_sustained { "" } else { ", not sustained" });
+        Ok(Trial { rate, is_sustained, latency })
+    })?;
+    let rate = best(&trials).map_or(0, |trial| trial.rate);
+    println!("{} at {slo}: {rate} rows/s", cli.workload);
+    Ok(())
+}
+
+fn write_files(directory: &Path, report: &Report, found: &Found) -> Result<()> {
+    let failed = |path: &Path, error| Error::File { path: path.to_owned(), error };
+    std::fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(|error| failed(&path, error))
+    };
+    write("report.json", &report.json())?;
+    write("report.html", &html(report))?;
+    for (name, kind) in [("visible.hgrm", Kind::Visible), ("results.hgrm", Kind::Result)] {
+        let latencies = found.recorder.latencies(kind);
+        if !latencies.is_empty() {
+            write(name, &hgrm(latencies))?;
+        }
+    }
+    println!("report in {}", directory.display());
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Latencies as they are found: over a whole run to five digits, and by the time at which rows were due.
+//!
+//! A latency counts from when a row was due, so a stall is charged for every row that was due in it (Tene: How not to measure latency, 2013).
+
+use hdrhistogram::Histogram;
+
+/// Longest latency that is told apart from longer ones: an hour, in nanoseconds.
+const LONGEST_NS: u64 = 3_600_000_000_000;
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A row's effect, seen by a reader.
+    Visible,
+    /// A closed window's row, at its subscriber, from when the row was due that closed it.
+    Result,
+}
+
+/// Latencies of rows that were due in one stretch of time.
+pub struct Interval {
+    /// By [`Kind`].
+    latencies: [Histogram<u64>; 2],
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, from the beginning.
+    pub at_ns: u64,
+    /// What.
+    pub what: String,
+}
+
+/// All that is found in a run.
+pub struct Recorder {
+    /// Rows that were due before are not counted.
+    from_ns: u64,
+    interval_ns: u64,
+    latencies: [Histogram<u64>; 2],
+    intervals: Vec<Interval>,
+    /// In order of time.
+    pub events: Vec<Event>,
+}
+
+fn histogram(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_max(LONGEST_NS, digits).expect("an hour and five digits are allowed")
+}
+
+impl Interval {
+    fn new() -> Interval {
+        Interval { latencies: [histogram(2), histogram(2)] }
+    }
+
+    /// Latencies in nanoseconds, to two digits.
+    pub fn latencies(&self, kind: Kind) -> &Histogram<u64> {
+        &self.latencies[kind as usize]
+    }
+}
+
+impl Recorder {
+    /// Counts rows that are due at `from_ns` or later; intervals are that long.
+    pub fn new(from_ns: u64, interval_ns: u64) -> Recorder {
+        let latencies = [histogram(5), histogram(5)];
+        Recorder { from_ns, interval_ns: interval_ns.max(1), latencies, intervals: Vec::new(), events: Vec::new() }
+    }
+
+    /// So many rows that were due at a time have come to where they were waited for.
+    pub fn record(&mut self, kind: Kind, due_ns: u64, now_ns: u64, rows: u64) {
+        let Some(since_ns) = due_ns.checked_sub(self.from_ns) else { return };
+        let latency_ns = now_ns.saturating_sub(due_ns);
+        self.latencies[kind as usize].saturating_record_n(latency_ns, rows);
+        let interval = (since_ns / self.interval_ns) as usize;
+        if interval >= self.intervals.len() {
+            self.intervals.resize_with(interval + 1, Interval::new);
+        }
+        self.intervals[interval].latencies[kind as usize].saturating_record_n(latency_ns, rows);
+    }
+
+    /// Notes something that happened.
+    pub fn note(&mut self, at_ns: u64, what: impl Into<String>) {
+        self.events.push(Event { at_ns, what: what.into() });
+    }
+
+    /// Latencies in nanoseconds, to five digits.
+    pub fn latencies(&self, kind: Kind) -> &Histogram<u64> {
+        &self.latencies[kind as usize]
+    }
+
+    /// By the time at which rows were due, from where counting begins.
+    pub fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+
+    /// How long an interval is.
+    pub fn interval_ns(&self) -> u64 {
+        self.interval_ns
+    }
+
+    /// From when on rows are counted.
+    pub fn from_ns(&self) -> u64 {
+        self.from_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_is_counted_where_its_row_was_due() {
+        let mut recorder = Recorder::new(1_000, 100);
+        recorder.record(Kind::Visible, 999, 5_000, 7);
+        recorder.record(Kind::Visible, 1_000, 3_000, 2);
+        recorder.record(Kind::Visible, 1_250, 1_350, 1);
+        recorder.record(Kind::Result, 1_100, 1_000, 1);
+        let visible = recorder.latencies(Kind::Visible);
+        assert_eq!((visible.len(), visible.max(), visible.min()), (3, 2_000, 100));
+        assert_eq!(recorder.latencies(Kind::Result).max(), 0, "clocks do not run backwards");
+        let rows: Vec<u64> = recorder.intervals().iter().map(|interval| interval.latencies(Kind::Visible).len()).collect();
+        assert_eq!(rows, [2, 0, 1]);
+    }
+}

@@ -1,0 +1,196 @@
+//! What a run has found, as plain data, and the forms it is shown in: a table, JSON, `.hgrm` files and one page of HTML.
+
+mod hgrm;
+mod html;
+mod plot;
+mod table;
+
+pub use hgrm::hgrm;
+pub use html::html;
+pub use table::table;
+
+use crate::ledger::Verdict;
+use crate::recorder::{Event, Kind, Recorder};
+use crate::run::{CHECKPOINT, Found};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Quantiles that are shown.
+pub const QUANTILES: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
+
+/// A run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name of the workload.
+    pub workload: String,
+    /// What it was run with, in the order of the command line's options.
+    pub settings: Vec<(String, String)>,
+    /// Processors of the machine.
+    pub processors: usize,
+    /// How late an empty loop on this machine sees the clock, weighed by time, in microseconds by quantile.
+    pub jitter_us: BTreeMap<String, f64>,
+    /// Rows that were sent.
+    pub rows: u64,
+    /// Rows a second, from the first row's time until the last was visible.
+    pub rows_per_s: f64,
+    /// Most rows that were due and not visible.
+    pub backlog_max: u64,
+    /// Latencies of what was waited for.
+    pub latencies: Vec<Latency>,
+    /// Seconds from the beginning to where counting begins.
+    pub warm_up_s: f64,
+    /// By the time at which rows were due, from the end of the warm-up on.
+    pub intervals: Vec<Stretch>,
+    /// What happened meanwhile.
+    pub marks: Vec<Mark>,
+    /// How results compare with the ledger, if there is one.
+    pub verdict: Option<Verdict>,
+}
+
+/// Latencies of one kind, in microseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Latency {
+    /// `row visible` or `window's result`.
+    pub what: &'static str,
+    /// How many were counted.
+    pub count: u64,
+    /// On average.
+    pub mean_us: f64,
+    /// By quantile, written as a percentage.
+    pub quantiles_us: BTreeMap<String, f64>,
+    /// Points of the curve of latency by quantile: quantile, latency.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// Rows that were due in one interval.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stretch {
+    /// Where it begins, in seconds from the beginning.
+    pub from_s: f64,
+    /// Rows due in it that became visible, per second.
+    pub rows_per_s: f64,
+    /// p50, p99 and maximum of rows' latencies, in microseconds.
+    pub visible_us: [f64; 3],
+    /// The same of results, if there were any.
+    pub result_us: Option<[f64; 3]>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mark {
+    /// Seconds from the beginning.
+    pub at_s: f64,
+    /// What.
+    pub what: String,
+}
+
+/// What is shown where there is no number.
+const NOTHING: &str = "–";
+
+/// Microseconds in the unit that shows them best.
+fn time(micros: f64) -> String {
+    match micros {
+        m if !m.is_finite() => NOTHING.to_owned(),
+        m if m < 1_000.0 => format!("{m:.1} µs"),
+        m if m < 1_000_000.0 => format!("{:.2} ms", m / 1e3),
+        m => format!("{:.2} s", m / 1e6),
+    }
+}
+
+fn micros(nanos: u64) -> f64 {
+    nanos as f64 / 1e3
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// A quantile as it is written: `99.99 %`, and `max` for the last.
+pub fn quantile_name(quantile: f64) -> String {
+    if quantile >= 1.0 { "max".to_owned() } else { format!("p{}", (quantile * 1e7).round() / 1e5) }
+}
+
+fn quantiles(latencies: &Histogram<u64>) -> BTreeMap<String, f64> {
+    QUANTILES.iter().map(|&quantile| (quantile_name(quantile), micros(latencies.value_at_quantile(quantile)))).collect()
+}
+
+fn three(latencies: &Histogram<u64>) -> [f64; 3] {
+    [latencies.value_at_quantile(0.5), latencies.value_at_quantile(0.99), latencies.max()].map(micros)
+}
+
+impl Latency {
+    fn of(what: &'static str, latencies: &Histogram<u64>) -> Latency {
+        let curve = latencies.iter_quantiles(5).map(|point| (point.quantile_iterated_to(), micros(point.value_iterated_to())));
+        let mean_us = latencies.mean() / 1e3;
+        Latency { what, count: latencies.len(), mean_us, quantiles_us: quantiles(latencies), curve: curve.collect() }
+    }
+}
+
+impl Report {
+    /// Of a run of a workload with these settings, on a machine whose own jitter is this.
+    pub fn new(
+        workload: &str,
+        settings: Vec<(String, String)>,
+        jitter: &Histogram<u64>,
+        found: &Found,
+        verdict: Option<Verdict>,
+    ) -> Report {
+        let recorder = &found.recorder;
+        let named = [("row visible", Kind::Visible), ("window's result", Kind::Result)];
+        let counted = named.into_iter().map(|(what, kind)| (what, recorder.latencies(kind))).filter(|(_, latencies)| !latencies.is_empty());
+        let mark = |event: &Event| Mark { at_s: seconds(event.at_ns), what: event.what.clone() };
+        Report {
+            workload: workload.to_owned(),
+            settings,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            jitter_us: quantiles(jitter),
+            rows: found.rows,
+            rows_per_s: found.rows as f64 / found.elapsed.as_secs_f64(),
+            backlog_max: found.backlog_max,
+            latencies: counted.map(|(what, latencies)| Latency::of(what, latencies)).collect(),
+            warm_up_s: seconds(recorder.from_ns()),
+            intervals: stretches(recorder),
+            marks: recorder.events.iter().map(mark).collect(),
+            verdict,
+        }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain data")
+    }
+}
+
+fn stretches(recorder: &Recorder) -> Vec<Stretch> {
+    let stretch = |(i, interval): (usize, &crate::recorder::Interval)| {
+        let (visible, results) = (interval.latencies(Kind::Visible), interval.latencies(Kind::Result));
+        Stretch {
+            from_s: seconds(recorder.from_ns() + i as u64 * recorder.interval_ns()),
+            rows_per_s: visible.len() as f64 / seconds(recorder.interval_ns()),
+            visible_us: three(visible),
+            result_us: (!results.is_empty()).then(|| three(results)),
+        }
+    };
+    recorder.intervals().iter().enumerate().map(stretch).collect()
+}
+
+/// How long an empty loop does not get to look at the clock, each gap weighed by how long it lasts: whoever looks at a random moment meets it so often.
+pub fn jitter(duration: Duration) -> Histogram<u64> {
+    let new = || Histogram::new_with_max(60_000_000_000, 3).expect("a minute and three digits are allowed");
+    let mut gaps: Histogram<u64> = new();
+    let started = Instant::now();
+    let mut before = started;
+    while before - started < duration {
+        let now = Instant::now();
+        gaps.saturating_record((now - before).as_nanos() as u64);
+        before = now;
+    }
+    let mut weighed = new();
+    for gap in gaps.iter_recorded() {
+        let nanos = gap.value_iterated_to();
+        weighed.saturating_record_n(nanos, nanos.max(1) * gap.count_at_value());
+    }
+    weighed
+}

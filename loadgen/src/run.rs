@@ -1,0 +1,302 @@
+//! One run: rows are pushed when they are due, and a reader looks all the time at what has become of them.
+//!
+//! One thread does both, so that a moment has one clock. Rows are handed over a step at a time, when the last row of the step is due: what a row has waited for
+//! its step is part of its latency, as it would be in any client. If the target takes no more, rows wait here, and go on being late.
+
+mod closing;
+
+use crate::error::Result;
+use crate::recorder::{Kind, Recorder};
+use crate::schedule::Schedule;
+use crate::target::{Push, Target};
+use crate::workload::Workload;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use closing::Closing;
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// Rows that are handed over at once, at most.
+const STEP_ROWS_MAX: u64 = 8_192;
+/// Steps whose rows are made before they are due.
+const STEPS_AHEAD: usize = 64;
+/// Groups of a step whose rows are taken to be due together, at most: the earliest counts for all.
+const GROUPS_MAX: u64 = 256;
+/// What happened when a checkpoint was committed.
+pub const CHECKPOINT: &str = "checkpoint";
+/// From one look at the checkpoints to the next.
+const LOOK_NS: u64 = 10_000_000;
+
+/// How long and how fast.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// When rows are due.
+    pub schedule: Schedule,
+    /// Rows that are due later are not sent.
+    pub duration: Duration,
+    /// Rows that are due before are sent, but not counted.
+    pub warm_up: Duration,
+    /// How much time the rows of one hand-over are due in.
+    pub step: Duration,
+    /// Length of an interval of the recorder.
+    pub interval: Duration,
+}
+
+impl RunPlan {
+    /// The rows of each hand-over, in order; hand-over i goes to producer i modulo their number. A function of the plan alone, so that the ledger can follow.
+    pub fn steps(&self) -> impl Iterator<Item = Range<u64>> {
+        let rows = self.schedule.rows_due((self.duration.as_nanos() as u64).saturating_sub(1));
+        let (schedule, step_ns) = (self.schedule.clone(), (self.step.as_nanos() as u64).max(1));
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let first = next;
+            if first < rows {
+                let end_ns = (schedule.due_ns(first) / step_ns + 1) * step_ns;
+                next = schedule.rows_due(end_ns - 1).min(rows).min(first + STEP_ROWS_MAX);
+            }
+            (first < next).then_some(first..next)
+        })
+    }
+}
+
+/// What is told while it runs.
+pub struct Progress<'a> {
+    /// Time since the beginning.
+    pub elapsed: Duration,
+    /// Rows that are visible.
+    pub visible: u64,
+    /// Rows that were due.
+    pub due: u64,
+    /// What has been found.
+    pub recorder: &'a Recorder,
+}
+
+/// What a run has found.
+pub struct Found {
+    /// Latencies.
+    pub recorder: Recorder,
+    /// Rows sent.
+    pub rows: u64,
+    /// Hand-overs that they were sent in: the first so many of [`RunPlan::steps`].
+    pub hand_overs: usize,
+    /// Rows of results received, without those that only the end of the input brings.
+    pub result_rows: u64,
+    /// From the first row's time until the last one was visible.
+    pub elapsed: Duration,
+    /// Most rows that were due and not visible.
+    pub backlog_max: u64,
+    /// All rows of the plan were sent and seen; else it was ended early.
+    pub is_complete: bool,
+}
+
+/// Rows of one hand-over.
+struct Step {
+    numbers: Range<u64>,
+    last_due_ns: u64,
+    rows: RecordBatch,
+}
+
+/// Runs a workload on a target; `watch` is called now and then, and ends the run early by answering false.
+///
+/// # Errors
+/// What the workload or the target says.
+pub fn run(
+    workload: &mut Workload,
+    target: &mut dyn Target,
+    plan: &RunPlan,
+    watch: &mut dyn FnMut(&Progress<'_>) -> bool,
+) -> Result<Found> {
+    let mut run = Run::new(workload, target, plan);
+    while run.go_on(watch)? {}
+    let is_complete = !run.is_under_way();
+    Ok(run.found(is_complete))
+}
+
+struct Run<'a> {
+    workload: &'a mut Workload,
+    target: &'a mut dyn Target,
+    plan: &'a RunPlan,
+    started: Instant,
+    /// Hand-overs whose rows have not been made.
+    steps: Peekable<Box<dyn Iterator<Item = Range<u64>> + 'a>>,
+    /// Made and not taken.
+    ready: VecDeque<Step>,
+    steps_taken: usize,
+    /// By producer: rows that it was given and that have not been seen, with what it had been given before them.
+    unseen: Vec<VecDeque<(u64, Range<u64>)>>,
+    given: Vec<u64>,
+    closing: Closing,
+    recorder: Recorder,
+    visible: u64,
+    result_rows: u64,
+    backlog_max: u64,
+    checkpoints: u64,
+    next_look_ns: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(workload: &'a mut Workload, target: &'a mut dyn Target, plan: &'a RunPlan) -> Run<'a> {
+        let producers = target.producers();
+        let nanos = |duration: Duration| duration.as_nanos() as u64;
+        Run {
+            started: Instant::now(),
+            steps: (Box::new(plan.steps()) as Box<dyn Iterator<Item = Range<u64>>>).peekable(),
+            ready: VecDeque::new(),
+            steps_taken: 0,
+            unseen: vec![VecDeque::new(); producers],
+            given: vec![0; producers],
+            closing: Closing::new(workload.stream.bound_us, producers),
+            recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval)),
+            visible: 0,
+            result_rows: 0,
+            backlog_max: 0,
+            checkpoints: target.checkpoints(),
+            next_look_ns: 0,
+            workload,
+            target,
+            plan,
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    /// Does what is due and looks at everything once; false at the end.
+    fn go_on(&mut self, watch: &mut dyn FnMut(&Progress<'_>) -> bool) -> Result<bool> {
+        let pushed = self.push_due()?;
+        let seen = self.look()?;
+        if !pushed && !seen && (self.ready.len() >= STEPS_AHEAD || !self.make_step()?) {
+            std::thread::yield_now();
+        }
+        let now_ns = self.now_ns();
+        if now_ns >= self.next_look_ns {
+            self.next_look_ns = now_ns + LOOK_NS;
+            self.note_checkpoints(now_ns);
+            let sent = self.given.iter().sum::<u64>();
+            let unsent = self.ready.iter().take_while(|step| step.last_due_ns <= now_ns).map(|step| step.numbers.end - step.numbers.start);
+            let due = sent + unsent.sum::<u64>();
+            self.backlog_max = self.backlog_max.max(due - self.visible);
+            let progress = Progress { elapsed: Duration::from_nanos(now_ns), visible: self.visible, due, recorder: &self.recorder };
+            if !watch(&progress) {
+                return Ok(false);
+            }
+        }
+        Ok(self.is_under_way())
+    }
+
+    /// Rows are still to be sent or to be seen.
+    fn is_under_way(&mut self) -> bool {
+        self.steps.peek().is_some() || !self.ready.is_empty() || self.unseen.iter().any(|unseen| !unseen.is_empty())
+    }
+
+    /// Makes the rows of the next step, if there is one.
+    fn make_step(&mut self) -> Result<bool> {
+        let Some(numbers) = self.steps.next() else { return Ok(false) };
+        let rows = self.workload.rows.take(numbers.clone(), &self.plan.schedule)?;
+        self.ready.push_back(Step { last_due_ns: self.plan.schedule.due_ns(numbers.end - 1), numbers, rows });
+        Ok(true)
+    }
+
+    /// Hands over the steps that are due, as long as there is room.
+    fn push_due(&mut self) -> Result<bool> {
+        let mut pushed = false;
+        loop {
+            let now_ns = self.now_ns();
+            if self.ready.is_empty() && self.steps.peek().is_some_and(|rows| self.plan.schedule.due_ns(rows.start) <= now_ns) {
+                self.make_step()?;
+            }
+            let Some(step) = self.ready.front().filter(|step| step.last_due_ns <= now_ns) else { return Ok(pushed) };
+            let producer = self.steps_taken % self.unseen.len();
+            if self.target.push(producer, &step.rows)? == Push::Full {
+                return Ok(pushed);
+            }
+            let step = self.ready.pop_front().expect("just looked at");
+            self.note_times(producer, &step);
+            self.unseen[producer].push_back((self.given[producer], step.numbers.clone()));
+            self.given[producer] += step.numbers.end - step.numbers.start;
+            self.steps_taken += 1;
+            pushed = true;
+        }
+    }
+
+    fn note_times(&mut self, producer: usize, step: &Step) {
+        let Some(column) = self.workload.stream.event_time else { return };
+        let times = step.rows.column(column).as_primitive::<TimestampMicrosecondType>();
+        for (number, &time_us) in step.numbers.clone().zip(times.values()) {
+            self.closing.note(producer, time_us, || self.plan.schedule.due_ns(number));
+        }
+    }
+
+    /// Looks at what has become visible and at what has come out.
+    fn look(&mut self) -> Result<bool> {
+        let mut seen_any = false;
+        for producer in 0..self.unseen.len() {
+            if self.unseen[producer].is_empty() {
+                continue;
+            }
+            let visible = self.target.visible(producer)?;
+            let now_ns = self.now_ns();
+            while let Some((before, numbers)) = self.unseen[producer].front_mut() {
+                let seen = visible.saturating_sub(*before).min(numbers.end - numbers.start);
+                if seen == 0 {
+                    break;
+                }
+                let rows = numbers.start..numbers.start + seen;
+                (*before, numbers.start) = (*before + seen, rows.end);
+                if numbers.is_empty() {
+                    self.unseen[producer].pop_front();
+                }
+                self.visible += seen;
+                seen_any = true;
+                self.record_visible(rows, now_ns);
+            }
+        }
+        while let Some(results) = self.target.results()? {
+            let now_ns = self.now_ns();
+            self.record_results(&results.rows, now_ns);
+            seen_any = true;
+        }
+        Ok(seen_any)
+    }
+
+    fn record_visible(&mut self, rows: Range<u64>, now_ns: u64) {
+        let group = (rows.end - rows.start).div_ceil(GROUPS_MAX);
+        for first in rows.clone().step_by(group as usize) {
+            let due_ns = self.plan.schedule.due_ns(first);
+            self.recorder.record(Kind::Visible, due_ns, now_ns, group.min(rows.end - first));
+        }
+    }
+
+    fn record_results(&mut self, rows: &RecordBatch, now_ns: u64) {
+        let Some(ends) = rows.column_by_name("window_end").map(|ends| ends.as_primitive::<TimestampMicrosecondType>()) else { return };
+        for run in ends.values().chunk_by(|a, b| a == b) {
+            if let Some(due_ns) = self.closing.due_ns(run[0]) {
+                self.recorder.record(Kind::Result, due_ns, now_ns, run.len() as u64);
+                self.result_rows += run.len() as u64;
+            }
+        }
+    }
+
+    fn note_checkpoints(&mut self, now_ns: u64) {
+        let checkpoints = self.target.checkpoints();
+        if checkpoints > self.checkpoints {
+            self.recorder.note(now_ns, CHECKPOINT);
+        }
+        self.checkpoints = checkpoints;
+    }
+
+    fn found(self, is_complete: bool) -> Found {
+        Found {
+            is_complete,
+            rows: self.given.iter().sum(),
+            hand_overs: self.steps_taken,
+            result_rows: self.result_rows,
+            elapsed: self.started.elapsed(),
+            backlog_max: self.backlog_max,
+            recorder: self.recorder,
+        }
+    }
+}

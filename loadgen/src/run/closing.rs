@@ -1,0 +1,62 @@
+//! Which row closes a window, and when that row was due.
+//!
+//! A window closes when the watermark of every producer has reached its end. So for each producer it is kept when the first row was due that
+//! brought its watermark to each millisecond. Exact for windows that end on whole milliseconds; others are charged for up to a millisecond more.
+
+const MILLI_US: i64 = 1_000;
+
+/// By producer.
+pub(super) struct Closing {
+    bound_us: i64,
+    producers: Vec<Reached>,
+}
+
+struct Reached {
+    highest_us: i64,
+    /// Milliseconds that the watermark has reached, and when the row was due that did it; both ascend.
+    at: Vec<(i64, u64)>,
+}
+
+impl Closing {
+    /// For a stream with this bound of its watermark.
+    pub(super) fn new(bound_us: i64, producers: usize) -> Closing {
+        let new = || Reached { highest_us: i64::MIN, at: Vec::new() };
+        Closing { bound_us, producers: (0..producers).map(|_| new()).collect() }
+    }
+
+    /// The next row of a producer has this event time.
+    #[inline]
+    pub(super) fn note(&mut self, producer: usize, time_us: i64, due_ns: impl Fn() -> u64) {
+        let reached = &mut self.producers[producer];
+        if time_us > reached.highest_us {
+            reached.highest_us = time_us;
+            let milli = (time_us - self.bound_us).div_euclid(MILLI_US);
+            if reached.at.last().is_none_or(|(last, _)| *last < milli) {
+                reached.at.push((milli, due_ns()));
+            }
+        }
+    }
+
+    /// When the row was due that closes the windows that end here; `None` if none has.
+    pub(super) fn due_ns(&self, end_us: i64) -> Option<u64> {
+        let milli = end_us.div_euclid(MILLI_US);
+        let of = |reached: &Reached| reached.at.get(reached.at.partition_point(|(at, _)| *at < milli)).map(|(_, due_ns)| *due_ns);
+        self.producers.iter().map(of).try_fold(0, |latest, due_ns| Some(latest.max(due_ns?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_producer_closes_a_window() {
+        let mut closing = Closing::new(2_000, 2);
+        let rows = [(0, 1_000), (1, 5_000), (0, 500), (0, 4_000), (1, 6_999), (0, 7_000), (0, 6_000)];
+        for (due_ns, (producer, time_us)) in rows.into_iter().enumerate() {
+            closing.note(producer, time_us, || due_ns as u64);
+        }
+        let due = [-1_000, 0, 1_000, 2_000, 3_000, 4_000, 4_999, 5_000, 9_000].map(|end_us| closing.due_ns(end_us));
+        assert_eq!(due, [Some(1), Some(3), Some(3), Some(3), Some(5), Some(5), Some(5), None, None]);
+    }
+}

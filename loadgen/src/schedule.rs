@@ -1,0 +1,102 @@
+//! When each row is due: an open loop, in which no row waits for what became of the ones before.
+//!
+//! Rows are numbered from 0 and due at the rate that holds at their time: the base rate, or during a burst a multiple of it. Both directions are computed
+//! in whole numbers, so that a run, its ledger and a replay agree on every row. Times are nanoseconds since the schedule began.
+
+use std::time::Duration;
+
+const SECOND_NS: u128 = 1_000_000_000;
+
+/// A time in which rows come faster.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Burst {
+    /// By how much.
+    pub factor: f64,
+    /// From when on.
+    pub at: Duration,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// From this time on rows come at this rate; this is the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    from_ns: u64,
+    first_row: u64,
+    rate: u64,
+}
+
+/// When rows are due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    pieces: Vec<Piece>,
+}
+
+impl Schedule {
+    /// So many rows a second, and more of them in bursts, which must not overlap.
+    pub fn new(rate: u64, bursts: &[Burst]) -> Schedule {
+        let mut schedule = Schedule { pieces: vec![Piece { from_ns: 0, first_row: 0, rate: rate.max(1) }] };
+        let mut bursts = bursts.to_vec();
+        bursts.sort_by_key(|burst| burst.at);
+        for burst in bursts {
+            schedule.go_on(burst.at, (rate as f64 * burst.factor) as u64);
+            schedule.go_on(burst.at + burst.lasts, rate);
+        }
+        schedule
+    }
+
+    /// Another rate from some time on.
+    fn go_on(&mut self, at: Duration, rate: u64) {
+        let from_ns = at.as_nanos() as u64;
+        let first_row = self.rows_due(from_ns.saturating_sub(1));
+        self.pieces.push(Piece { from_ns, first_row, rate: rate.max(1) });
+    }
+
+    /// When a row is due.
+    pub fn due_ns(&self, row: u64) -> u64 {
+        let piece = self.pieces[self.pieces.partition_point(|piece| piece.first_row <= row) - 1];
+        piece.from_ns + (u128::from(row - piece.first_row) * SECOND_NS / u128::from(piece.rate)) as u64
+    }
+
+    /// How many rows are due up to a time, itself included.
+    pub fn rows_due(&self, at_ns: u64) -> u64 {
+        let last = self.pieces.partition_point(|piece| piece.from_ns <= at_ns) - 1;
+        let piece = self.pieces[last];
+        let of_piece = (u128::from(at_ns - piece.from_ns + 1) * u128::from(piece.rate)).div_ceil(SECOND_NS) as u64;
+        let rows = piece.first_row + of_piece;
+        self.pieces.get(last + 1).map_or(rows, |next| rows.min(next.first_row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_due_when_they_are_said_to_be() {
+        let burst = |factor, at_ms, ms| Burst { factor, at: Duration::from_millis(at_ms), lasts: Duration::from_millis(ms) };
+        for (rate, bursts) in [
+            (1, vec![]),
+            (3, vec![burst(10.0, 2_000, 1_000)]),
+            (500_000, vec![burst(10.0, 20, 2), burst(0.5, 1, 3)]),
+            (999_983, vec![burst(2.5, 7, 7)]),
+            (3_000_000_000, vec![]),
+        ] {
+            let schedule = Schedule::new(rate, &bursts);
+            for row in (0..200_000).chain([1_000_003, 77_777_777]) {
+                let due_ns = schedule.due_ns(row);
+                assert!(schedule.rows_due(due_ns) > row, "row {row} is due at its time, at {rate}");
+                assert!(due_ns == 0 || schedule.rows_due(due_ns - 1) <= row, "row {row} is not due before its time, at {rate}");
+                assert!(schedule.due_ns(row + 1) >= due_ns);
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_brings_as_many_rows_as_it_says() {
+        let at = Duration::from_secs(20);
+        let schedule = Schedule::new(1_000, &[Burst { factor: 10.0, at, lasts: Duration::from_secs(2) }]);
+        let rows_until = |seconds: u64| schedule.rows_due(seconds * 1_000_000_000 - 1);
+        assert_eq!([19, 20, 21, 22, 23].map(rows_until), [19_000, 20_000, 30_000, 40_000, 41_000]);
+    }
+}

@@ -1,0 +1,197 @@
+//! Workloads: a script in SQL, and rows that are functions of their numbers.
+//!
+//! A script defines one stream without a connector and the metrics over it. Its rows are made here, each from its number, the seed and the time it is due
+//! at and nothing else, so they can be made again: for a restarted engine, and for the ledger. Event time is the time at which a row is due, less what it
+//! is behind ([`Disorder`]); only the flights have their own.
+
+mod flights;
+mod generated;
+mod random;
+mod ysb;
+
+use crate::error::{Error, Result};
+use crate::schedule::Schedule;
+use arrow::array::RecordBatch;
+use raympp_operators::plan::{MetricPlan, StreamPlan};
+use raympp_operators::sql::{Catalog, Statement, bind_script};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// 2024-11-11 00:00:00, where event time begins.
+pub const START_US: i64 = 1_731_283_200 * 1_000_000;
+
+/// What can be chosen of a workload.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Rows are others with another seed.
+    pub seed: u64,
+    /// Channels, auctions in flight, or advertisements.
+    pub keys: u64,
+    /// Zipf exponent of the channels; 0: all alike.
+    pub skew: f64,
+    /// Rows per second before bursts.
+    pub rate: u64,
+    /// Only these metrics of the script; all if none is named.
+    pub metrics: Vec<String>,
+    /// Where the flights are.
+    pub flights: PathBuf,
+}
+
+/// Makes rows.
+pub trait Rows: Send {
+    /// Rows with these numbers. Depends on nothing but the numbers, the schedule and the settings.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    fn take(&mut self, numbers: Range<u64>, schedule: &Schedule) -> Result<RecordBatch>;
+}
+
+/// A script and its rows.
+pub struct Workload {
+    /// What it is called.
+    pub name: &'static str,
+    /// The script, without the metrics that are not wanted.
+    pub script: String,
+    /// The stream that the script makes.
+    pub stream: Arc<StreamPlan>,
+    /// Its metrics, in order.
+    pub metrics: Vec<Arc<MetricPlan>>,
+    /// Its rows.
+    pub rows: Box<dyn Rows>,
+}
+
+/// A workload that there is.
+struct Known {
+    name: &'static str,
+    script: &'static str,
+    rows: fn(&StreamPlan, &Settings) -> Result<Box<dyn Rows>>,
+}
+
+const KNOWN: &[Known] = &[
+    Known { name: "payments", script: include_str!("../workloads/payments.sql"), rows: generated::payments },
+    Known { name: "nexmark", script: include_str!("../workloads/nexmark.sql"), rows: generated::bids },
+    Known { name: "ysb", script: include_str!("../workloads/ysb.sql"), rows: ysb::rows },
+    Known { name: "flights", script: include_str!("../workloads/flights.sql"), rows: flights::rows },
+];
+
+/// Names of all workloads.
+pub fn names() -> Vec<&'static str> {
+    KNOWN.iter().map(|known| known.name).collect()
+}
+
+impl Workload {
+    /// A workload by name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is none of that name, or it has no such metric; [`Error::Workload`] if its rows can't be read.
+    pub fn open(name: &str, settings: &Settings) -> Result<Workload> {
+        let known = KNOWN.iter().find(|known| known.name == name);
+        let known = known.ok_or_else(|| Error::Usage(format!("there is no workload {name}; there are {}", names().join(", "))))?;
+        let bound = bind_script(known.script, &Catalog::default()).map_err(|error| failed(known.name, &error))?;
+        let (mut script, mut plans) = (String::new(), (None, Vec::new()));
+        for (statement, text) in bound.statements.iter().zip(statements(known.script)) {
+            match statement {
+                Statement::CreateStream { plan } => plans.0 = Some(Arc::clone(plan)),
+                Statement::CreateMetric { plan, .. } if settings.metrics.is_empty() || settings.metrics.contains(&plan.name) => {
+                    plans.1.push(Arc::clone(plan));
+                }
+                _ => continue,
+            }
+            script.push_str(text);
+        }
+        let (stream, metrics) = (plans.0.ok_or_else(|| failed(known.name, &"its script makes no stream"))?, plans.1);
+        if let Some(missing) = settings.metrics.iter().find(|name| metrics.iter().all(|metric| metric.name != **name)) {
+            return Err(Error::Usage(format!("workload {} has no metric {missing}", known.name)));
+        }
+        let rows = (known.rows)(&stream, settings)?;
+        Ok(Workload { name: known.name, script, stream, metrics, rows })
+    }
+}
+
+impl Workload {
+    /// The script with a file sink for each metric that has windows, in a directory of its name below `published`: what [`crate::ledger`] reads.
+    pub fn script_with_sinks(&self, published: &Path) -> String {
+        let windowed = self.metrics.iter().filter(|metric| metric.window.has_bounds());
+        let sink = |metric: &Arc<MetricPlan>| {
+            let (name, path) = (&metric.name, published.join(&metric.name));
+            let path = path.to_string_lossy().replace('\'', "''");
+            format!("\nCREATE SINK {name}_published FROM {name} WITH (connector = 'file', path = '{path}', format = 'parquet');")
+        };
+        self.script.clone() + &windowed.map(sink).collect::<String>()
+    }
+}
+
+/// The statements of a script, each with what stands before it; in workloads, semicolons only end statements.
+fn statements(script: &'static str) -> impl Iterator<Item = &'static str> {
+    script.split_inclusive(';').filter(|text| text.ends_with(';'))
+}
+
+fn failed(workload: &str, message: &dyn ToString) -> Error {
+    Error::Workload { workload: workload.to_owned(), message: message.to_string() }
+}
+
+/// How far rows are behind the clock: each by its own number, up to a bound that no watermark of a workload is behind.
+#[derive(Clone, Copy, Debug)]
+struct Disorder {
+    seed: u64,
+    /// Exclusive.
+    bound_us: u64,
+}
+
+impl Disorder {
+    /// As much as the stream bears without late rows.
+    fn of(stream: &StreamPlan, seed: u64) -> Disorder {
+        Disorder { seed: random::at(seed, 0xD150), bound_us: stream.bound_us as u64 }
+    }
+
+    /// Event times of these rows, in microseconds since 1970.
+    fn event_times(self, numbers: Range<u64>, schedule: &Schedule) -> Vec<i64> {
+        let time = |number: u64| {
+            let behind_us = random::below(random::at(self.seed, number), self.bound_us.max(1));
+            START_US + (schedule.due_ns(number) / 1_000) as i64 - behind_us as i64
+        };
+        numbers.map(time).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
+        Settings { seed: 3, keys: 100, skew: 0.5, rate: 1_000, metrics: Vec::new(), flights }
+    }
+
+    /// However they are asked for, and in whatever order.
+    #[test]
+    fn rows_are_functions_of_their_numbers() {
+        let schedule = Schedule::new(1_000, &[]);
+        for name in names() {
+            let mut workload = Workload::open(name, &settings()).expect("it is known");
+            let all = workload.rows.take(0..1_000, &schedule).expect("rows");
+            assert_eq!(all.num_rows(), 1_000, "{name}");
+            for numbers in [500..501, 0..500, 999..1_000, 501..999] {
+                let rows = workload.rows.take(numbers.clone(), &schedule).expect("rows");
+                assert_eq!(rows, all.slice(numbers.start as usize, rows.num_rows()), "{name}");
+            }
+            let columns: Vec<&str> = workload.stream.schema.fields.iter().map(|field| field.name.as_str()).collect();
+            let schema = all.schema();
+            assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), columns, "{name}");
+        }
+    }
+
+    #[test]
+    fn metrics_can_be_chosen() {
+        let chosen = |metrics: &[&str]| {
+            let metrics = metrics.iter().map(|&metric| metric.to_owned()).collect();
+            Workload::open("nexmark", &Settings { metrics, ..settings() })
+        };
+        let workload = chosen(&["q5", "q17"]).expect("it has both");
+        assert_eq!(workload.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(), ["q5", "q17"]);
+        assert!(workload.script.contains("CREATE METRIC q17") && !workload.script.contains("CREATE METRIC q7"));
+        let error = chosen(&["q99"]).err().expect("it has none");
+        assert_eq!(error.to_string(), "workload nexmark has no metric q99");
+    }
+}

@@ -1,0 +1,100 @@
+//! Whole runs, small: every workload, its results checked against the ledger. Nothing is said here about how fast they are.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use raympp_loadgen::in_process::InProcess;
+use raympp_loadgen::ledger::{Verdict, verify};
+use raympp_loadgen::recorder::Kind;
+use raympp_loadgen::run::{Found, RunPlan, run};
+use raympp_loadgen::schedule::{Burst, Schedule};
+use raympp_loadgen::target::{Target, TargetOptions};
+use raympp_loadgen::workload::{Settings, Workload, names};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A directory that goes away with the value.
+struct Directory(PathBuf);
+
+static DIRECTORIES: AtomicUsize = AtomicUsize::new(0);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("loadgen-{name}-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn settings(rate: u64) -> Settings {
+    let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
+    Settings { seed: 5, keys: 200, skew: 0.7, rate, metrics: Vec::new(), flights }
+}
+
+fn options(directory: &Directory) -> TargetOptions {
+    TargetOptions {
+        threads: 2,
+        partitions: Some(3),
+        replicas: 2,
+        producers: 3,
+        checkpoints: Some((directory.0.join("state"), Duration::from_millis(20))),
+        published: Some(directory.0.join("published")),
+        pin_threads: false,
+    }
+}
+
+fn plan(rate: u64, bursts: &[Burst]) -> RunPlan {
+    RunPlan {
+        schedule: Schedule::new(rate, bursts),
+        duration: Duration::from_millis(1_500),
+        warm_up: Duration::from_millis(200),
+        step: Duration::from_micros(500),
+        interval: Duration::from_millis(100),
+    }
+}
+
+/// A run of a workload on an engine of two threads, with checkpoints, standbys and three producers, and what becomes of `hand_overs(…)` of it in the ledger.
+fn run_and_verify(name: &str, plan: &RunPlan, hand_overs: impl Fn(usize) -> usize) -> (Found, Verdict) {
+    let (directory, mut workload) = (Directory::new(name), Workload::open(name, &settings(20_000)).unwrap());
+    let mut target = Box::new(InProcess::start(&workload, &options(&directory)).unwrap());
+    let found = run(&mut workload, target.as_mut(), plan, &mut |_| true).unwrap();
+    Target::finish(target).unwrap();
+    let published = directory.0.join("published");
+    let verdict = verify(&mut workload, plan, hand_overs(found.hand_overs), 3, &published).unwrap();
+    (found, verdict)
+}
+
+#[test]
+fn every_window_of_every_workload_is_right() {
+    for name in names() {
+        let (found, verdict) = run_and_verify(name, &plan(20_000, &[]), |all| all);
+        assert!(verdict.is_right(), "{name}: {verdict:?}");
+        assert_eq!((verdict.rows, found.rows), (30_000, 30_000), "{name}");
+        assert!(verdict.expected > 100, "{name}: {verdict:?}");
+        let counted = found.recorder.latencies(Kind::Visible).len();
+        assert_eq!(counted, 26_000, "{name}: each row is seen once, those of the warm-up left out");
+    }
+}
+
+#[test]
+fn a_burst_changes_nothing_but_when_rows_come() {
+    let burst = Burst { factor: 10.0, at: Duration::from_millis(500), lasts: Duration::from_millis(100) };
+    let (found, verdict) = run_and_verify("payments", &plan(20_000, &[burst]), |all| all);
+    assert!(verdict.is_right(), "{verdict:?}");
+    assert_eq!(found.rows, 30_000 + 9 * 2_000);
+}
+
+/// The ledger can fail: without the rows of the last hand-over, there is something that it did not expect.
+#[test]
+fn rows_that_the_ledger_does_not_have_show() {
+    let (_, verdict) = run_and_verify("payments", &plan(20_000, &[]), |all| all - 1);
+    assert!(!verdict.is_right() && verdict.wrong > 0, "{verdict:?}");
+    assert!(verdict.examples[0].starts_with("success: "), "{verdict:?}");
+}

@@ -77,7 +77,8 @@ fn every_window_of_every_workload_is_right() {
         let (found, verdict) = run_and_verify(name, &plan(20_000, &[]), |all| all);
         assert!(verdict.is_right(), "{name}: {verdict:?}");
         assert_eq!((verdict.rows, found.rows), (30_000, 30_000), "{name}");
-        assert!(verdict.expected > 100, "{name}: {verdict:?}");
+        // 1.5 s are no more than two windows of the 20 campaigns of ysb; the others have more.
+        assert!(verdict.expected >= 40, "{name}: {verdict:?}");
         let counted = found.recorder.latencies(Kind::Visible).len();
         assert_eq!(counted, 26_000, "{name}: each row is seen once, those of the warm-up left out");
     }

@@ -1,10 +1,12 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use raympp_loadgen::chaos::{self, Fault, Planned};
 use raympp_loadgen::error::{Error, Result};
 use raympp_loadgen::find_max::Slo;
 use raympp_loadgen::run::RunPlan;
 use raympp_loadgen::schedule::{Burst, Schedule};
+use raympp_loadgen::span;
 use raympp_loadgen::target::TargetOptions;
 use raympp_loadgen::workload::Settings;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ const TRIAL: Duration = Duration::from_secs(10);
 #[derive(Debug, Parser)]
 #[command(name = "raympp-loadgen", version)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// payments, nexmark, ysb or flights
     #[arg(long, default_value = "payments")]
     pub(crate) workload: String,
@@ -34,10 +38,10 @@ pub(crate) struct Cli {
     #[arg(long, default_value_t = 500_000)]
     pub(crate) rate: u64,
     /// How long rows come, for example 10s or 2m [default: 60s, or 10s for each trial of --find-max]
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = span::parse)]
     lasts: Option<Duration>,
     /// Rows of this time are sent but not counted
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = span::parse)]
     pub(crate) warm_up: Duration,
     /// More rows for a while, for example '10x @20s for 2s' (may be repeated)
     #[arg(long, value_parser = parse_burst)]
@@ -64,23 +68,29 @@ pub(crate) struct Cli {
     #[arg(long, default_value_t = 1)]
     pub(crate) replicas: usize,
     /// Take a checkpoint that often, for example 100ms [default: none]
-    #[arg(long, value_name = "INTERVAL", value_parser = parse_duration)]
+    #[arg(long, value_name = "INTERVAL", value_parser = span::parse)]
     pub(crate) checkpoint: Option<Duration>,
     /// Where checkpoints are kept; must be empty [default: a new directory below the system's temporary one]
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     pub(crate) state_dir: Option<PathBuf>,
     /// How much time rows are gathered for before they are handed over
-    #[arg(long, default_value = "200us", value_parser = parse_duration)]
+    #[arg(long, default_value = "200us", value_parser = span::parse)]
     pub(crate) step: Duration,
     /// The flight log
     #[arg(long, value_name = "FILE", default_value = "examples/data/flights-2013.csv.gz")]
     pub(crate) flights: PathBuf,
     /// Look for the highest rate at which --slo is met, beginning with --rate
-    #[arg(long, conflicts_with_all = ["verify", "burst", "state_dir", "out"])]
+    #[arg(long, conflicts_with_all = ["verify", "burst", "state_dir", "out", "chaos"])]
     pub(crate) find_max: bool,
     /// What must be met, for example 'p99.99 < 5ms' or 'max < 1s'
     #[arg(long, value_name = "OBJECTIVE", default_value = "p99 < 10ms", value_parser = parse_slo)]
     pub(crate) slo: Slo,
+    /// Run the engine in a process of its own; --chaos with kill or stop does
+    #[arg(long)]
+    child: bool,
+    /// What happens to the engine, for example 'kill @20s; stop @30s for 500ms; panic partition 3 @40s'
+    #[arg(long, value_name = "FAULTS", value_parser = parse_chaos)]
+    chaos: Option<Faults>,
     /// Publish all results, and check every window of them against a ledger
     #[arg(long)]
     pub(crate) verify: bool,
@@ -91,6 +101,18 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) plain: bool,
 }
+
+/// What the program is started for by itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The engine, at the other end of two pipes
+    #[command(hide = true)]
+    Engine,
+}
+
+/// What happens to the engine.
+#[derive(Clone, Debug)]
+struct Faults(Vec<Planned>);
 
 /// A directory that lives as long as a run.
 pub(crate) struct Scratch {
@@ -116,6 +138,34 @@ impl Drop for Scratch {
 impl Cli {
     pub(crate) fn duration(&self) -> Duration {
         self.lasts.unwrap_or(if self.find_max { TRIAL } else { RUN })
+    }
+
+    fn faults(&self) -> &[Planned] {
+        self.chaos.as_ref().map_or(&[], |faults| &faults.0)
+    }
+
+    /// True if the engine is to run in a process of its own.
+    pub(crate) fn needs_process(&self) -> bool {
+        self.child || self.faults().iter().any(|planned| planned.fault.needs_process())
+    }
+
+    /// Whether the options make sense together.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], saying what is missing.
+    pub(crate) fn check(&self) -> Result<()> {
+        let has = |is_it: fn(&Fault) -> bool| self.faults().iter().any(|planned| is_it(&planned.fault));
+        if has(|fault| *fault == Fault::Kill) && self.checkpoint.is_none() {
+            return Err(Error::Usage("an engine that is killed goes on from checkpoints: say --checkpoint 1s, for example".to_owned()));
+        }
+        if has(|fault| matches!(fault, Fault::Panic(_))) && self.replicas < 2 {
+            return Err(Error::Usage("a primary that panics needs a standby: say --replicas 2".to_owned()));
+        }
+        let is_late = |planned: &&Planned| planned.at >= self.duration() && planned.fault != Fault::Continue;
+        if let Some(late) = self.faults().iter().find(is_late) {
+            return Err(Error::Usage(format!("'{}' at {:?} would come after the run's end: say a longer --for", late.fault, late.at)));
+        }
+        Ok(())
     }
 
     fn threads(&self) -> usize {
@@ -147,7 +197,6 @@ impl Cli {
             producers: self.producers.unwrap_or_else(|| self.threads()),
             checkpoints: self.checkpoint.map(|interval| (scratch.join("state"), interval)),
             published: self.verify.then(|| scratch.join("published")),
-            pin_threads: false,
         }
     }
 
@@ -158,6 +207,7 @@ impl Cli {
             duration: self.duration(),
             warm_up: self.warm_up.min(self.duration() / 2),
             step: self.step,
+            faults: self.faults().to_vec(),
             interval: (self.duration() / INTERVALS).max(INTERVAL_MIN),
         }
     }
@@ -176,26 +226,17 @@ impl Cli {
             shown("replicas", &self.replicas),
             shown("checkpoints", &interval),
             shown("seed", &self.seed),
+            shown("engine", if self.needs_process() { &"in a process of its own" } else { &"in this process" }),
         ]
     }
 }
 
-fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..digits].parse().map_err(|_| format!("'{text}' is not a duration; write for example 10s, 500ms or 2m"))?;
-    let seconds = match text[digits..].trim() {
-        "us" | "µs" => number / 1e6,
-        "ms" => number / 1e3,
-        "" | "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3_600.0,
-        unit => return Err(format!("'{unit}' is no unit of time; use us, ms, s, m or h")),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+fn parse_slo(text: &str) -> std::result::Result<Slo, String> {
+    Slo::parse(text)
 }
 
-fn parse_slo(text: &str) -> std::result::Result<Slo, String> {
-    Slo::parse(text, parse_duration)
+fn parse_chaos(text: &str) -> std::result::Result<Faults, String> {
+    chaos::parse(text).map(Faults)
 }
 
 /// `10x @20s for 2s`
@@ -204,7 +245,7 @@ fn parse_burst(text: &str) -> std::result::Result<Burst, String> {
     let (factor, rest) = text.split_once('@').ok_or_else(wrong)?;
     let (at, lasts) = rest.split_once("for").ok_or_else(wrong)?;
     let factor = factor.trim().strip_suffix('x').and_then(|factor| factor.parse().ok()).filter(|factor| *factor > 0.0).ok_or_else(wrong)?;
-    Ok(Burst { factor, at: parse_duration(at.trim())?, lasts: parse_duration(lasts.trim())? })
+    Ok(Burst { factor, at: span::parse(at.trim())?, lasts: span::parse(lasts.trim())? })
 }
 
 #[cfg(test)]
@@ -219,6 +260,6 @@ mod tests {
         for wrong in ["10 @20s for 2s", "10x 20s", "-1x @1s for 1s", "x @1s for 1s", "2x @1y for 1s"] {
             assert!(parse_burst(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(parse_duration("200us"), Ok(Duration::from_micros(200)));
+        assert_eq!(span::parse("200us"), Ok(Duration::from_micros(200)));
     }
 }

@@ -22,6 +22,9 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] raympp_engine::Error),
+    /// The engine in a process of its own has failed.
+    #[error("the engine's process: {0}")]
+    Child(String),
     /// A file of the report.
     #[error("{}: {error}", path.display())]
     File {

@@ -5,13 +5,17 @@
 //! [`report`] shows them; [`ledger`] says whether the results were right; [`find_max`] looks for the highest rate that is sustained.
 #![allow(clippy::disallowed_methods, reason = "a load generator reads the clock")]
 
+pub mod chaos;
+pub mod child;
 pub mod error;
 pub mod find_max;
 pub mod in_process;
 pub mod ledger;
+mod panics;
 pub mod recorder;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod span;
 pub mod target;
 pub mod workload;

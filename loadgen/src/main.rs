@@ -5,17 +5,18 @@ mod cli;
 mod progress;
 
 use clap::Parser;
-use cli::Cli;
+use cli::{Cli, Command};
+use raympp_loadgen::child::{self, Child};
 use raympp_loadgen::error::{Error, Result};
 use raympp_loadgen::find_max::{Trial, best, find_max};
-use raympp_loadgen::in_process::InProcess;
+use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Verdict, verify};
 use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::report::{Report, hgrm, html, jitter, table};
 use raympp_loadgen::run::{Found, run};
 use raympp_loadgen::target::Target;
 use raympp_loadgen::workload::Workload;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,6 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn generate_load(cli: &Cli) -> Result<()> {
+    if let Some(Command::Engine) = cli.command {
+        return child::serve();
+    }
+    cli.check()?;
     if cli.find_max {
         return search(cli);
     }
@@ -64,7 +69,7 @@ fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, O
     let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate))?;
     let scratch = cli.scratch()?;
     let (options, plan) = (cli.target_options(scratch.path()), cli.run_plan(rate));
-    let mut target: Box<dyn Target> = Box::new(InProcess::start(&workload, &options)?);
+    let mut target = start(cli, workload.job(&options))?;
     let mut progress = progress::Progress::start(cli);
     let backlog_max = give_up.map_or(u64::MAX, |behind| (rate as f64 * behind.as_secs_f64()) as u64 + 1);
     let found = run(&mut workload, target.as_mut(), &plan, &mut |now| {
@@ -76,6 +81,15 @@ fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, O
     let verify = |published: &Path| verify(&mut workload, &plan, found.hand_overs, options.producers, published);
     let verdict = options.published.as_deref().map(verify).transpose()?;
     Ok((found, verdict))
+}
+
+fn start(cli: &Cli, job: Job) -> Result<Box<dyn Target>> {
+    if !cli.needs_process() {
+        return Ok(Box::new(InProcess::start(&job, &Sessions::default())?));
+    }
+    let own = PathBuf::from("the program's own file");
+    let program = std::env::current_exe().map_err(|error| Error::File { path: own, error })?;
+    Ok(Box::new(Child::start(program, job)?))
 }
 
 /// Looks for the highest rate that is sustained.

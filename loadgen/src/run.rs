@@ -5,10 +5,11 @@
 
 mod closing;
 
+use crate::chaos::{Fault, Planned};
 use crate::error::Result;
 use crate::recorder::{Kind, Recorder};
 use crate::schedule::Schedule;
-use crate::target::{Push, Target};
+use crate::target::{Counts, Push, Target};
 use crate::workload::Workload;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -26,7 +27,11 @@ const STEPS_AHEAD: usize = 64;
 const GROUPS_MAX: u64 = 256;
 /// What happened when a checkpoint was committed.
 pub const CHECKPOINT: &str = "checkpoint";
-/// From one look at the checkpoints to the next.
+/// What happened when a target that was started again could take rows.
+pub const BACK: &str = "back";
+/// What happened when a standby took the place of a lost primary.
+pub const PROMOTION: &str = "promotion";
+/// From one look at the counts to the next.
 const LOOK_NS: u64 = 10_000_000;
 
 /// How long and how fast.
@@ -42,6 +47,8 @@ pub struct RunPlan {
     pub step: Duration,
     /// Length of an interval of the recorder.
     pub interval: Duration,
+    /// What is done to the target meanwhile, in order of time.
+    pub faults: Vec<Planned>,
 }
 
 impl RunPlan {
@@ -98,6 +105,14 @@ struct Step {
     rows: RecordBatch,
 }
 
+/// Ends of the windows whose results have come.
+#[derive(Clone)]
+struct Ends {
+    latest_us: i64,
+    /// What ended before came already before the target was started again, and is not counted when it comes again.
+    again_us: i64,
+}
+
 /// Runs a workload on a target; `watch` is called now and then, and ends the run early by answering false.
 ///
 /// # Errors
@@ -110,6 +125,7 @@ pub fn run(
 ) -> Result<Found> {
     let mut run = Run::new(workload, target, plan);
     while run.go_on(watch)? {}
+    run.note_counts(run.now_ns());
     let is_complete = !run.is_under_way();
     Ok(run.found(is_complete))
 }
@@ -127,12 +143,20 @@ struct Run<'a> {
     /// By producer: rows that it was given and that have not been seen, with what it had been given before them.
     unseen: Vec<VecDeque<(u64, Range<u64>)>>,
     given: Vec<u64>,
+    /// By producer: all that it was given, as in `unseen`. Kept if the target may lose rows.
+    history: Vec<Vec<(u64, Range<u64>)>>,
+    /// Rows that a target which has been started again does not have, with their producers.
+    again: VecDeque<(usize, Range<u64>)>,
+    /// Of the plan's: how many have been injected.
+    faults: usize,
     closing: Closing,
     recorder: Recorder,
     visible: u64,
     result_rows: u64,
+    /// By metric.
+    ends: Vec<Ends>,
     backlog_max: u64,
-    checkpoints: u64,
+    counts: Counts,
     next_look_ns: u64,
 }
 
@@ -147,12 +171,16 @@ impl<'a> Run<'a> {
             steps_taken: 0,
             unseen: vec![VecDeque::new(); producers],
             given: vec![0; producers],
+            history: vec![Vec::new(); producers],
+            again: VecDeque::new(),
+            faults: 0,
             closing: Closing::new(workload.stream.bound_us, producers),
             recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval)),
             visible: 0,
             result_rows: 0,
+            ends: vec![Ends { latest_us: i64::MIN, again_us: i64::MIN }; workload.metrics.len()],
             backlog_max: 0,
-            checkpoints: target.checkpoints(),
+            counts: target.counts(),
             next_look_ns: 0,
             workload,
             target,
@@ -166,7 +194,8 @@ impl<'a> Run<'a> {
 
     /// Does what is due and looks at everything once; false at the end.
     fn go_on(&mut self, watch: &mut dyn FnMut(&Progress<'_>) -> bool) -> Result<bool> {
-        let pushed = self.push_due()?;
+        self.inject_due()?;
+        let pushed = self.push_again()? && self.push_due()?;
         let seen = self.look()?;
         if !pushed && !seen && (self.ready.len() >= STEPS_AHEAD || !self.make_step()?) {
             std::thread::yield_now();
@@ -174,7 +203,7 @@ impl<'a> Run<'a> {
         let now_ns = self.now_ns();
         if now_ns >= self.next_look_ns {
             self.next_look_ns = now_ns + LOOK_NS;
-            self.note_checkpoints(now_ns);
+            self.note_counts(now_ns);
             let sent = self.given.iter().sum::<u64>();
             let unsent = self.ready.iter().take_while(|step| step.last_due_ns <= now_ns).map(|step| step.numbers.end - step.numbers.start);
             let due = sent + unsent.sum::<u64>();
@@ -189,7 +218,51 @@ impl<'a> Run<'a> {
 
     /// Rows are still to be sent or to be seen.
     fn is_under_way(&mut self) -> bool {
-        self.steps.peek().is_some() || !self.ready.is_empty() || self.unseen.iter().any(|unseen| !unseen.is_empty())
+        self.faults < self.plan.faults.len()
+            || !self.again.is_empty()
+            || self.steps.peek().is_some()
+            || !self.ready.is_empty()
+            || self.unseen.iter().any(|unseen| !unseen.is_empty())
+    }
+
+    /// Does to the target what is due, and notes when it is back.
+    fn inject_due(&mut self) -> Result<()> {
+        let now_ns = self.now_ns();
+        while let Some(planned) = self.plan.faults.get(self.faults).filter(|planned| planned.at.as_nanos() as u64 <= now_ns) {
+            self.recorder.note(now_ns, planned.fault.to_string());
+            self.target.inject(planned.fault)?;
+            self.faults += 1;
+        }
+        if let Some(offsets) = self.target.resumed()? {
+            self.recorder.note(self.now_ns(), BACK);
+            self.go_back(&offsets);
+        }
+        Ok(())
+    }
+
+    /// What producers were given from these offsets on is to be pushed again, in the order in which it was.
+    fn go_back(&mut self, offsets: &[u64]) {
+        let after = |(producer, offset): (usize, u64)| {
+            let given = &self.history[producer];
+            let first = given.partition_point(|(before, rows)| before + (rows.end - rows.start) <= offset);
+            given[first..].iter().map(move |(before, rows)| (producer, rows.start + offset.saturating_sub(*before)..rows.end))
+        };
+        let mut again: Vec<(usize, Range<u64>)> = offsets.iter().copied().enumerate().flat_map(after).collect();
+        again.sort_by_key(|(_, rows)| rows.start);
+        self.again = again.into();
+        self.ends.iter_mut().for_each(|ends| ends.again_us = ends.latest_us);
+    }
+
+    /// Pushes again what has to be; true if nothing is left of it.
+    fn push_again(&mut self) -> Result<bool> {
+        while let Some((producer, numbers)) = self.again.front() {
+            let rows = self.workload.rows.take(numbers.clone(), &self.plan.schedule)?;
+            if self.target.push(*producer, &rows)? == Push::Full {
+                return Ok(false);
+            }
+            self.again.pop_front();
+        }
+        Ok(true)
     }
 
     /// Makes the rows of the next step, if there is one.
@@ -215,7 +288,11 @@ impl<'a> Run<'a> {
             }
             let step = self.ready.pop_front().expect("just looked at");
             self.note_times(producer, &step);
-            self.unseen[producer].push_back((self.given[producer], step.numbers.clone()));
+            let given = (self.given[producer], step.numbers.clone());
+            if self.plan.faults.iter().any(|planned| planned.fault == Fault::Kill) {
+                self.history[producer].push(given.clone());
+            }
+            self.unseen[producer].push_back(given);
             self.given[producer] += step.numbers.end - step.numbers.start;
             self.steps_taken += 1;
             pushed = true;
@@ -255,9 +332,16 @@ impl<'a> Run<'a> {
             }
         }
         while let Some(results) = self.target.results()? {
-            let now_ns = self.now_ns();
-            self.record_results(&results.rows, now_ns);
             seen_any = true;
+            let ends = &mut self.ends[results.metric];
+            if results.end_us < ends.again_us {
+                continue;
+            }
+            ends.latest_us = ends.latest_us.max(results.end_us);
+            if let Some(due_ns) = self.closing.due_ns(results.end_us) {
+                self.recorder.record(Kind::Result, due_ns, self.now_ns(), results.rows);
+                self.result_rows += results.rows;
+            }
         }
         Ok(seen_any)
     }
@@ -270,22 +354,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn record_results(&mut self, rows: &RecordBatch, now_ns: u64) {
-        let Some(ends) = rows.column_by_name("window_end").map(|ends| ends.as_primitive::<TimestampMicrosecondType>()) else { return };
-        for run in ends.values().chunk_by(|a, b| a == b) {
-            if let Some(due_ns) = self.closing.due_ns(run[0]) {
-                self.recorder.record(Kind::Result, due_ns, now_ns, run.len() as u64);
-                self.result_rows += run.len() as u64;
+    fn note_counts(&mut self, now_ns: u64) {
+        let counts = self.target.counts();
+        for (what, now, before) in
+            [(CHECKPOINT, counts.checkpoints, self.counts.checkpoints), (PROMOTION, counts.promotions, self.counts.promotions)]
+        {
+            if now > before {
+                self.recorder.note(now_ns, what);
             }
         }
-    }
-
-    fn note_checkpoints(&mut self, now_ns: u64) {
-        let checkpoints = self.target.checkpoints();
-        if checkpoints > self.checkpoints {
-            self.recorder.note(now_ns, CHECKPOINT);
-        }
-        self.checkpoints = checkpoints;
+        self.counts = counts;
     }
 
     fn found(self, is_complete: bool) -> Found {

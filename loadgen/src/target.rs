@@ -1,12 +1,16 @@
 //! What is measured, behind a trait: an engine in this process, one in a process of its own, or, later, one behind a network.
 
+use crate::chaos::Fault;
 use crate::error::Result;
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use serde::{Deserialize, Serialize};
+use std::ops::Add;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How an engine is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TargetOptions {
     /// Threads that do the work.
     pub threads: usize,
@@ -20,8 +24,6 @@ pub struct TargetOptions {
     pub checkpoints: Option<(PathBuf, Duration)>,
     /// Each metric's results are published in a directory of its name below this one; nowhere if not said.
     pub published: Option<PathBuf>,
-    /// Threads are bound to cores.
-    pub pin_threads: bool,
 }
 
 /// What became of rows that were offered.
@@ -33,13 +35,42 @@ pub enum Push {
     Full,
 }
 
-/// Rows of closed windows that reached a subscriber.
-#[derive(Clone, Debug)]
+/// Rows of closed windows that reached a subscriber together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// Which metric of the script.
     pub metric: usize,
-    /// The rows.
-    pub rows: RecordBatch,
+    /// End of their window, in microseconds since 1970.
+    pub end_us: i64,
+    /// How many.
+    pub rows: u64,
+}
+
+impl Results {
+    /// Those of a batch, window by window; none of a metric that does not show the end of its windows.
+    pub fn of(metric: usize, batch: &RecordBatch) -> impl Iterator<Item = Results> {
+        let ends = batch.column_by_name("window_end").map(|ends| ends.as_primitive::<TimestampMicrosecondType>().values().clone());
+        let runs = |ends: &[i64]| ends.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect::<Vec<_>>();
+        let runs = ends.map_or_else(Vec::new, |ends| runs(&ends));
+        runs.into_iter().map(move |(end_us, rows)| Results { metric, end_us, rows })
+    }
+}
+
+/// What has happened in a target, from the beginning of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Checkpoints committed.
+    pub checkpoints: u64,
+    /// Standbys that have taken the place of a lost primary.
+    pub promotions: u64,
+}
+
+impl Add for Counts {
+    type Output = Counts;
+
+    fn add(self, other: Counts) -> Counts {
+        Counts { checkpoints: self.checkpoints + other.checkpoints, promotions: self.promotions + other.promotions }
+    }
 }
 
 /// Something that takes rows and shows what has become of them. Nothing here waits.
@@ -65,8 +96,20 @@ pub trait Target {
     /// If the target is gone.
     fn results(&mut self) -> Result<Option<Results>>;
 
-    /// Checkpoints committed so far.
-    fn checkpoints(&mut self) -> u64;
+    /// What has happened in it so far.
+    fn counts(&mut self) -> Counts;
+
+    /// Does this to it now.
+    ///
+    /// # Errors
+    /// If it can't bear that fault.
+    fn inject(&mut self, fault: Fault) -> Result<()>;
+
+    /// If it has been started again since it was last asked: by producer, the first row that it does not have, which are to be pushed again from there on.
+    ///
+    /// # Errors
+    /// If it does not come back.
+    fn resumed(&mut self) -> Result<Option<Vec<u64>>>;
 
     /// Ends the input, so that all windows close, and waits until everything has come out.
     ///

@@ -10,7 +10,9 @@ mod random;
 mod ysb;
 
 use crate::error::{Error, Result};
+use crate::in_process::Job;
 use crate::schedule::Schedule;
+use crate::target::TargetOptions;
 use arrow::array::RecordBatch;
 use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::sql::{Catalog, Statement, bind_script};
@@ -110,8 +112,16 @@ impl Workload {
 }
 
 impl Workload {
+    /// What an engine is started on to run it.
+    pub fn job(&self, options: &TargetOptions) -> Job {
+        let script = options.published.as_ref().map_or_else(|| self.script.clone(), |directory| self.script_with_sinks(directory));
+        let windowed = self.metrics.iter().enumerate().filter(|(_, metric)| metric.window.has_bounds());
+        let windowed = windowed.map(|(position, metric)| (position, metric.name.clone())).collect();
+        Job { stream: self.stream.name.clone(), script, windowed, options: options.clone() }
+    }
+
     /// The script with a file sink for each metric that has windows, in a directory of its name below `published`: what [`crate::ledger`] reads.
-    pub fn script_with_sinks(&self, published: &Path) -> String {
+    fn script_with_sinks(&self, published: &Path) -> String {
         let windowed = self.metrics.iter().filter(|metric| metric.window.has_bounds());
         let sink = |metric: &Arc<MetricPlan>| {
             let (name, path) = (&metric.name, published.join(&metric.name));

@@ -1,10 +1,12 @@
 //! Whole runs, small: every workload, its results checked against the ledger. Nothing is said here about how fast they are.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use raympp_loadgen::in_process::InProcess;
+use raympp_loadgen::chaos::{self, Fault};
+use raympp_loadgen::child::Child;
+use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Verdict, verify};
 use raympp_loadgen::recorder::Kind;
-use raympp_loadgen::run::{Found, RunPlan, run};
+use raympp_loadgen::run::{BACK, Found, PROMOTION, RunPlan, run};
 use raympp_loadgen::schedule::{Burst, Schedule};
 use raympp_loadgen::target::{Target, TargetOptions};
 use raympp_loadgen::workload::{Settings, Workload, names};
@@ -46,7 +48,6 @@ fn options(directory: &Directory) -> TargetOptions {
         producers: 3,
         checkpoints: Some((directory.0.join("state"), Duration::from_millis(20))),
         published: Some(directory.0.join("published")),
-        pin_threads: false,
     }
 }
 
@@ -57,24 +58,38 @@ fn plan(rate: u64, bursts: &[Burst]) -> RunPlan {
         warm_up: Duration::from_millis(200),
         step: Duration::from_micros(500),
         interval: Duration::from_millis(100),
+        faults: Vec::new(),
     }
 }
 
 /// A run of a workload on an engine of two threads, with checkpoints, standbys and three producers, and what becomes of `hand_overs(…)` of it in the ledger.
-fn run_and_verify(name: &str, plan: &RunPlan, hand_overs: impl Fn(usize) -> usize) -> (Found, Verdict) {
+fn run_and_verify(
+    name: &str,
+    plan: &RunPlan,
+    start: impl FnOnce(Job) -> Box<dyn Target>,
+    hand_overs: impl Fn(usize) -> usize,
+) -> (Found, Verdict) {
     let (directory, mut workload) = (Directory::new(name), Workload::open(name, &settings(20_000)).unwrap());
-    let mut target = Box::new(InProcess::start(&workload, &options(&directory)).unwrap());
+    let mut target = start(workload.job(&options(&directory)));
     let found = run(&mut workload, target.as_mut(), plan, &mut |_| true).unwrap();
-    Target::finish(target).unwrap();
+    target.finish().unwrap();
     let published = directory.0.join("published");
     let verdict = verify(&mut workload, plan, hand_overs(found.hand_overs), 3, &published).unwrap();
     (found, verdict)
 }
 
+fn in_process(job: Job) -> Box<dyn Target> {
+    Box::new(InProcess::start(&job, &Sessions::default()).unwrap())
+}
+
+fn child(job: Job) -> Box<dyn Target> {
+    Box::new(Child::start(env!("CARGO_BIN_EXE_raympp-loadgen").into(), job).unwrap())
+}
+
 #[test]
 fn every_window_of_every_workload_is_right() {
     for name in names() {
-        let (found, verdict) = run_and_verify(name, &plan(20_000, &[]), |all| all);
+        let (found, verdict) = run_and_verify(name, &plan(20_000, &[]), in_process, |all| all);
         assert!(verdict.is_right(), "{name}: {verdict:?}");
         assert_eq!((verdict.rows, found.rows), (30_000, 30_000), "{name}");
         // 1.5 s are no more than two windows of the 20 campaigns of ysb; the others have more.
@@ -87,7 +102,7 @@ fn every_window_of_every_workload_is_right() {
 #[test]
 fn a_burst_changes_nothing_but_when_rows_come() {
     let burst = Burst { factor: 10.0, at: Duration::from_millis(500), lasts: Duration::from_millis(100) };
-    let (found, verdict) = run_and_verify("payments", &plan(20_000, &[burst]), |all| all);
+    let (found, verdict) = run_and_verify("payments", &plan(20_000, &[burst]), in_process, |all| all);
     assert!(verdict.is_right(), "{verdict:?}");
     assert_eq!(found.rows, 30_000 + 9 * 2_000);
 }
@@ -95,7 +110,56 @@ fn a_burst_changes_nothing_but_when_rows_come() {
 /// The ledger can fail: without the rows of the last hand-over, there is something that it did not expect.
 #[test]
 fn rows_that_the_ledger_does_not_have_show() {
-    let (_, verdict) = run_and_verify("payments", &plan(20_000, &[]), |all| all - 1);
+    let (_, verdict) = run_and_verify("payments", &plan(20_000, &[]), in_process, |all| all - 1);
     assert!(!verdict.is_right() && verdict.wrong > 0, "{verdict:?}");
     assert!(verdict.examples[0].starts_with("success: "), "{verdict:?}");
+}
+
+/// Rows of every kind of column pass through the pipes.
+#[test]
+fn an_engine_in_a_process_of_its_own_is_right() {
+    for name in names() {
+        let (found, verdict) = run_and_verify(name, &plan(20_000, &[]), child, |all| all);
+        assert!(verdict.is_right() && verdict.rows == 30_000, "{name}: {verdict:?}");
+        assert_eq!(found.recorder.latencies(Kind::Visible).len(), 26_000, "{name}");
+    }
+}
+
+fn times_of(found: &Found, what: &str) -> Vec<u64> {
+    found.recorder.events.iter().filter(|event| event.what == what).map(|event| event.at_ns).collect()
+}
+
+#[test]
+fn kills_and_stops_change_no_result() {
+    let faults = chaos::parse("kill @300ms; panic partition 1 @600ms; stop @800ms for 100ms; kill @1s; kill @1001ms").unwrap();
+    let plan = RunPlan { faults, ..plan(20_000, &[]) };
+    let (found, verdict) = run_and_verify("payments", &plan, child, |all| all);
+    assert!(verdict.is_right() && verdict.rows == 30_000, "{verdict:?}");
+    assert_eq!(found.recorder.latencies(Kind::Visible).len(), 26_000, "rows that are pushed again are not counted again");
+    assert_eq!(times_of(&found, "kill").len(), 3);
+    let back = times_of(&found, BACK).len();
+    assert!((1..=3).contains(&back), "a kill may come before the engine is back from the one before: {back}");
+    let stopped_ns = times_of(&found, "continue")[0] - times_of(&found, "stop")[0];
+    assert!(found.recorder.latencies(Kind::Visible).max() > stopped_ns / 2, "rows that were due meanwhile are charged");
+}
+
+#[test]
+fn primaries_that_panic_change_no_result() {
+    let faults = chaos::parse("panic partition 0 @300ms; panic partition 2 @400ms; panic partition 0 @500ms").unwrap();
+    let plan = RunPlan { faults, ..plan(20_000, &[]) };
+    let (found, verdict) = run_and_verify("payments", &plan, in_process, |all| all);
+    assert!(verdict.is_right() && verdict.rows == 30_000, "{verdict:?}");
+    assert!(!times_of(&found, PROMOTION).is_empty(), "{:?}", found.recorder.events);
+}
+
+#[test]
+fn a_fault_that_the_engine_cant_bear_is_an_error() {
+    let directory = Directory::new("unbearable");
+    let workload = Workload::open("payments", &settings(20_000)).unwrap();
+    let mut target = in_process(workload.job(&options(&directory)));
+    for (fault, reason) in [(Fault::Kill, "a process of its own"), (Fault::Panic(3), "there are 3 partitions")] {
+        let error = target.inject(fault).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    target.finish().unwrap();
 }

@@ -5,6 +5,7 @@ use raympp_engine::saved_checkpoints::{Loss, SavedCheckpoints, restore};
 use raympp_engine::{Engine, Error, Level, ManualClock, Offset, ProducerId, Writer};
 use raympp_testkit::random::Random;
 use raympp_tests::directory::Directory;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -171,6 +172,29 @@ fn a_writer_that_waits_for_room_is_told_that_it_is_fenced() {
         new.finish();
     });
     engine.wait().unwrap();
+}
+
+/// A look-up that begins when rows have been acknowledged shows them, whichever replica it reads.
+#[test]
+fn what_is_acknowledged_as_applied_shows_in_look_ups() {
+    let all = rows(&mut Random::new(7), 20_000);
+    for replicas in [1, 2] {
+        let engine = Engine::builder().threads(2).partitions(3).replicas(replicas).build().unwrap();
+        engine.execute(&(stream(300, None) + "CREATE METRIC counts AS SELECT k, COUNT(*) AS c FROM p GROUP BY k;")).unwrap();
+        let (writer, counts) = (engine.writer("p").unwrap(), engine.metric("counts").unwrap());
+        let mut expected = BTreeMap::new();
+        for some in all.chunks(40) {
+            push_all(&writer, some);
+            some.iter().for_each(|row| *expected.entry(&row.k).or_insert(0.0) += 1.0);
+            writer.wait_for(Level::Applied).unwrap();
+            for (k, expected) in &expected {
+                let seen = counts.get(&[k.as_str().into()]).unwrap().and_then(|row| row.number("c"));
+                assert_eq!(seen, Some(*expected), "{k}, with {replicas} replicas");
+            }
+        }
+        writer.finish();
+        engine.wait().unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Benchmarks of Ray-MPP, each in one run that prints ratios.
 //!
-//! `fold [PART …]` measures folding, look-ups and decoding, `checkpoint [PART …]` what checkpoints cost; parts are chosen by a piece of their name. `all
+//! `rows` and `peer` are for `./x bench peers`, where Ray-MPP is one program among its peers.
+//!
+//! `fold [PART …]` measures folding, look-ups and decoding, `checkpoint [PART …]` what checkpoints cost, `guarantees [PART …]` what each guarantee costs; parts are chosen by a piece of their name. `all
 //! --tiny` runs everything just long enough to see that it works, and prints the same result hashes each time.
 #![allow(clippy::disallowed_methods, reason = "benchmarks read the clock")]
 
@@ -9,10 +11,12 @@ mod decoding;
 mod duel;
 mod floor;
 mod fold;
+mod guarantees;
 mod job;
 mod latency;
 mod long_bound;
 mod payments;
+mod peer;
 mod report;
 
 use fold::Effort;
@@ -93,19 +97,46 @@ const CHECKPOINT: &[Part] = &[
     Part { name: "restore", run: checkpoints::restore },
 ];
 
+const GUARANTEES: &[Part] = &[
+    Part { name: "100 keys", run: |effort, report| guarantees::table(100, effort, report) },
+    Part { name: "10,000 keys", run: |effort, report| guarantees::table(10_000, effort, report) },
+    Part { name: "1,000,000 keys", run: |effort, report| guarantees::table(1_000_000, effort, report) },
+    JITTER,
+    Part { name: "steady", run: guarantees::steady },
+];
+
 fn seconds(effort: Effort) -> Duration {
     Duration::from_millis(effort.rounds as u64 * 400)
+}
+
+fn exit(name: &str, outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
+    if let Err(error) = &outcome {
+        eprintln!("{name}: {error}");
+    }
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn rows_for_peers(directory: &str, channels: &str, rows: &str) -> ExitCode {
+    match (channels.parse(), rows.parse()) {
+        (Ok(channels), Ok(rows)) => exit(directory, peer::write_rows(directory.as_ref(), channels, rows)),
+        _ => exit("rows", Err("numbers of channels and of rows are whole")),
+    }
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (effort, parts, names) = match &arguments[..] {
-        ["all", "--tiny"] => (TINY, [FOLD, CHECKPOINT].concat(), &[][..]),
+        ["rows", directory, channels, rows] => return rows_for_peers(directory, channels, rows),
+        ["peer", arguments @ ..] => return exit("peer", peer::run(arguments)),
+        ["all", "--tiny"] => (TINY, [FOLD, CHECKPOINT, GUARANTEES].concat(), &[][..]),
         ["fold", names @ ..] => (FULL, FOLD.to_vec(), names),
         ["checkpoint", names @ ..] => (FULL, CHECKPOINT.to_vec(), names),
+        ["guarantees", names @ ..] => (FULL, GUARANTEES.to_vec(), names),
         _ => {
-            eprintln!("usage: fold [PART …] | checkpoint [PART …] | all --tiny");
+            eprintln!(
+                "usage: fold [PART …] | checkpoint [PART …] | guarantees [PART …] | all --tiny | rows DIRECTORY CHANNELS ROWS | peer …"
+            );
             return ExitCode::from(2);
         }
     };
@@ -113,9 +144,9 @@ fn main() -> ExitCode {
     for part in parts.iter().filter(|part| names.is_empty() || names.iter().any(|name| part.name.contains(name))) {
         // On a thread of its own, which a part may bind to a core.
         let run = std::thread::scope(|scope| scope.spawn(|| (part.run)(effort, &mut report)).join());
-        if let Err(error) = run.expect("a benchmark panics only when results differ") {
-            eprintln!("{}: {error}", part.name);
-            return ExitCode::FAILURE;
+        let outcome = run.expect("a benchmark panics only when results differ");
+        if outcome.is_err() {
+            return exit(part.name, outcome);
         }
     }
     report.finish();

@@ -8,7 +8,7 @@ use raympp_loadgen::run::RunPlan;
 use raympp_loadgen::schedule::{Burst, Schedule};
 use raympp_loadgen::span;
 use raympp_loadgen::target::TargetOptions;
-use raympp_loadgen::workload::Settings;
+use raympp_loadgen::workload::{Metrics, Settings};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ pub(crate) struct Cli {
     /// Only this metric of the workload (may be repeated) [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) metric: Vec<String>,
+    /// A script with metrics over the workload's stream, to be computed instead of its own
+    #[arg(long, value_name = "FILE", conflicts_with = "metric")]
+    pub(crate) script: Option<PathBuf>,
     /// Rows per second
     #[arg(long, default_value_t = 500_000)]
     pub(crate) rate: u64,
@@ -174,9 +177,13 @@ impl Cli {
     }
 
     /// Of a run at this rate.
-    pub(crate) fn workload_settings(&self, rate: u64) -> Settings {
-        let metrics = self.metric.clone();
-        Settings { seed: self.seed, keys: self.keys, skew: self.skew, rate, metrics, flights: self.flights.clone() }
+    pub(crate) fn workload_settings(&self, rate: u64) -> Result<Settings> {
+        let metrics = match &self.script {
+            Some(path) => Metrics::Others(std::fs::read_to_string(path).map_err(|error| Error::File { path: path.clone(), error })?),
+            None if self.metric.is_empty() => Metrics::All,
+            None => Metrics::Named(self.metric.clone()),
+        };
+        Ok(Settings { seed: self.seed, keys: self.keys, skew: self.skew, rate, metrics, flights: self.flights.clone() })
     }
 
     /// Where the engine keeps its state.

@@ -66,7 +66,7 @@ fn generate_load(cli: &Cli) -> Result<()> {
 
 /// A run on an engine of its own. It is given up once more rows are due and not visible than come in the time given, if one is.
 fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, Option<Verdict>)> {
-    let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate))?;
+    let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate)?)?;
     let scratch = cli.scratch()?;
     let (options, plan) = (cli.target_options(scratch.path()), cli.run_plan(rate));
     let mut target = start(cli, workload.job(&options))?;

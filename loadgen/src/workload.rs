@@ -23,6 +23,17 @@ use std::sync::Arc;
 /// 2024-11-11 00:00:00, where event time begins.
 pub const START_US: i64 = 1_731_283_200 * 1_000_000;
 
+/// What is computed of a workload's rows.
+#[derive(Clone, Debug)]
+pub enum Metrics {
+    /// All metrics of its script.
+    All,
+    /// These metrics of its script.
+    Named(Vec<String>),
+    /// The metrics of another script over its stream.
+    Others(String),
+}
+
 /// What can be chosen of a workload.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -34,8 +45,8 @@ pub struct Settings {
     pub skew: f64,
     /// Rows per second before bursts.
     pub rate: u64,
-    /// Only these metrics of the script; all if none is named.
-    pub metrics: Vec<String>,
+    /// What is computed of its rows.
+    pub metrics: Metrics,
     /// Where the flights are.
     pub flights: PathBuf,
 }
@@ -53,7 +64,7 @@ pub trait Rows: Send {
 pub struct Workload {
     /// What it is called.
     pub name: &'static str,
-    /// The script, without the metrics that are not wanted.
+    /// The stream and the metrics that are wanted.
     pub script: String,
     /// The stream that the script makes.
     pub stream: Arc<StreamPlan>,
@@ -90,22 +101,17 @@ impl Workload {
     pub fn open(name: &str, settings: &Settings) -> Result<Workload> {
         let known = KNOWN.iter().find(|known| known.name == name);
         let known = known.ok_or_else(|| Error::Usage(format!("there is no workload {name}; there are {}", names().join(", "))))?;
-        let bound = bind_script(known.script, &Catalog::default()).map_err(|error| failed(known.name, &error))?;
-        let (mut script, mut plans) = (String::new(), (None, Vec::new()));
-        for (statement, text) in bound.statements.iter().zip(statements(known.script)) {
+        let script = script(known, &settings.metrics)?;
+        let bound = bind_script(&script, &Catalog::default()).map_err(|error| failed(known.name, &error))?;
+        let (mut stream, mut metrics) = (None, Vec::new());
+        for statement in bound.statements {
             match statement {
-                Statement::CreateStream { plan } => plans.0 = Some(Arc::clone(plan)),
-                Statement::CreateMetric { plan, .. } if settings.metrics.is_empty() || settings.metrics.contains(&plan.name) => {
-                    plans.1.push(Arc::clone(plan));
-                }
-                _ => continue,
+                Statement::CreateStream { plan } if stream.is_none() => stream = Some(plan),
+                Statement::CreateMetric { plan, .. } => metrics.push(plan),
+                _ => return Err(failed(known.name, &"a script of a workload has metrics over its stream and nothing else")),
             }
-            script.push_str(text);
         }
-        let (stream, metrics) = (plans.0.ok_or_else(|| failed(known.name, &"its script makes no stream"))?, plans.1);
-        if let Some(missing) = settings.metrics.iter().find(|name| metrics.iter().all(|metric| metric.name != **name)) {
-            return Err(Error::Usage(format!("workload {} has no metric {missing}", known.name)));
-        }
+        let stream = stream.ok_or_else(|| failed(known.name, &"its script makes no stream"))?;
         let rows = (known.rows)(&stream, settings)?;
         Ok(Workload { name: known.name, script, stream, metrics, rows })
     }
@@ -132,9 +138,23 @@ impl Workload {
     }
 }
 
-/// The statements of a script, each with what stands before it; in workloads, semicolons only end statements.
-fn statements(script: &'static str) -> impl Iterator<Item = &'static str> {
-    script.split_inclusive(';').filter(|text| text.ends_with(';'))
+/// The stream of a workload and the metrics that are wanted of it. In workloads' own scripts, the stream comes first and semicolons only end statements.
+fn script(known: &Known, metrics: &Metrics) -> Result<String> {
+    let mut statements = known.script.split_inclusive(';').filter(|text| text.ends_with(';'));
+    let stream = statements.next().unwrap_or_default();
+    match metrics {
+        Metrics::All => Ok(known.script.to_owned()),
+        Metrics::Others(script) => Ok(format!("{stream}\n{script}")),
+        Metrics::Named(names) => {
+            let statements: Vec<&str> = statements.collect();
+            let named = |name: &String| {
+                let begin = format!("CREATE METRIC {name} AS");
+                let found = statements.iter().find(|text| text.contains(&begin));
+                found.copied().ok_or_else(|| Error::Usage(format!("workload {} has no metric {name}", known.name)))
+            };
+            Ok(stream.to_owned() + &names.iter().map(named).collect::<Result<String>>()?)
+        }
+    }
 }
 
 fn failed(workload: &str, message: &dyn ToString) -> Error {
@@ -171,7 +191,7 @@ mod tests {
 
     fn settings() -> Settings {
         let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
-        Settings { seed: 3, keys: 100, skew: 0.5, rate: 1_000, metrics: Vec::new(), flights }
+        Settings { seed: 3, keys: 100, skew: 0.5, rate: 1_000, metrics: Metrics::All, flights }
     }
 
     /// However they are asked for, and in whatever order.
@@ -194,14 +214,19 @@ mod tests {
 
     #[test]
     fn metrics_can_be_chosen() {
-        let chosen = |metrics: &[&str]| {
-            let metrics = metrics.iter().map(|&metric| metric.to_owned()).collect();
-            Workload::open("nexmark", &Settings { metrics, ..settings() })
-        };
+        let open = |metrics| Workload::open("nexmark", &Settings { metrics, ..settings() });
+        let chosen = |metrics: &[&str]| open(Metrics::Named(metrics.iter().map(|&metric| metric.to_owned()).collect()));
+        let others = |script: &str| open(Metrics::Others(script.to_owned()));
         let workload = chosen(&["q5", "q17"]).expect("it has both");
         assert_eq!(workload.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(), ["q5", "q17"]);
         assert!(workload.script.contains("CREATE METRIC q17") && !workload.script.contains("CREATE METRIC q7"));
         let error = chosen(&["q99"]).err().expect("it has none");
         assert_eq!(error.to_string(), "workload nexmark has no metric q99");
+        let workload =
+            others("CREATE METRIC bids AS SELECT auction, COUNT(*) AS bids FROM bid GROUP BY auction").expect("it is a metric of bids");
+        assert_eq!(workload.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(), ["bids"]);
+        for wrong in ["CREATE STREAM other (a BIGINT)", "CREATE METRIC m AS SELECT a FROM b", "SHOW METRICS"] {
+            assert!(others(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::run::{BACK, Found, PROMOTION, RunPlan, run};
 use raympp_loadgen::schedule::{Burst, Schedule};
 use raympp_loadgen::target::{Target, TargetOptions};
-use raympp_loadgen::workload::{Settings, Workload, names};
+use raympp_loadgen::workload::{Metrics, Settings, Workload, names};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Drop for Directory {
 
 fn settings(rate: u64) -> Settings {
     let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
-    Settings { seed: 5, keys: 200, skew: 0.7, rate, metrics: Vec::new(), flights }
+    Settings { seed: 5, keys: 200, skew: 0.7, rate, metrics: Metrics::All, flights }
 }
 
 fn options(directory: &Directory) -> TargetOptions {

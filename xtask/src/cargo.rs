@@ -1,8 +1,6 @@
 //! The steps that are one cargo command. All of them build with `--release`, so that every dependency is compiled once.
 
-use crate::duckdb;
 use crate::report::{Outcome, Report};
-use crate::shell::Program;
 use crate::workspace::Workspace;
 
 /// Module headers name private modules in reading order; links to those are for readers of the code.
@@ -41,18 +39,4 @@ pub(crate) fn test(workspace: &Workspace, report: &mut Report, variables: &[(&st
     });
     outcome?;
     if ignored == 0 { Ok(()) } else { Err(format!("{ignored} tests are ignored")) }
-}
-
-/// One benchmark with its arguments.
-pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    if arguments.is_empty() {
-        return Err("which benchmark? ./x bench NAME".to_owned());
-    }
-    let python = duckdb::environment(workspace)?;
-    Program::new(workspace.build_program("raympp-benches")?).arguments(arguments).variable("RAYMPP_PYTHON", python).run()
-}
-
-/// All benchmarks, just long enough to see that they work.
-pub(crate) fn bench_tiny(workspace: &Workspace, _: &mut Report) -> Outcome<()> {
-    Program::new(workspace.build_program("raympp-benches")?).arguments(&["all", "--tiny"]).run()
 }

@@ -20,7 +20,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("server", &["types", "operators", "state", "coordinator", "engine"]),
     ("loadgen", &["types", "operators", "engine"]),
     ("testkit", &["types", "operators", "state", "coordinator", "engine"]),
-    ("benches", &["types", "operators", "state", "coordinator", "engine", "testkit"]),
+    ("benches", &["types", "operators", "state", "coordinator", "engine", "loadgen", "testkit"]),
     ("tests", &["types", "operators", "state", "coordinator", "engine", "testkit"]),
     ("xtask", &[]),
 ];

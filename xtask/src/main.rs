@@ -10,6 +10,7 @@ mod shell;
 
 mod report;
 
+mod bench;
 mod cargo;
 mod demo;
 mod doc_paths;
@@ -70,7 +71,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         about: "tests of checkpoints in a place outside, against an S3 server, all or those whose name contains NAME",
         run: |workspace, arguments| s3::test(workspace, &mut Report::default(), arguments),
     },
-    Command { name: "bench", arguments: "NAME [ARGS]", about: "run a benchmark, which prints ratios", run: cargo::bench },
+    Command {
+        name: "bench",
+        arguments: "[NAME]",
+        about: "fold, checkpoint, guarantees, compare REV_A REV_B or peers, which print ratios; all of it small without a name",
+        run: bench::run,
+    },
     Command {
         name: "fuzz",
         arguments: "[SECONDS]",
@@ -148,7 +154,7 @@ const CI_STEPS: &[Step] = &[
     Step { name: "simulator's canaries", run: sim::canaries },
     Step { name: "checkpoints in S3", run: |workspace, report| s3::test(workspace, report, &[]) },
     Step { name: "loom", run: loom::run },
-    Step { name: "benches, tiny", run: |workspace, report| cargo::bench_tiny(workspace, report) },
+    Step { name: "benches, tiny", run: |workspace, report| bench::tiny(workspace, report) },
     Step { name: "fuzz, brief", run: |workspace, _| fuzz::run(workspace, &["20".to_owned()]) },
 ];
 

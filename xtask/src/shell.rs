@@ -59,6 +59,13 @@ impl Program {
         String::from_utf8(output.stdout).map_err(|_| format!("{} printed bytes that are not UTF-8", self.line()))
     }
 
+    /// Runs it and returns its exit code and what it printed.
+    pub(crate) fn code_and_output(&self) -> Outcome<(i32, String)> {
+        let output = self.command().stderr(Stdio::inherit()).output().map_err(|error| self.not_started(&error))?;
+        let code = output.status.code().ok_or_else(|| format!("{} was killed by a signal", self.line()))?;
+        Ok((code, String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Runs it, passing each line it prints on and to `observe`; fails unless it succeeds.
     pub(crate) fn run_observed(&self, mut observe: impl FnMut(&str)) -> Outcome<()> {
         let mut child = self.command().stdout(Stdio::piped()).spawn().map_err(|error| self.not_started(&error))?;

@@ -1,0 +1,272 @@
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.apache.flink.api.connector.source.Boundedness;
+import org.apache.flink.api.connector.source.ReaderOutput;
+import org.apache.flink.api.connector.source.Source;
+import org.apache.flink.api.connector.source.SourceReader;
+import org.apache.flink.api.connector.source.SourceReaderContext;
+import org.apache.flink.api.connector.source.SourceSplit;
+import org.apache.flink.api.connector.source.SplitEnumerator;
+import org.apache.flink.api.connector.source.SplitEnumeratorContext;
+import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.core.io.SimpleVersionedSerializer;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.TimestampData;
+import org.apache.flink.table.data.columnar.ColumnarRowData;
+import org.apache.flink.table.data.columnar.vector.ByteColumnVector;
+import org.apache.flink.table.data.columnar.vector.ColumnVector;
+import org.apache.flink.table.data.columnar.vector.IntColumnVector;
+import org.apache.flink.table.data.columnar.vector.LongColumnVector;
+import org.apache.flink.table.data.columnar.vector.TimestampColumnVector;
+import org.apache.flink.table.data.columnar.vector.VectorizedColumnBatch;
+
+/** The input: columns in memory, and the source that emits each subtask's share of their rows. Without a connector or a format, nothing but Flink's own work is on the clock. */
+final class Rows implements Source<RowData, Rows.Share, Void> {
+    private static int[] channels;
+    private static byte[] statuses;
+    private static long[] amounts;
+    private static long[] eventTimes;
+
+    static void load(Path directory, int rows) throws IOException {
+        channels = new int[rows];
+        statuses = new byte[rows];
+        amounts = new long[rows];
+        eventTimes = new long[rows];
+        column(directory.resolve("channel.i32"), rows, 4, (at, bytes) -> channels[at] = bytes.getInt());
+        column(directory.resolve("status.i8"), rows, 1, (at, bytes) -> statuses[at] = bytes.get());
+        column(directory.resolve("amount.i64"), rows, 8, (at, bytes) -> amounts[at] = bytes.getLong());
+        // A time that windows and watermarks go by has milliseconds in Flink. Windows begin at whole seconds, so that no row changes its window.
+        column(directory.resolve("event_time.i64"), rows, 8, (at, bytes) -> eventTimes[at] = Math.floorDiv(bytes.getLong(), 1000L));
+    }
+
+    private interface Cell {
+        void take(int at, ByteBuffer bytes);
+    }
+
+    private static void column(Path file, int rows, int width, Cell cell) throws IOException {
+        ByteBuffer bytes = ByteBuffer.allocateDirect(1 << 20).order(ByteOrder.LITTLE_ENDIAN);
+        try (FileChannel input = FileChannel.open(file)) {
+            for (int at = 0; at < rows; ) {
+                if (input.read(bytes) < 0) {
+                    throw new EOFException(file + " has fewer than " + rows + " rows");
+                }
+                bytes.flip();
+                for (; at < rows && bytes.remaining() >= width; at++) {
+                    cell.take(at, bytes);
+                }
+                bytes.compact();
+            }
+        }
+    }
+
+    /** The rows of one subtask from {@code next} on, each as far from the one before it as there are subtasks: so all subtasks are at the same event time. */
+    record Share(int subtask, int next) implements SourceSplit {
+        @Override
+        public String splitId() {
+            return Integer.toString(subtask);
+        }
+    }
+
+    @Override
+    public Boundedness getBoundedness() {
+        return Boundedness.BOUNDED;
+    }
+
+    @Override
+    public SourceReader<RowData, Share> createReader(SourceReaderContext context) {
+        return new Reader(context.currentParallelism());
+    }
+
+    @Override
+    public SplitEnumerator<Share, Void> createEnumerator(SplitEnumeratorContext<Share> context) {
+        return new Enumerator(context);
+    }
+
+    @Override
+    public SplitEnumerator<Share, Void> restoreEnumerator(SplitEnumeratorContext<Share> context, Void nothing) {
+        return new Enumerator(context);
+    }
+
+    @Override
+    public SimpleVersionedSerializer<Share> getSplitSerializer() {
+        return new ShareSerializer();
+    }
+
+    @Override
+    public SimpleVersionedSerializer<Void> getEnumeratorCheckpointSerializer() {
+        return new NothingSerializer();
+    }
+
+    private static final class Reader implements SourceReader<RowData, Share> {
+        private static final int BATCH = Integer.getInteger("batch", 1);
+        private final int step;
+        private final ColumnarRowData row = new ColumnarRowData(new VectorizedColumnBatch(new ColumnVector[] {new Channels(), new Statuses(), new Amounts(), new EventTimes()}));
+        private final CompletableFuture<Void> assigned = new CompletableFuture<>();
+        private int subtask;
+        private int next;
+
+        Reader(int step) {
+            this.step = step;
+        }
+
+        @Override
+        public void addSplits(List<Share> shares) {
+            subtask = shares.get(0).subtask();
+            next = shares.get(0).next();
+            assigned.complete(null);
+        }
+
+        @Override
+        public CompletableFuture<Void> isAvailable() {
+            return assigned;
+        }
+
+        @Override
+        public InputStatus pollNext(ReaderOutput<RowData> output) {
+            if (!assigned.isDone()) {
+                return InputStatus.NOTHING_AVAILABLE;
+            }
+            if (next == subtask) {
+                Results.started();
+            }
+            for (int n = BATCH; n > 0 && next < channels.length; n--, next += step) {
+                row.setRowId(next);
+                output.collect(row);
+            }
+            return next < channels.length ? InputStatus.MORE_AVAILABLE : InputStatus.END_OF_INPUT;
+        }
+
+        @Override
+        public List<Share> snapshotState(long checkpoint) {
+            return assigned.isDone() ? List.of(new Share(subtask, next)) : List.of();
+        }
+
+        @Override
+        public void start() {}
+
+        @Override
+        public void notifyNoMoreSplits() {}
+
+        @Override
+        public void close() {}
+    }
+
+    /** Gives each subtask its share when it has come up. */
+    private record Enumerator(SplitEnumeratorContext<Share> context) implements SplitEnumerator<Share, Void> {
+        @Override
+        public void addReader(int subtask) {
+            context.assignSplit(new Share(subtask, subtask), subtask);
+            context.signalNoMoreSplits(subtask);
+        }
+
+        @Override
+        public void addSplitsBack(List<Share> shares, int subtask) {
+            throw new UnsupportedOperationException("A run that failed is not resumed");
+        }
+
+        @Override
+        public Void snapshotState(long checkpoint) {
+            return null;
+        }
+
+        @Override
+        public void start() {}
+
+        @Override
+        public void handleSplitRequest(int subtask, String host) {}
+
+        @Override
+        public void close() {}
+    }
+
+    private static final class ShareSerializer implements SimpleVersionedSerializer<Share> {
+        @Override
+        public int getVersion() {
+            return 1;
+        }
+
+        @Override
+        public byte[] serialize(Share share) {
+            return ByteBuffer.allocate(8).putInt(share.subtask()).putInt(share.next()).array();
+        }
+
+        @Override
+        public Share deserialize(int version, byte[] bytes) {
+            ByteBuffer buffer = ByteBuffer.wrap(bytes);
+            return new Share(buffer.getInt(), buffer.getInt());
+        }
+    }
+
+    private static final class NothingSerializer implements SimpleVersionedSerializer<Void> {
+        @Override
+        public int getVersion() {
+            return 1;
+        }
+
+        @Override
+        public byte[] serialize(Void nothing) {
+            return new byte[0];
+        }
+
+        @Override
+        public Void deserialize(int version, byte[] bytes) {
+            return null;
+        }
+    }
+
+    // Rows are views of the columns, in the class that Flink's own readers of columnar formats emit.
+
+    private static final class Channels implements IntColumnVector {
+        @Override
+        public int getInt(int at) {
+            return channels[at];
+        }
+
+        @Override
+        public boolean isNullAt(int at) {
+            return false;
+        }
+    }
+
+    private static final class Statuses implements ByteColumnVector {
+        @Override
+        public byte getByte(int at) {
+            return statuses[at];
+        }
+
+        @Override
+        public boolean isNullAt(int at) {
+            return false;
+        }
+    }
+
+    private static final class Amounts implements LongColumnVector {
+        @Override
+        public long getLong(int at) {
+            return amounts[at];
+        }
+
+        @Override
+        public boolean isNullAt(int at) {
+            return false;
+        }
+    }
+
+    private static final class EventTimes implements TimestampColumnVector {
+        @Override
+        public TimestampData getTimestamp(int at, int precision) {
+            return TimestampData.fromEpochMillis(eventTimes[at]);
+        }
+
+        @Override
+        public boolean isNullAt(int at) {
+            return false;
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! An engine in a process of its own, which can be killed, stopped, and started again on what it has kept.
 //!
-//! The process is this program once more, with the hidden command `engine`: it embeds the engine as [`InProcess`] does. Its standard input brings the job,
-//! then rows as Arrow streams, one per producer; its standard output tells what has become of them, a line of JSON each. Neither side waits for the other
-//! in the thread that keeps the time: a thread writes what is pushed, one reads what is told, and what does not fit in between is [`Push::Full`].
+//! The process is this program once more, with the hidden command `engine`, around the [`crate::in_process`] target. Its standard input brings the job, then
+//! rows as Arrow streams, one per producer; its standard output tells what has become of them, a line of JSON each. Neither side waits for the other in the
+//! thread that keeps the time: a thread writes what is pushed, one reads what is told, and what does not fit in between is [`Push::Full`].
 
 mod engine;
 mod wire;

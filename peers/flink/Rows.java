@@ -104,15 +104,17 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
     }
 
     private static final class Reader implements SourceReader<RowData, Share> {
-        private static final int BATCH = Integer.getInteger("batch", 1);
         private final int step;
-        private final ColumnarRowData row = new ColumnarRowData(new VectorizedColumnBatch(new ColumnVector[] {new Channels(), new Statuses(), new Amounts(), new EventTimes()}));
+        // A view of the columns, in the class that Flink's own readers of columnar formats emit.
+        private final ColumnarRowData row;
         private final CompletableFuture<Void> assigned = new CompletableFuture<>();
         private int subtask;
         private int next;
 
         Reader(int step) {
             this.step = step;
+            Columns columns = new Columns();
+            row = new ColumnarRowData(new VectorizedColumnBatch(new ColumnVector[] {columns, columns, columns, columns}));
         }
 
         @Override
@@ -135,9 +137,10 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
             if (next == subtask) {
                 Results.started();
             }
-            for (int n = BATCH; n > 0 && next < channels.length; n--, next += step) {
+            if (next < channels.length) {
                 row.setRowId(next);
                 output.collect(row);
+                next += step;
             }
             return next < channels.length ? InputStatus.MORE_AVAILABLE : InputStatus.END_OF_INPUT;
         }
@@ -220,45 +223,23 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
         }
     }
 
-    // Rows are views of the columns, in the class that Flink's own readers of columnar formats emit.
-
-    private static final class Channels implements IntColumnVector {
+    /** All four columns: as no two have the same type, one class can stand for each, and calls of it stay monomorphic. */
+    private static final class Columns implements IntColumnVector, ByteColumnVector, LongColumnVector, TimestampColumnVector {
         @Override
         public int getInt(int at) {
             return channels[at];
         }
 
         @Override
-        public boolean isNullAt(int at) {
-            return false;
-        }
-    }
-
-    private static final class Statuses implements ByteColumnVector {
-        @Override
         public byte getByte(int at) {
             return statuses[at];
         }
 
         @Override
-        public boolean isNullAt(int at) {
-            return false;
-        }
-    }
-
-    private static final class Amounts implements LongColumnVector {
-        @Override
         public long getLong(int at) {
             return amounts[at];
         }
 
-        @Override
-        public boolean isNullAt(int at) {
-            return false;
-        }
-    }
-
-    private static final class EventTimes implements TimestampColumnVector {
         @Override
         public TimestampData getTimestamp(int at, int precision) {
             return TimestampData.fromEpochMillis(eventTimes[at]);

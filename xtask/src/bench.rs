@@ -3,16 +3,17 @@
 mod compare;
 mod peers;
 
-use crate::duckdb;
 use crate::report::{Outcome, Report};
 use crate::shell::Program;
 use crate::workspace::Workspace;
+use crate::{cargo, duckdb};
 
 /// What the arguments ask for.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match &words[..] {
         [] => small(workspace),
+        ["micro", filter @ ..] => cargo::bench_micro(workspace, filter),
         ["compare", revisions @ ..] => compare::run(workspace, revisions),
         ["peers", cases @ ..] => peers::run(workspace, cases),
         _ => {

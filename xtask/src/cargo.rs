@@ -40,3 +40,8 @@ pub(crate) fn test(workspace: &Workspace, report: &mut Report, variables: &[(&st
     outcome?;
     if ignored == 0 { Ok(()) } else { Err(format!("{ignored} tests are ignored")) }
 }
+
+/// The micro-benchmarks, with criterion's arguments. `cargo bench` has no `--release`, but its profile by name is the same.
+pub(crate) fn bench_micro(workspace: &Workspace, arguments: &[&str]) -> Outcome<()> {
+    workspace.cargo(&["bench", "--profile", "release", "--workspace", "--bench", "micro", "--"]).arguments(arguments).run()
+}

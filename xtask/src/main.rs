@@ -74,7 +74,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "bench",
         arguments: "[NAME]",
-        about: "fold, checkpoint, guarantees, compare REV_A REV_B or peers, which print ratios; all of it small without a name",
+        about: "fold, checkpoint, guarantees, micro [FILTER], compare REV_A REV_B or peers; all of it small without a name",
         run: bench::run,
     },
     Command {

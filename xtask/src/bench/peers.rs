@@ -21,10 +21,10 @@ const JAVA_FLAGS: &[&str] = &[
 ];
 /// Of the workspace in `peers/rust`: packages, each with its programs.
 const RUST_PEERS: &[(&str, &[&str])] = &[
-    ("floor", &["floor"]),
-    ("timely-peers", &["timely-documented", "timely-tuned"]),
-    ("dbsp-peer", &["dbsp-peer"]),
-    ("laminardb-peer", &["laminardb-peer"]),
+    ("peer-floor", &["peer-floor"]),
+    ("peer-timely", &["timely-documented", "timely-tuned"]),
+    ("peer-dbsp", &["peer-dbsp"]),
+    ("peer-laminardb", &["peer-laminardb"]),
 ];
 
 /// A table: so many channels, one query.
@@ -91,7 +91,7 @@ fn all_peers(workspace: &Workspace, scratch: &Path, benches: &Path) -> (Vec<Peer
     for (package, programs) in RUST_PEERS {
         match build_rust(workspace, scratch, package) {
             Ok(directory) => peers.extend(programs.iter().map(|program| {
-                let threads = if *program == "floor" { 1 } else { cores };
+                let threads = if *program == "peer-floor" { 1 } else { cores };
                 Peer { program: Program::new(directory.join(program)), arguments: &[], threads, runs: "3" }
             })),
             Err(error) => left_out.push(format!("{package}: {error}")),

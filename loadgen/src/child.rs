@@ -161,8 +161,9 @@ impl Target for Child {
 
     fn push(&mut self, producer: usize, rows: &RecordBatch) -> Result<Push> {
         self.listen()?;
+        let goes_on = self.running.is_open && self.resumed.is_none();
         // One thread gives orders, so there is room for one that fits now.
-        if !self.running.is_open || self.running.orders.len() >= WAITING_MAX {
+        if !goes_on || self.running.orders.len() >= WAITING_MAX {
             return Ok(Push::Full);
         }
         let encoded = self.running.encoders[producer].encode(rows);

@@ -78,7 +78,7 @@ pub trait Target {
     /// How many producers it has.
     fn producers(&self) -> usize;
 
-    /// Offers the next rows of a producer.
+    /// Offers the next rows of a producer. After a restart there is no room until [`Target::resumed`] has told which rows come first.
     ///
     /// # Errors
     /// If the target is gone or refuses them for good.

@@ -8,7 +8,7 @@ use raympp_loadgen::ledger::{Verdict, verify};
 use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::run::{BACK, Found, PROMOTION, RunPlan, run};
 use raympp_loadgen::schedule::{Burst, Schedule};
-use raympp_loadgen::target::{Target, TargetOptions};
+use raympp_loadgen::target::{Push, Target, TargetOptions};
 use raympp_loadgen::workload::{Metrics, Settings, Workload, names};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,6 +141,24 @@ fn kills_and_stops_change_no_result() {
     assert!((1..=3).contains(&back), "a kill may come before the engine is back from the one before: {back}");
     let stopped_ns = times_of(&found, "continue")[0] - times_of(&found, "stop")[0];
     assert!(found.recorder.latencies(Kind::Visible).max() > stopped_ns / 2, "rows that were due meanwhile are charged");
+}
+
+/// Rows that the engine lost with the process come first; whatever comes before them would make them late.
+#[test]
+fn no_row_is_taken_after_a_kill_until_the_engine_has_said_where_it_goes_on() {
+    let (directory, mut workload) = (Directory::new("order"), Workload::open("payments", &settings(20_000)).unwrap());
+    let rows = workload.rows.take(0..10, &Schedule::new(20_000, &[])).unwrap();
+    let mut target = child(workload.job(&options(&directory)));
+    for _ in 0..5 {
+        target.inject(Fault::Kill).unwrap();
+        // Nearly always it is an offer that hears first that the engine is back.
+        while {
+            (0..100).for_each(|_| assert_eq!(target.push(0, &rows).unwrap(), Push::Full));
+            target.resumed().unwrap().is_none()
+        } {}
+        assert_eq!(target.push(0, &rows).unwrap(), Push::Taken);
+    }
+    target.finish().unwrap();
 }
 
 #[test]

@@ -9,12 +9,12 @@ use crate::chaos::{Fault, Planned};
 use crate::error::Result;
 use crate::recorder::{Kind, Recorder};
 use crate::schedule::Schedule;
-use crate::target::{Counts, Push, Target};
+use crate::target::{Counts, Push, Results, Target};
 use crate::workload::Workload;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use closing::Closing;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -105,13 +105,8 @@ struct Step {
     rows: RecordBatch,
 }
 
-/// Ends of the windows whose results have come.
-#[derive(Clone)]
-struct Ends {
-    latest_us: i64,
-    /// What ended before came already before the target was started again, and is not counted when it comes again.
-    again_us: i64,
-}
+/// Result rows that have come, by metric and end of their window.
+type Received = BTreeMap<(usize, i64), u64>;
 
 /// Runs a workload on a target; `watch` is called now and then, and ends the run early by answering false.
 ///
@@ -153,8 +148,9 @@ struct Run<'a> {
     recorder: Recorder,
     visible: u64,
     result_rows: u64,
-    /// By metric.
-    ends: Vec<Ends>,
+    received: Received,
+    /// Of these, what a target that was started again may bring once more, and which is not counted again.
+    repeated: Received,
     backlog_max: u64,
     counts: Counts,
     next_look_ns: u64,
@@ -178,7 +174,8 @@ impl<'a> Run<'a> {
             recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval)),
             visible: 0,
             result_rows: 0,
-            ends: vec![Ends { latest_us: i64::MIN, again_us: i64::MIN }; workload.metrics.len()],
+            received: Received::new(),
+            repeated: Received::new(),
             backlog_max: 0,
             counts: target.counts(),
             next_look_ns: 0,
@@ -250,7 +247,7 @@ impl<'a> Run<'a> {
         let mut again: Vec<(usize, Range<u64>)> = offsets.iter().copied().enumerate().flat_map(after).collect();
         again.sort_by_key(|(_, rows)| rows.start);
         self.again = again.into();
-        self.ends.iter_mut().for_each(|ends| ends.again_us = ends.latest_us);
+        self.repeated = self.received.clone();
     }
 
     /// Pushes again what has to be; true if nothing is left of it.
@@ -333,17 +330,25 @@ impl<'a> Run<'a> {
         }
         while let Some(results) = self.target.results()? {
             seen_any = true;
-            let ends = &mut self.ends[results.metric];
-            if results.end_us < ends.again_us {
-                continue;
-            }
-            ends.latest_us = ends.latest_us.max(results.end_us);
-            if let Some(due_ns) = self.closing.due_ns(results.end_us) {
-                self.recorder.record(Kind::Result, due_ns, self.now_ns(), results.rows);
-                self.result_rows += results.rows;
+            let rows = self.receive(&results);
+            if let Some(due_ns) = self.closing.due_ns(results.end_us).filter(|_| rows > 0) {
+                self.recorder.record(Kind::Result, due_ns, self.now_ns(), rows);
+                self.result_rows += rows;
             }
         }
         Ok(seen_any)
+    }
+
+    /// How many of these rows have not come before.
+    fn receive(&mut self, results: &Results) -> u64 {
+        let window = (results.metric, results.end_us);
+        let repeated = self.repeated.get_mut(&window).map_or(0, |left| {
+            let repeated = results.rows.min(*left);
+            *left -= repeated;
+            repeated
+        });
+        *self.received.entry(window).or_default() += results.rows - repeated;
+        results.rows - repeated
     }
 
     fn record_visible(&mut self, rows: Range<u64>, now_ns: u64) {

@@ -19,13 +19,10 @@ const JAVA_FLAGS: &[&str] = &[
     "--add-opens=java.base/java.time=ALL-UNNAMED",
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
 ];
-/// Of the workspace in `peers/rust`: packages, each with its programs.
-const RUST_PEERS: &[(&str, &[&str])] = &[
-    ("peer-floor", &["peer-floor"]),
-    ("peer-timely", &["timely-documented", "timely-tuned"]),
-    ("peer-dbsp", &["peer-dbsp"]),
-    ("peer-laminardb", &["peer-laminardb"]),
-];
+/// Programs of the workspace in `peers/rust`.
+const RUST_PEERS: &[&str] = &["peer-floor", "timely-documented", "timely-tuned", "peer-dbsp", "peer-laminardb"];
+/// These compute on one core, however many there are, so they are called with one thread and count as one core.
+const COMPUTE_ON_ONE: &[&str] = &["peer-floor", "peer-laminardb"];
 
 /// A table: so many channels, one query.
 struct Case {
@@ -66,7 +63,7 @@ pub(super) fn run(workspace: &Workspace, names: &[&str]) -> Outcome<()> {
     let scratch = workspace.target.join("peers");
     fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
     let benches = workspace.build_program("raympp-benches")?;
-    let (peers, left_out) = all_peers(workspace, &scratch, &benches);
+    let (peers, left_out) = all_peers(workspace, &scratch, &benches)?;
     for case in CASES.iter().filter(|case| names.is_empty() || names.iter().any(|name| case.name.contains(name))) {
         let input = scratch.join(format!("rows-{}", case.channels));
         if !input.join("event_time.i64").exists() {
@@ -83,18 +80,18 @@ pub(super) fn run(workspace: &Workspace, names: &[&str]) -> Outcome<()> {
 }
 
 /// Those that can be had here, and why others can't.
-fn all_peers(workspace: &Workspace, scratch: &Path, benches: &Path) -> (Vec<Peer>, Vec<String>) {
+fn all_peers(workspace: &Workspace, scratch: &Path, benches: &Path) -> Outcome<(Vec<Peer>, Vec<String>)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let ours = |arguments| Peer { program: Program::new(benches).arguments(&["peer"]), arguments, threads: cores, runs: "5" };
     let mut peers = vec![ours(&[]), ours(&["--checkpoint", "100"]), ours(&["--checkpoint", "100", "--replicas", "2"])];
     let mut left_out = Vec::new();
-    for (package, programs) in RUST_PEERS {
-        match build_rust(workspace, scratch, package) {
-            Ok(directory) => peers.extend(programs.iter().map(|program| {
-                let threads = if *program == "peer-floor" { 1 } else { cores };
-                Peer { program: Program::new(directory.join(program)), arguments: &[], threads, runs: "3" }
-            })),
-            Err(error) => left_out.push(format!("{package}: {error}")),
+    let programs = build_rust(workspace, scratch)?;
+    for name in RUST_PEERS {
+        let program = programs.join(name);
+        let threads = if COMPUTE_ON_ONE.contains(name) { 1 } else { cores };
+        match program.exists() {
+            true => peers.push(Peer { program: Program::new(program), arguments: &[], threads, runs: "3" }),
+            false => left_out.push(format!("{name}: it could not be built, see above")),
         }
     }
     match python(workspace, scratch) {
@@ -111,15 +108,25 @@ fn all_peers(workspace: &Workspace, scratch: &Path, benches: &Path) -> (Vec<Peer
         }
         Err(error) => left_out.push(format!("Flink: {error}")),
     }
-    (peers, left_out)
+    Ok((peers, left_out))
 }
 
-/// Builds a package of `peers/rust`; where its programs lie.
-fn build_rust(workspace: &Workspace, scratch: &Path, package: &str) -> Outcome<PathBuf> {
+/// Builds what can be built of `peers/rust`, as a whole, so that what its packages share is compiled once; where the programs lie.
+fn build_rust(workspace: &Workspace, scratch: &Path) -> Outcome<PathBuf> {
     let target = scratch.join("rust");
-    let build = Program::new("cargo").arguments(&["build", "--release", "--locked", "--package", package]);
-    build.directory(&workspace.root.join("peers/rust")).variable("CARGO_TARGET_DIR", &target).run()?;
-    Ok(target.join("release"))
+    let programs = target.join("release");
+    for name in RUST_PEERS {
+        let program = programs.join(name);
+        if program.exists() {
+            // One that is still there afterwards would be an older one.
+            fs::remove_file(&program).map_err(|error| format!("{}: {error}", program.display()))?;
+        }
+    }
+    let build = Program::new("cargo").arguments(&["build", "--release", "--locked", "--workspace", "--keep-going"]);
+    if let Err(error) = build.directory(&workspace.root.join("peers/rust")).variable("CARGO_TARGET_DIR", &target).run() {
+        println!("{error}");
+    }
+    Ok(programs)
 }
 
 /// The interpreter of a virtual environment with what DuckDB's program needs.

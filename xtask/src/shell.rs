@@ -2,9 +2,10 @@
 
 use crate::report::Outcome;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// A program about to be run, with standard input empty.
 #[derive(Clone, Debug)]
@@ -59,11 +60,24 @@ impl Program {
         String::from_utf8(output.stdout).map_err(|_| format!("{} printed bytes that are not UTF-8", self.line()))
     }
 
-    /// Runs it and returns its exit code and what it printed.
-    pub(crate) fn code_and_output(&self) -> Outcome<(i32, String)> {
-        let output = self.command().stderr(Stdio::inherit()).output().map_err(|error| self.not_started(&error))?;
-        let code = output.status.code().ok_or_else(|| format!("{} was killed by a signal", self.line()))?;
-        Ok((code, String::from_utf8_lossy(&output.stdout).into_owned()))
+    /// Runs it and returns its exit code and what it printed; `None` if it had to be ended because it took longer than this.
+    pub(crate) fn code_and_output_within(&self, limit: Duration) -> Outcome<Option<(i32, String)>> {
+        let failed = |error: std::io::Error| format!("{}: {error}", self.line());
+        let mut child = self.command().stdout(Stdio::piped()).spawn().map_err(|error| self.not_started(&error))?;
+        let (give, printed) = std::sync::mpsc::channel();
+        if let Some(mut stdout) = child.stdout.take() {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                give.send(stdout.read_to_end(&mut bytes).map(|_| bytes))
+            });
+        }
+        let Ok(bytes) = printed.recv_timeout(limit) else {
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Ok(None);
+        };
+        let code = child.wait().map_err(failed)?.code().ok_or_else(|| format!("{} was killed by a signal", self.line()))?;
+        Ok(Some((code, String::from_utf8_lossy(&bytes.map_err(failed)?).into_owned())))
     }
 
     /// Runs it, passing each line it prints on and to `observe`; fails unless it succeeds.
@@ -84,6 +98,9 @@ impl Program {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.name);
         command.args(&self.arguments).stdin(Stdio::null());
+        // `cargo run` has told us about this crate; a build script that looks at these would run again, and with it everything that needs its crate.
+        let about_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_us)).for_each(|(name, _)| drop(command.env_remove(name)));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
@@ -99,11 +116,15 @@ impl Program {
         format!("{} can't be started: {error}", self.line())
     }
 
-    /// The command as one would type it, without the directories before the program's name.
+    /// The program's name without the directories before it.
+    pub(crate) fn name(&self) -> String {
+        Path::new(&self.name).file_name().unwrap_or(&self.name).to_string_lossy().into_owned()
+    }
+
+    /// The command as one would type it.
     fn line(&self) -> String {
-        let name = Path::new(&self.name).file_name().unwrap_or(&self.name);
-        let words = std::iter::once(name).chain(self.arguments.iter().map(OsString::as_os_str));
-        words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        let words = self.arguments.iter().map(|word| word.to_string_lossy().into_owned());
+        std::iter::once(self.name()).chain(words).collect::<Vec<_>>().join(" ")
     }
 }
 

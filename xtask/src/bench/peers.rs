@@ -7,8 +7,11 @@ use crate::workspace::Workspace;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const ROWS: &str = "30000000";
+/// A peer that takes longer for all its runs is ended, and left out.
+const LIMIT: Duration = Duration::from_secs(300);
 /// What a JVM of version 17 has to open for Flink, and the memory and the collector that were fastest.
 const JAVA_FLAGS: &[&str] = &[
     "-Xms8g",
@@ -63,7 +66,7 @@ pub(super) fn run(workspace: &Workspace, names: &[&str]) -> Outcome<()> {
     let scratch = workspace.target.join("peers");
     fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
     let benches = workspace.build_program("raympp-benches")?;
-    let (peers, left_out) = all_peers(workspace, &scratch, &benches)?;
+    let (peers, mut left_out) = all_peers(workspace, &scratch, &benches)?;
     for case in CASES.iter().filter(|case| names.is_empty() || names.iter().any(|name| case.name.contains(name))) {
         let input = scratch.join(format!("rows-{}", case.channels));
         if !input.join("event_time.i64").exists() {
@@ -71,7 +74,10 @@ pub(super) fn run(workspace: &Workspace, names: &[&str]) -> Outcome<()> {
         }
         let mut found = Vec::new();
         for peer in &peers {
-            found.extend(run_peer(peer, case, &input)?);
+            match run_peer(peer, case, &input)? {
+                Ran::Found(fastest) => found.push(fastest),
+                Ran::Not(reason) => left_out.push(format!("{}: {reason}", case.name)),
+            }
         }
         print_table(case, found)?;
     }
@@ -160,15 +166,24 @@ fn flink(workspace: &Workspace, scratch: &Path) -> Outcome<Program> {
     Ok(Program::new("java").arguments(JAVA_FLAGS).arguments(&["-cp", &class_path, "FlinkPeer"]))
 }
 
-/// Its fastest run; `None` if it does not know the query.
-fn run_peer(peer: &Peer, case: &Case, input: &Path) -> Outcome<Option<Found>> {
+/// What became of a peer.
+enum Ran {
+    /// Its fastest run.
+    Found(Found),
+    /// Why there is none.
+    Not(String),
+}
+
+fn run_peer(peer: &Peer, case: &Case, input: &Path) -> Outcome<Ran> {
     const UNKNOWN_QUERY: i32 = 3;
     let threads = peer.threads.to_string();
     let common = ["--query", case.query, "--rows", ROWS, "--threads", &threads, "--runs", peer.runs];
     let program = peer.program.clone().arguments(&["--input"]).arguments(&[input]).arguments(&common).arguments(peer.arguments);
-    let (code, output) = program.code_and_output()?;
+    let Some((code, output)) = program.code_and_output_within(LIMIT)? else {
+        return Ok(Ran::Not(format!("{} was not done after {LIMIT:?}", peer.program.name())));
+    };
     if code == UNKNOWN_QUERY {
-        return Ok(None);
+        return Ok(Ran::Not(format!("{} can't, see above", peer.program.name())));
     }
     let mut fastest: Option<Found> = None;
     for line in output.lines() {
@@ -177,7 +192,7 @@ fn run_peer(peer: &Peer, case: &Case, input: &Path) -> Outcome<Option<Found>> {
             fastest = Some(found);
         }
     }
-    fastest.map(Some).ok_or_else(|| format!("a peer printed nothing and ended with {code}"))
+    fastest.map(Ran::Found).ok_or_else(|| format!("a peer printed nothing and ended with {code}"))
 }
 
 fn found(line: &str, threads: usize) -> Option<Found> {

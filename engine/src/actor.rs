@@ -127,10 +127,11 @@ impl Actor {
             outcome => tracing::warn!(partition = %self.partition, split = %delta.stamp.split, ?outcome, "delta not applied"),
         }
         self.stream.host.plant.visit(|| Place::Applied { partition: self.partition, replica: self.id, split: stamp.split, to: stamp.to });
+        // Before writers learn that their rows are applied: a look-up that comes then is as fresh as they are.
+        self.replica.view().publish_as_of(now_us);
         self.note_applied(stamp.split);
         self.late.extend(self.replica.take_late_rows());
         self.rows_behind += delta.stamp.to.0 - delta.stamp.from.0;
-        self.replica.view().publish_as_of(now_us);
         if !self.primary {
             self.forget_late();
             return self.take_passed();

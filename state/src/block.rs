@@ -59,7 +59,7 @@ impl Column {
     }
 
     fn heavy(&self, capacity: usize) -> &HeavyCells {
-        self.heavy.get_or_init(|| HeavyCells::new(capacity))
+        self.heavy.get_or_init(|| HeavyCells::empty(capacity))
     }
 
     /// The higher words; made, with every cell sign-extended, if there are none yet.
@@ -231,7 +231,8 @@ impl Column {
             CellKind::Wide8 => AccumulatorColumn::Sum(SumColumn::Wide8(self.gather_wide(ids, capacity))),
             CellKind::Heavy => {
                 let pointers = |cells: &[HeavyCell]| ids.iter().map(|&id| cells.get(id as usize).cloned().flatten()).collect();
-                let found: Vec<HeavyCell> = self.heavy.get().map_or_else(|| vec![None; ids.len()], |heavy| heavy.read(pointers));
+                let found: Vec<HeavyCell> =
+                    self.heavy.get().map_or_else(|| vec![None; ids.len()], |heavy| heavy.read(|cells| pointers(cells)));
                 AccumulatorColumn::Heavy(found.into_iter().map(|cell| cell.map(|heavy| Box::new(Heavy::clone(&heavy)))).collect())
             }
         }

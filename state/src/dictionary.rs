@@ -1,25 +1,38 @@
 //! The sender's side of key ids: key columns → local ids, and for each local id the partition that owns the key and its wire id there.
 //!
 //! A local id is dense and belongs to one split's reader and key space. What a row costs depends on how its key arrives: a code of
-//! a dictionary that is shared from batch to batch costs one array look-up; a single string or integer one hash and one comparison of
-//! raw bytes; several columns the same over their canonical bytes. Canonical bytes and the key hash are made once per key.
+//! a dictionary that is shared from batch to batch costs one array look-up, and so does an integer among others close by ([`integers`]); a single
+//! string or any other integer one hash and one comparison; several columns the same over their canonical bytes. Canonical bytes and the key hash
+//! are made once per key.
 //!
 //! Memory follows the keys in use: a key that no row has named for longer than any window can hold it is retired at the next sweep,
 //! and sweeps are due when many keys have come since the last. Age is counted in *generations* of event time, a quarter of that span
-//! each. Replicas hold a key as long as a wire id may name it, so the retirement travels with the next delta.
+//! each. Replicas hold a key as long as a wire id may name it, so the retirement travels with the next delta. A sweep looks at some keys at each flush, a
+//! few times as many as have come since the last flush, so that neither sender nor replicas pause for all of them, and it is over before many more have come.
+
+mod codes;
+mod index;
+mod integers;
 
 use crate::delta::DictionaryChange;
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Int16Type, Int32Type, Int64Type, Utf8Type};
-use hashbrown::HashTable;
-use raympp_operators::keycode::KeyEncoder;
-use raympp_types::{KeyGroups, KeyHash, PartitionId};
-use std::hash::BuildHasher;
+use arrow::datatypes::{DataType as ArrowType, Int32Type, Utf8Type};
+use codes::CodeCache;
+pub(crate) use codes::{CodeSet, Codes};
+use index::{KeyIndex, Name};
+use integers::{IntegerSpan, Integers, Span};
+use raympp_operators::keycode::{KeyEncoder, encode_values};
+use raympp_types::{DataType, KeyGroups, KeyHash, PartitionId, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Keys added before a sweep is worth it, at least.
 const SWEEP_MIN: usize = 65_536;
+/// Keys that a sweep looks at, and retires, at a flush.
+const SWEEP_STEP: (usize, usize) = (2_048, 128);
+/// Or, if many keys have come since the last flush, so many times their number.
+const SWEEP_STEP_OF_ADDED: (usize, usize) = (8, 2);
 /// Generations in the span that a key is kept for.
 const GENERATIONS: i64 = 4;
 /// A key used in none of so many generations, nor in the one at hand, is retired: one more than the span has, since generations are cut anywhere.
@@ -40,14 +53,6 @@ pub struct Route {
     pub wire: u32,
 }
 
-struct Entry {
-    /// What rows are compared with: the raw value, or canonical bytes if `raw` is that.
-    raw: Box<[u8]>,
-    /// `raw` is canonical bytes: a raw value of another path never equals it.
-    canonical: bool,
-    hash: u64,
-}
-
 #[derive(Default)]
 struct WireIds {
     next: u32,
@@ -66,39 +71,36 @@ struct KeptRoute {
 impl KeptRoute {
     const UNKNOWN: KeptRoute = KeptRoute { partition: 0, used_in: NEVER, wire: 0 };
 
+    /// True if a key that was used then can't have been retired by now.
+    fn is_kept(self, generation: u16) -> bool {
+        self.used_in != NEVER && age(self.used_in, generation) <= u32::from(GENERATIONS_KEPT)
+    }
+
     fn route(self) -> Route {
         Route { partition: self.partition.into(), wire: self.wire }
     }
-}
-
-/// Codes of one dictionary → local ids, and where their entries go.
-struct CodeCache {
-    dictionary: ArrayRef,
-    ids: Vec<u32>,
-    /// Right where marked as used in the generation at hand.
-    routes: Vec<KeptRoute>,
-    null: u32,
 }
 
 /// Keys of one key space, as one split's reader knows them.
 pub struct SenderKeys {
     key_space: usize,
     key_groups: KeyGroups,
-    index: HashTable<u32>,
-    hasher: foldhash::fast::FixedState,
-    entries: Vec<Option<Entry>>,
+    index: KeyIndex,
     /// By local id.
     routes: Vec<KeptRoute>,
-    free: Vec<u32>,
     wires: Vec<WireIds>,
     /// Since the last sweep, and what that left.
     added: usize,
     kept: usize,
+    /// Keys there were at the last flush since the last sweep, and the next id to look at if a sweep is under way.
+    added_before: usize,
+    sweeping: Option<u32>,
     span_us: i64,
     /// Which generation event time is in, and the number it goes by.
     generation_number: i64,
     generation: u16,
     codes: Option<CodeCache>,
+    integers: Option<IntegerSpan>,
     scratch: Vec<u8>,
 }
 
@@ -108,25 +110,25 @@ impl SenderKeys {
         SenderKeys {
             key_space,
             key_groups,
-            index: HashTable::new(),
-            hasher: foldhash::fast::FixedState::with_seed(0x6b65_7973),
-            entries: Vec::new(),
+            index: KeyIndex::new(),
             routes: Vec::new(),
-            free: Vec::new(),
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             added: 0,
             kept: 0,
+            added_before: 0,
+            sweeping: None,
             span_us: i64::MAX,
             generation_number: i64::MIN,
             generation: 1,
             codes: None,
+            integers: None,
             scratch: Vec::new(),
         }
     }
 
     /// Local ids are below this.
     pub fn ids(&self) -> usize {
-        self.entries.len()
+        self.index.ids()
     }
 
     /// Number of partitions that keys are spread over.
@@ -145,18 +147,19 @@ impl SenderKeys {
         kept.route()
     }
 
-    /// Turns codes of a dictionary without NULLs into local ids; values that are new are interned.
-    pub fn ids_of_codes(&mut self, dictionary: &ArrayRef, codes: &mut [u32]) {
-        let mut cache = self.code_cache(dictionary);
-        let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
-        for code in codes {
-            let id = &mut cache.ids[*code as usize];
-            if *id == NO_ID {
-                *id = self.intern_row(&encoder, *code as usize);
-            }
-            *code = *id;
+    /// The rows' keys as codes: of the dictionary that they come with, or of a span if they are integers close together.
+    pub(crate) fn codes_of<'a>(&mut self, keys: &'a [ArrayRef]) -> Option<Codes<'a>> {
+        let [column] = keys else { return None };
+        if let Some(column) = column.as_dictionary_opt::<Int32Type>() {
+            let whole = column.null_count() == 0 && column.values().null_count() == 0;
+            let of_rows = &column.keys().values().inner().typed_data::<u32>()[..column.len()];
+            let set = CodeSet::Dictionary(Arc::clone(column.values()));
+            return whole.then(|| Codes { set, of_rows: Cow::Borrowed(of_rows) });
         }
-        self.codes = Some(cache);
+        let values = Integers::of(column)?;
+        let integers = self.integers.get_or_insert_with(|| IntegerSpan::new(values));
+        let of_rows = Cow::Owned(integers.codes(values, self.index.keys(), self.generation)?);
+        Some(Codes { set: CodeSet::Integers(integers.span), of_rows })
     }
 
     /// Where the entries of these rows go, by the rows' local ids.
@@ -164,36 +167,61 @@ impl SenderKeys {
         rows.iter().map(|&row| self.route(ids[row as usize])).collect()
     }
 
-    /// Where the entries of these rows go, by the rows' codes of a dictionary without NULLs: one look-up a row, where local ids take two.
-    pub fn routes_of_codes(&mut self, dictionary: &ArrayRef, codes: &[u32], rows: &[u32]) -> Vec<Route> {
+    /// Where the entries of codes go, of which each costs one look-up, where local ids take two; what is new is interned.
+    pub(crate) fn routes_of_codes(&mut self, set: &CodeSet, codes: impl Iterator<Item = u32>) -> Vec<Route> {
+        match set {
+            CodeSet::Dictionary(dictionary) => self.routes_of_values(dictionary, codes),
+            CodeSet::Integers(span) => self.routes_of_integers(*span, codes),
+        }
+    }
+
+    fn routes_of_values(&mut self, dictionary: &ArrayRef, codes: impl Iterator<Item = u32>) -> Vec<Route> {
         let mut cache = self.code_cache(dictionary);
         let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
-        let route = |&row: &u32| {
-            let code = codes[row as usize] as usize;
-            if cache.routes[code].used_in != self.generation {
-                let id = &mut cache.ids[code];
-                if *id == NO_ID {
-                    *id = self.intern_row(&encoder, code);
-                }
-                self.route(*id);
-                cache.routes[code] = self.routes[*id as usize];
+        let route = |code: u32| {
+            let known = &mut cache.known[code as usize];
+            if known.route.used_in != self.generation {
+                known.id = known.id(self.generation).unwrap_or_else(|| self.intern_row(&encoder, code as usize));
+                known.route = self.use_route(known.id);
             }
-            cache.routes[code].route()
+            known.route.route()
         };
-        let routes = rows.iter().map(route).collect();
+        let routes = codes.map(route).collect();
         self.codes = Some(cache);
         routes
+    }
+
+    /// The span may have moved since the codes were made.
+    fn routes_of_integers(&mut self, of: Span, codes: impl Iterator<Item = u32>) -> Vec<Route> {
+        let mut integers = self.integers.take().expect("codes of integers come from it");
+        let (span, data_type) = (integers.span, integers.data_type);
+        let route = |code: u32| {
+            let Some(at) = span.code_of(of, code) else {
+                let id = self.intern_integer(of.value(code), data_type);
+                return self.route(id);
+            };
+            let known = &mut integers.known[at];
+            if known.route.used_in != self.generation {
+                known.id = known.id(self.generation).unwrap_or_else(|| self.intern_integer(of.value(code), data_type));
+                known.route = self.use_route(known.id);
+            }
+            known.route.route()
+        };
+        let routes = codes.map(route).collect();
+        self.integers = Some(integers);
+        routes
+    }
+
+    /// The route of a local id, which is used now.
+    fn use_route(&mut self, id: u32) -> KeptRoute {
+        self.route(id);
+        self.routes[id as usize]
     }
 
     fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
         match self.codes.take() {
             Some(cache) if Arc::ptr_eq(&cache.dictionary, dictionary) => cache,
-            _ => CodeCache {
-                dictionary: Arc::clone(dictionary),
-                ids: vec![NO_ID; dictionary.len()],
-                routes: vec![KeptRoute::UNKNOWN; dictionary.len()],
-                null: NO_ID,
-            },
+            _ => CodeCache::new(dictionary),
         }
     }
 
@@ -202,7 +230,8 @@ impl SenderKeys {
         ids.clear();
         match columns {
             [] => {
-                let id = self.intern(&[], |out| out.clear());
+                let name = Name::Canonical(&[]);
+                let id = self.index.find(name).unwrap_or_else(|| self.add(name, &[]));
                 ids.resize(rows, id);
             }
             [column] => self.local_ids_of_column(column, columns, active, ids),
@@ -216,14 +245,8 @@ impl SenderKeys {
                 self.local_ids_of_codes(column.as_dictionary::<Int32Type>(), columns, active, ids);
             }
             ArrowType::Utf8 if column.null_count() == 0 => self.local_ids_of_bytes(column.as_string::<i32>(), columns, active, ids),
-            ArrowType::Int64 if column.null_count() == 0 => {
-                self.local_ids_of_integers(column.as_primitive::<Int64Type>(), columns, active, ids)
-            }
-            ArrowType::Int32 if column.null_count() == 0 => {
-                self.local_ids_of_integers(column.as_primitive::<Int32Type>(), columns, active, ids)
-            }
-            ArrowType::Int16 if column.null_count() == 0 => {
-                self.local_ids_of_integers(column.as_primitive::<Int16Type>(), columns, active, ids)
+            ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64 if column.null_count() == 0 => {
+                self.local_ids_of_integers(columns, active, ids);
             }
             _ => self.local_ids_of_rows(columns, column.len(), active, ids),
         }
@@ -238,27 +261,22 @@ impl SenderKeys {
     ) {
         let mut cache = self.code_cache(column.values());
         let codes = column.keys().values();
-        if column.null_count() == 0 && column.values().null_count() == 0 {
-            let known = &cache.ids;
-            // NO_ID has every bit, so the highest bit of all ids together tells whether one is missing; and the loop keeps it in a register.
-            let mut all = 0;
-            ids.resize(codes.len(), 0);
+        let mut all_known = column.null_count() == 0 && column.values().null_count() == 0;
+        ids.resize(codes.len(), NO_ID);
+        if all_known {
             for (id, &code) in ids.iter_mut().zip(codes) {
-                *id = known[code as usize];
-                all |= *id;
+                let known = &cache.known[code as usize];
+                *id = if known.route.used_in == self.generation { known.id } else { NO_ID };
+                all_known &= *id != NO_ID;
             }
-            let missing = all > NO_ID >> 1;
-            if missing {
-                self.fill_missing(&mut cache, column, columns, active, ids);
-            }
-        } else {
-            ids.resize(column.len(), NO_ID);
+        }
+        if !all_known {
             self.fill_missing(&mut cache, column, columns, active, ids);
         }
         self.codes = Some(cache);
     }
 
-    /// The slow path of codes: rows whose code has no id yet, and NULLs.
+    /// The slow path of codes: rows whose code is not known to be used in this generation, and NULLs.
     fn fill_missing(
         &mut self,
         cache: &mut CodeCache,
@@ -273,13 +291,14 @@ impl SenderKeys {
                 continue;
             }
             let slot = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
-                Some(code) => &mut cache.ids[code],
+                Some(code) => &mut cache.known[code],
                 None => &mut cache.null,
             };
-            if *slot == NO_ID {
-                *slot = self.intern_row(&encoder, row);
+            if slot.route.used_in != self.generation {
+                slot.id = slot.id(self.generation).unwrap_or_else(|| self.intern_row(&encoder, row));
+                slot.route = self.use_route(slot.id);
             }
-            *id = *slot;
+            *id = slot.id;
         }
         ids.iter_mut().filter(|id| **id == NO_ID).for_each(|id| *id = 0);
     }
@@ -293,31 +312,24 @@ impl SenderKeys {
     ) {
         let encoder = KeyEncoder::new(columns);
         for row in 0..column.len() {
-            let raw = column.value(row).as_bytes();
-            let known = self.find(raw, false);
-            ids.push(match known {
-                Some(id) => id,
-                None if active.is_none_or(|active| active.value(row)) => self.intern(raw, |out| encode(&encoder, row, out)),
-                None => 0,
-            });
+            let name = Name::Text(column.value(row).as_bytes());
+            ids.push(self.id_of_row(name, &encoder, row, active));
         }
     }
 
-    fn local_ids_of_integers<T: ArrowPrimitiveType<Native: Into<i64>>>(
-        &mut self,
-        column: &PrimitiveArray<T>,
-        columns: &[ArrayRef],
-        active: Option<&BooleanBuffer>,
-        ids: &mut Vec<u32>,
-    ) {
+    fn local_ids_of_integers(&mut self, columns: &[ArrayRef], active: Option<&BooleanBuffer>, ids: &mut Vec<u32>) {
+        let values = Integers::of(&columns[0]).expect("a column of integers without NULLs");
         let encoder = KeyEncoder::new(columns);
-        for (row, &value) in column.values().iter().enumerate() {
-            let raw = value.into().to_le_bytes();
-            ids.push(match self.find(&raw, false) {
-                Some(id) => id,
-                None if active.is_none_or(|active| active.value(row)) => self.intern(&raw, |out| encode(&encoder, row, out)),
-                None => 0,
-            });
+        ids.extend((0..columns[0].len()).map(|row| self.id_of_row(Name::Integer(values.get(row)), &encoder, row, active)));
+    }
+
+    /// The id of a row's key; any if the row is not active.
+    #[inline]
+    fn id_of_row(&mut self, name: Name<'_>, encoder: &KeyEncoder<'_>, row: usize, active: Option<&BooleanBuffer>) -> u32 {
+        match self.index.find(name) {
+            Some(id) => id,
+            None if active.is_none_or(|active| active.value(row)) => self.add_row(name, encoder, row),
+            None => 0,
         }
     }
 
@@ -329,45 +341,46 @@ impl SenderKeys {
         }
     }
 
+    fn intern_integer(&mut self, value: i64, data_type: DataType) -> u32 {
+        let name = Name::Integer(value);
+        self.index.find(name).unwrap_or_else(|| {
+            let mut canonical = std::mem::take(&mut self.scratch);
+            canonical.clear();
+            encode_values(&[Value::BigInt(value)], &[data_type], &mut canonical).expect("a value of the column");
+            let id = self.add(name, &canonical);
+            self.scratch = canonical;
+            id
+        })
+    }
+
     /// Interns a row by its canonical bytes.
     fn intern_row(&mut self, encoder: &KeyEncoder<'_>, row: usize) -> u32 {
-        let mut raw = std::mem::take(&mut self.scratch);
-        raw.clear();
-        encoder.encode(row, &mut raw);
-        let id = self.find(&raw, true).unwrap_or_else(|| self.add(&raw, true, &raw));
-        self.scratch = raw;
-        id
-    }
-
-    #[inline]
-    fn find(&self, raw: &[u8], canonical: bool) -> Option<u32> {
-        let same = |&id: &u32| self.entries[id as usize].as_ref().is_some_and(|entry| *entry.raw == *raw && entry.canonical == canonical);
-        self.index.find(self.hasher.hash_one(raw), same).copied()
-    }
-
-    fn intern(&mut self, raw: &[u8], canonical: impl FnOnce(&mut Vec<u8>)) -> u32 {
-        if let Some(id) = self.find(raw, false) {
-            return id;
-        }
         let mut bytes = std::mem::take(&mut self.scratch);
-        canonical(&mut bytes);
-        let id = self.add(raw, false, &bytes);
+        bytes.clear();
+        encoder.encode(row, &mut bytes);
+        let name = Name::Canonical(&bytes);
+        let id = self.index.find(name).unwrap_or_else(|| self.add(name, &bytes));
         self.scratch = bytes;
         id
     }
 
-    fn add(&mut self, raw: &[u8], is_canonical: bool, canonical: &[u8]) -> u32 {
-        let hash = self.hasher.hash_one(raw);
-        let id = self.free.pop().unwrap_or(self.entries.len() as u32);
-        if id as usize == self.entries.len() {
-            self.entries.push(None);
-            self.routes.push(KeptRoute::UNKNOWN);
-        }
-        self.entries[id as usize] = Some(Entry { raw: raw.into(), canonical: is_canonical, hash });
+    fn add_row(&mut self, name: Name<'_>, encoder: &KeyEncoder<'_>, row: usize) -> u32 {
+        let mut canonical = std::mem::take(&mut self.scratch);
+        canonical.clear();
+        encoder.encode(row, &mut canonical);
+        let id = self.add(name, &canonical);
+        self.scratch = canonical;
+        id
+    }
+
+    fn add(&mut self, name: Name<'_>, canonical: &[u8]) -> u32 {
+        let id = self.index.add(name);
         let (partition, wire) = self.announce(canonical);
-        self.routes[id as usize] = KeptRoute { partition, used_in: self.generation, wire };
-        let entries = &self.entries;
-        self.index.insert_unique(hash, id, |&id| entries[id as usize].as_ref().map_or(0, |entry| entry.hash));
+        let route = KeptRoute { partition, used_in: self.generation, wire };
+        match self.routes.get_mut(id as usize) {
+            Some(kept) => *kept = route,
+            None => self.routes.push(route),
+        }
         self.added += 1;
         id
     }
@@ -393,51 +406,76 @@ impl SenderKeys {
 
     /// Sets how far back in event time a window can be that still holds a key.
     pub fn set_span(&mut self, span_us: i64) {
-        self.span_us = span_us;
+        if std::mem::replace(&mut self.span_us, span_us) != span_us {
+            // Generations go on from the one at hand, in their new length.
+            self.generation_number = i64::MIN;
+        }
     }
 
-    /// Notes that event time has come to `seen_us` and, if many keys have come since the last sweep, retires those that no window can hold any
-    /// more. To be called when no local id is kept anywhere.
+    /// Notes that event time has come to `seen_us` and, if many keys have come since the last sweep, retires some of those that no window can hold any
+    /// more. To be called at each flush, when no local id is kept anywhere.
     pub fn sweep(&mut self, seen_us: i64) {
         if self.span_us == i64::MAX || seen_us == i64::MIN {
             return;
         }
+        let is_next = self.follow(seen_us);
+        let added = self.added - std::mem::replace(&mut self.added_before, self.added);
+        if is_next && self.sweeping.is_none() && self.added >= SWEEP_MIN.max(self.kept / 8) {
+            self.sweeping = Some(0);
+            (self.added, self.added_before) = (0, 0);
+        }
+        if let Some(from) = self.sweeping {
+            self.sweep_step(from, SWEEP_STEP.0.max(added * SWEEP_STEP_OF_ADDED.0), SWEEP_STEP.1.max(added * SWEEP_STEP_OF_ADDED.1));
+        }
+    }
+
+    /// Brings the generation up to event time; true if another one than the first has begun.
+    fn follow(&mut self, seen_us: i64) -> bool {
         let number = seen_us.div_euclid((self.span_us / GENERATIONS).max(1));
         let before = std::mem::replace(&mut self.generation_number, number);
         if before == i64::MIN || number == before {
-            return;
+            return false;
         }
         let passed = number.saturating_sub(before).min(i64::from(GENERATIONS_KEPT) + 1) as u32;
-        self.generation = ((u32::from(self.generation) - 1 + passed) % u32::from(GENERATION_MAX) + 1) as u16;
-        if self.added < SWEEP_MIN.max(self.kept / 8) {
-            return;
+        let generation = ((u32::from(self.generation) - 1 + passed) % u32::from(GENERATION_MAX) + 1) as u16;
+        if generation < self.generation {
+            // What is known of codes that come now and then only may be a round old.
+            (self.codes, self.integers) = (None, None);
         }
-        self.added = 0;
-        self.codes = None;
-        for id in 0..self.entries.len() as u32 {
-            let used_in = self.routes[id as usize].used_in;
-            let age = (u32::from(self.generation) + u32::from(GENERATION_MAX - used_in)) % u32::from(GENERATION_MAX);
-            if age > u32::from(GENERATIONS_KEPT) {
-                self.retire(id);
-            }
-        }
-        self.kept = self.entries.len() - self.free.len();
+        self.generation = generation;
+        true
     }
 
-    fn retire(&mut self, id: u32) {
-        let Some(entry) = self.entries[id as usize].take() else { return };
-        if let Ok(found) = self.index.find_entry(entry.hash, |&other| other == id) {
-            found.remove();
+    /// Looks at so many ids and retires so many keys, at most.
+    fn sweep_step(&mut self, from: u32, looks: usize, most: usize) {
+        let (mut retired, ids) = (0, self.index.ids() as u32);
+        let mut id = from;
+        while id < ids && ((id - from) as usize) < looks && retired < most {
+            if age(self.routes[id as usize].used_in, self.generation) > u32::from(GENERATIONS_KEPT) && self.retire(id) {
+                retired += 1;
+            }
+            id += 1;
+        }
+        self.sweeping = (id < ids).then_some(id);
+        if id == ids {
+            self.kept = self.index.keys();
+        }
+    }
+
+    /// False if the id is free.
+    fn retire(&mut self, id: u32) -> bool {
+        if !self.index.remove(id) {
+            return false;
         }
         let KeptRoute { partition, wire, .. } = self.routes[id as usize];
         let wires = &mut self.wires[partition as usize];
         wires.change.retired.push(wire);
         wires.free.push(wire);
-        self.free.push(id);
+        true
     }
 }
 
-fn encode(encoder: &KeyEncoder<'_>, row: usize, out: &mut Vec<u8>) {
-    out.clear();
-    encoder.encode(row, out);
+/// Generations since that one.
+fn age(used_in: u16, generation: u16) -> u32 {
+    (u32::from(generation) + u32::from(GENERATION_MAX - used_in)) % u32::from(GENERATION_MAX)
 }

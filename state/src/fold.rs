@@ -1,7 +1,7 @@
 //! Folding: rows of one split become partial aggregates by (store, key, slice), and those a delta.
 //!
 //! A store's rows go one of two ways, decided batch by batch. If keys repeat, each row is added to a *table* of fixed-width cells by
-//! local key id – or, where the key is a dictionary, by code, so that no row looks its key up – and a flush reads the table out. If they barely
+//! local key id – or, where the key is a dictionary or integers close together, by code, so that no row looks its key up – and a flush reads the table out. If they barely
 //! repeat, a table would only be a detour: rows become entries of the delta as they are. Either way the replica merges the same totals, so the choice
 //! never shows.
 //!
@@ -15,9 +15,8 @@ mod table;
 
 use crate::delta::{DeltaPart, Placement, StoreDelta};
 use crate::dictionary::{Route, SenderKeys};
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::Int32Type;
 pub use inputs::ExprCache;
 use inputs::Inputs;
 use raympp_operators::accumulator::{AccumulatorColumn, RowStamps, fold};
@@ -238,10 +237,10 @@ impl StoreFold {
         let slots = self.table.slots_with(first, last);
         let worth_it = |numbers: usize| slots.is_some_and(|slots| slots * numbers.next_power_of_two() <= SMALL_TABLE.max(expected_rows));
         let starts_us = || (first + 1..=last).map(start).collect::<Vec<i64>>();
-        let by_code = codes_of(&inputs.keys);
-        if let Some((dictionary, codes)) = by_code.filter(|(dictionary, _)| worth_it(dictionary.len())) {
-            self.reserve(keys, &Numbering::Codes(Arc::clone(dictionary)), first, last);
-            self.table.place(codes, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
+        let by_code = keys.codes_of(&inputs.keys);
+        if let Some(codes) = by_code.as_ref().filter(|codes| worth_it(codes.set.len())) {
+            self.reserve(keys, &Numbering::Codes(codes.set.clone()), first, last);
+            self.table.place(&codes.of_rows, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);
             self.table.add(&self.store.accumulators, inputs, batch);
             return;
         }
@@ -256,8 +255,8 @@ impl StoreFold {
             }
         }
         for (slice, rows) in rows_by_slice(batch, inputs, (first, last), slice) {
-            let routes = match by_code {
-                Some((dictionary, codes)) => keys.routes_of_codes(dictionary, codes, &rows),
+            let routes = match &by_code {
+                Some(codes) => keys.routes_of_codes(&codes.set, rows.iter().map(|&row| codes.of_rows[row as usize])),
                 None => keys.routes(&self.ids, &rows),
             };
             self.add_direct(batch, inputs, slice, rows_by_partition(&rows, &routes, keys.partitions()));
@@ -310,14 +309,6 @@ impl StoreFold {
         entries.extend(self.table.take(self.position, keys));
         entries
     }
-}
-
-/// If the key is one dictionary column without NULLs: the dictionary and each row's code, all of them below its length.
-fn codes_of(keys: &[ArrayRef]) -> Option<(&ArrayRef, &[u32])> {
-    let [column] = keys else { return None };
-    let column = column.as_dictionary_opt::<Int32Type>()?;
-    let whole = column.null_count() == 0 && column.values().null_count() == 0;
-    whole.then(|| (column.values(), &column.keys().values().inner().typed_data::<u32>()[..column.len()]))
 }
 
 /// Pieces of sessions, from rows sorted by key and time.

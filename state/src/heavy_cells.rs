@@ -1,9 +1,9 @@
 //! Cells of one heavy accumulator: sets, sketches, strings – too large for atomics, changed in place all the same.
 //!
-//! The column is a list of shared pointers, read and written as [`crate::shared_cells`] says. A value that a reader still holds is
+//! The column is a list of shared pointers, read and written as [`crate::shared`] says. A value that a reader still holds is
 //! copied before it is changed.
 
-use crate::shared_cells::SharedCells;
+use crate::shared::SharedCells;
 use raympp_operators::accumulator::Heavy;
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! have gone, all are ranked anew. A million keys that stay are sorted by looking at four megabytes of ranks instead of a million keys, a cache miss each.
 
 use crate::delta::KeyList;
+use std::sync::Arc;
 
 /// No rank.
 const NONE: u32 = u32::MAX;
@@ -45,7 +46,7 @@ impl KeyOrder {
     }
 
     /// Ranks keys anew if that is due; `keys` are all there are, by id, and `count` their number.
-    pub(crate) fn renew(&mut self, keys: &[Option<Box<[u8]>>], count: usize) {
+    pub(crate) fn renew(&mut self, keys: &[Option<Arc<[u8]>>], count: usize) {
         if self.unranked * UNRANKED_SHARE <= count && self.ranked.len() <= 2 * count + GONE_MIN {
             return;
         }
@@ -112,12 +113,13 @@ impl KeyOrder {
 mod tests {
     use super::KeyOrder;
     use raympp_testkit::random::Random;
+    use std::sync::Arc;
 
     #[test]
     fn order_is_that_of_the_keys_whatever_comes_and_goes() {
         for seed in 0..200 {
             let mut random = Random::new(seed);
-            let mut keys: Vec<Option<Box<[u8]>>> = vec![None; 3_000];
+            let mut keys: Vec<Option<Arc<[u8]>>> = vec![None; 3_000];
             let mut order = KeyOrder::default();
             for round in 0..20 {
                 // Now and then nearly all go, so that ranks without keys are many.

@@ -15,21 +15,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::block::PAGE_KEYS;
 use crate::delta::KeyList;
+use crate::key_map::KeyMap;
 use crate::key_order::KeyOrder;
-
-type Index = papaya::HashMap<Box<[u8]>, u32, foldhash::fast::RandomState>;
 
 /// What readers share.
 #[derive(Default)]
 pub struct KeyReader {
-    ids: Index,
+    ids: KeyMap,
     forgotten: AtomicU64,
 }
 
 impl KeyReader {
     /// The id of a key.
     pub fn id(&self, key: &[u8]) -> Option<u32> {
-        self.ids.pin().get(key).copied()
+        self.ids.get(key)
     }
 
     /// Number of keys forgotten so far: an id is the key's own as long as this stays.
@@ -38,8 +37,8 @@ impl KeyReader {
     }
 
     /// All keys and ids, in no order.
-    pub fn all(&self) -> Vec<(Box<[u8]>, u32)> {
-        self.ids.pin().iter().map(|(key, &id)| (key.clone(), id)).collect()
+    pub fn all(&self) -> Vec<(Arc<[u8]>, u32)> {
+        self.ids.all()
     }
 
     /// Number of keys.
@@ -49,7 +48,7 @@ impl KeyReader {
 
     /// True without keys.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 }
 
@@ -57,7 +56,8 @@ impl KeyReader {
 pub struct Keys {
     reader: Arc<KeyReader>,
     types: Vec<DataType>,
-    keys: Vec<Option<Box<[u8]>>>,
+    /// By id; the bytes are shared with the reader's side.
+    keys: Vec<Option<Arc<[u8]>>>,
     holders: Vec<u32>,
     free: BinaryHeap<Reverse<u32>>,
     /// Decoded key columns by page, until a key of the page changes.
@@ -84,9 +84,8 @@ impl Keys {
     /// The same keys with the same ids and holders, and readers of their own.
     pub(crate) fn copy(&self) -> Keys {
         let reader = KeyReader { forgotten: AtomicU64::new(self.reader.forgotten()), ..KeyReader::default() };
-        for (key, id) in self.reader.all() {
-            reader.ids.pin().insert(key, id);
-        }
+        reader.ids.expect(self.reader.len());
+        self.reader.all().into_iter().for_each(|(key, id)| reader.ids.insert(key, id));
         Keys {
             reader: Arc::new(reader),
             types: self.types.clone(),
@@ -115,7 +114,7 @@ impl Keys {
         if more > 0 {
             self.keys.reserve(more);
             self.holders.reserve(more);
-            self.reader.ids.pin().reserve(more);
+            self.reader.ids.expect(keys);
         }
     }
 
@@ -137,12 +136,13 @@ impl Keys {
             self.keys.push(None);
             self.holders.push(0);
         }
-        self.keys[id as usize] = Some(key.into());
+        let shared: Arc<[u8]> = key.into();
+        self.keys[id as usize] = Some(Arc::clone(&shared));
         self.key_bytes += key.len();
         self.order.add(id);
         self.holders[id as usize] = 1;
         self.forget_columns(id);
-        self.reader.ids.pin().insert(key.into(), id);
+        self.reader.ids.insert(shared, id);
         id
     }
 
@@ -159,7 +159,7 @@ impl Keys {
             let key = self.keys[id as usize].take().expect("a held key has bytes");
             self.key_bytes -= key.len();
             self.order.remove(id);
-            self.reader.ids.pin().remove(&key);
+            self.reader.ids.remove(&key);
             self.reader.forgotten.fetch_add(1, Ordering::Release);
             self.free.push(Reverse(id));
             self.forget_columns(id);
@@ -197,8 +197,8 @@ impl Keys {
         }
         let from = page * PAGE_KEYS;
         let to = (from + PAGE_KEYS).min(self.keys.len());
-        let filler = self.keys[from..to].iter().flatten().next().cloned().unwrap_or_default();
-        let keys = self.keys[from..to].iter().map(|key| key.as_deref().unwrap_or(&filler));
+        let filler = self.keys[from..to].iter().flatten().next().map_or(&[][..], |key| key);
+        let keys = self.keys[from..to].iter().map(|key| key.as_deref().unwrap_or(filler));
         let columns = Arc::new(keycode::decode_columns(keys, &self.types)?);
         self.columns[page] = Some(Arc::clone(&columns));
         Ok(columns)
@@ -206,6 +206,6 @@ impl Keys {
 
     /// Memory held, in bytes, roughly.
     pub fn bytes(&self) -> usize {
-        2 * self.key_bytes + 96 * self.reader.len() + 20 * self.keys.capacity()
+        self.key_bytes + 96 * self.reader.len() + 20 * self.keys.capacity()
     }
 }

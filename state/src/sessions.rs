@@ -6,12 +6,12 @@
 //! frontier, hence never less than a gap from a closed session: closed ones do not change (the counter of replicas proves it).
 //!
 //! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers. The lists of
-//! a page of keys lie under one lock that only readers wait for ([`crate::shared_cells`]).
+//! a page of keys lie under one lock that only readers wait for ([`crate::shared`]).
 
 use crate::block::PAGE_KEYS;
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
-use crate::shared_cells::SharedCells;
+use crate::shared::SharedCells;
 use arc_swap::ArcSwap;
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::sharing::Store;
@@ -118,7 +118,7 @@ impl SessionStore {
     /// The same sessions in lists of their own; a session never changes, so it is shared.
     pub(crate) fn copy(&self) -> SessionStore {
         let page = |page: &Arc<Page>| {
-            let copy = Page::new(PAGE_KEYS);
+            let copy = Page::empty(PAGE_KEYS);
             page.read(|lists| copy.write(|copies| copies.clone_from_slice(lists)));
             Arc::new(copy)
         };
@@ -202,7 +202,7 @@ impl SessionStore {
         let shared = self.shared.pages.load();
         if pages > shared.len() {
             let mut longer = Vec::clone(&shared);
-            longer.resize_with(pages, || Arc::new(Page::new(PAGE_KEYS)));
+            longer.resize_with(pages, || Arc::new(Page::empty(PAGE_KEYS)));
             self.shared.pages.store(Arc::new(longer));
         }
     }

@@ -340,9 +340,9 @@ fn live_bounds(metric: &SharedMetric, seen: EventTime) -> Option<(i64, i64)> {
 }
 
 /// A key, a session of it, and whether that is its live one.
-type FoundSession = (Box<[u8]>, Arc<Session>, bool);
+type FoundSession = (Arc<[u8]>, Arc<Session>, bool);
 /// A key and its id within its page.
-type KeyInPage = (Box<[u8]>, u32);
+type KeyInPage = (Arc<[u8]>, u32);
 
 /// Keys of each page with their ids within the page.
 fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<KeyInPage>> {

@@ -4,13 +4,11 @@ use super::Batch;
 use super::increments::{Increment, whole_numbers, words_of};
 use super::inputs::{Inputs, untouched};
 use crate::delta::{Placement, StoreDelta};
-use crate::dictionary::SenderKeys;
-use arrow::array::{Array, ArrayRef};
+use crate::dictionary::{CodeSet, SenderKeys};
 use arrow::buffer::BooleanBuffer;
 use raympp_operators::accumulator::{Accumulator, AccumulatorColumn, CellKind, SumColumn, fold};
 use raympp_types::PartitionId;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 pub(super) const FIELD_BITS: u32 = 21;
 pub(super) const FIELDS_PER_WORD: usize = 3;
@@ -38,8 +36,8 @@ enum Place {
 pub(super) enum Numbering {
     /// Local ids below this.
     Ids(usize),
-    /// Codes of this dictionary without NULLs: rows need no look-up, occupied cells do when they are taken out.
-    Codes(ArrayRef),
+    /// Codes of this set: rows need no look-up, occupied cells do when they are taken out.
+    Codes(CodeSet),
 }
 
 impl Numbering {
@@ -47,14 +45,14 @@ impl Numbering {
     pub(super) fn len(&self) -> usize {
         match self {
             Numbering::Ids(ids) => *ids,
-            Numbering::Codes(dictionary) => dictionary.len(),
+            Numbering::Codes(set) => set.len(),
         }
     }
 
     fn is_same(&self, other: &Numbering) -> bool {
         match (self, other) {
             (Numbering::Ids(_), Numbering::Ids(_)) => true,
-            (Numbering::Codes(a), Numbering::Codes(b)) => Arc::ptr_eq(a, b),
+            (Numbering::Codes(a), Numbering::Codes(b)) => a.is_same(b),
             _ => false,
         }
     }
@@ -299,16 +297,15 @@ impl Table {
         let base = 1 + slot * self.capacity;
         let numbers = match &self.numbering {
             Numbering::Ids(_) => keys.ids(),
-            Numbering::Codes(dictionary) => dictionary.len(),
+            Numbering::Codes(set) => set.len(),
         };
         let occupied = |number: &u32| self.cells[(base + *number as usize) * self.words] & FIELD_MASK != 0;
         let numbers: Vec<u32> = (0..numbers.min(self.capacity) as u32).filter(occupied).collect();
-        let mut ids = numbers.clone();
-        if let Numbering::Codes(dictionary) = &self.numbering {
-            keys.ids_of_codes(dictionary, &mut ids);
-        }
-        for (id, number) in ids.into_iter().zip(numbers) {
-            let route = keys.route(id);
+        let routes = match &self.numbering {
+            Numbering::Codes(set) => keys.routes_of_codes(set, numbers.iter().copied()),
+            Numbering::Ids(_) => numbers.iter().map(|&id| keys.route(id)).collect(),
+        };
+        for (route, number) in routes.into_iter().zip(numbers) {
             let (ids, cells) = &mut found[route.partition as usize];
             ids.push(route.wire);
             cells.push(base as u32 + number);

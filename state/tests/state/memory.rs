@@ -88,6 +88,72 @@ fn a_key_that_comes_back_after_it_was_forgotten_is_itself_again() {
     assert_eq!(found, expected);
 }
 
+/// Numbers as keys of one type; in the case of a dictionary always the same one.
+type KeyColumn<'a> = &'a dyn Fn(&[i64]) -> ArrayRef;
+
+/// Many keys, multiples of a number, come; others come, for which those are forgotten over many flushes while few are used; and they come again.
+fn keys_are_forgotten_and_come_again(key_type: &str, apart: i64, keys: KeyColumn<'_>) {
+    let script = raympp_testkit::script::bind(&format!(
+        "CREATE STREAM s (k {key_type}, v BIGINT, et TIMESTAMP);\n\
+         CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total FROM TUMBLE(s, et, INTERVAL '1 second') GROUP BY k, window_start;",
+    ));
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let (many, few) = (90_000, 10);
+    let mut now_us = 0;
+    let mut push = |replica: &mut raympp_state::replica::Replica, numbers: &[i64], marks| {
+        now_us += SECOND_US / 100;
+        let columns: [(&str, ArrayRef); 3] = [
+            ("k", keys(numbers)),
+            ("v", Arc::new(Int64Array::from(numbers.to_vec()))),
+            ("et", Arc::new(TimestampMicrosecondArray::from(vec![now_us; numbers.len()]))),
+        ];
+        let rows =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("columns of one length");
+        replica.apply(&delta(&mut chain, &rows, marks));
+        let results = close(replica);
+        for result in &results {
+            let texts = arrow::compute::cast(result.batch.column(0), &arrow::datatypes::DataType::Utf8).expect("strings");
+            let (counts, totals) = (result.batch.column(2).as_primitive::<Int64Type>(), result.batch.column(3));
+            let totals = arrow::compute::cast(totals, &arrow::datatypes::DataType::Int64).expect("small sums");
+            for (row, text) in texts.as_string::<i32>().iter().enumerate() {
+                let key: i64 = text.and_then(|text| text.parse().ok()).expect("a number");
+                assert_eq!(totals.as_primitive::<Int64Type>().value(row), key * counts.value(row), "{key_type} {key}");
+            }
+        }
+        total(&results).1
+    };
+    let numbers = |from: i64, step: i64, count: i64| (0..count).map(|i| (from + i * step) * apart).collect::<Vec<i64>>();
+    let (all, others, some) = (numbers(0, 1, many), numbers(many, 1, many), numbers(0, 9_000, few));
+    let mut rows = push(&mut replica, &all, Vec::new());
+    for _ in 0..400 {
+        rows += push(&mut replica, &some, Vec::new());
+    }
+    rows += push(&mut replica, &others, Vec::new());
+    for _ in 0..1_500 {
+        rows += push(&mut replica, &some, Vec::new());
+    }
+    assert!(replica.size().0 < 91_000, "{key_type}: {} keys are still there", replica.size().0);
+    // The first of those that come have the numbers that others had before.
+    let reversed: Vec<i64> = all.iter().rev().copied().collect();
+    rows += push(&mut replica, &reversed, Vec::new());
+    rows += push(&mut replica, &all, vec![Mark::End]);
+    assert_eq!(rows as i64, 3 * many + 18 * few, "{key_type}");
+}
+
+#[test]
+fn keys_that_were_forgotten_come_again_as_themselves() {
+    keys_are_forgotten_and_come_again("BIGINT", 1, &|numbers| Arc::new(Int64Array::from(numbers.to_vec())));
+    keys_are_forgotten_and_come_again("VARCHAR", 1, &|numbers| Arc::new(StringArray::from_iter_values(numbers.iter().map(i64::to_string))));
+    let dictionary: ArrayRef = Arc::new(StringArray::from_iter_values((0..180_000).map(|number: i64| number.to_string())));
+    keys_are_forgotten_and_come_again("VARCHAR", 1, &|numbers| {
+        let codes = arrow::array::Int32Array::from_iter_values(numbers.iter().map(|&number| number as i32));
+        Arc::new(arrow::array::DictionaryArray::new(codes, Arc::clone(&dictionary)))
+    });
+    // Far apart, so that they have no codes.
+    keys_are_forgotten_and_come_again("BIGINT", 1 << 30, &|numbers| Arc::new(Int64Array::from(numbers.to_vec())));
+}
+
 #[test]
 fn a_gap_of_centuries_is_closed_in_a_few_steps() {
     let script = script(

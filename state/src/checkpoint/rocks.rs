@@ -7,7 +7,7 @@
 //!   harm: with several column families RocksDB syncs the closed logs first, so no table runs ahead of the log.
 //! - *Nothing lost unnoticed*: a flipped bit in the log would look like its torn end, and commits behind it would be gone without a word. So a
 //!   small file beside the database says which commit was the newest; one that should be there and is not is told as damaged
-//!   (`rocks/marker.rs`). Tables that RocksDB forgets are noticed by a sum of all keys (`rocks/content.rs`).
+//!   (`rocks/marker.rs`). One that RocksDB would read for ever is found before (`rocks/log.rs`). Tables that RocksDB forgets are noticed by a sum of all keys (`rocks/content.rs`).
 //! - *Exact*: archives carry their own checksums; RocksDB's are on as well and name the file.
 //!
 //! # After an error
@@ -20,6 +20,7 @@ mod content;
 mod directory;
 mod failure;
 mod link;
+mod log;
 mod marker;
 mod settings;
 
@@ -111,6 +112,7 @@ impl Rocks {
     fn open_database(&mut self) -> Result<DB, StoreError> {
         let make = self.directory.check(self.access)?;
         let (options, families, path) = (settings::options(make)?, settings::families(), self.directory.database());
+        log::check(&path, self.access)?;
         let opened = match self.access {
             Access::Write => DB::open_cf_descriptors(&options, &path, families),
             Access::Read => DB::open_cf_descriptors_read_only(&options, &path, families, false),

@@ -65,6 +65,24 @@ fn a_torn_end_leaves_what_was_committed_and_a_prefix_of_the_rest() {
     assert!(seen.iter().all(|&times| times > 0), "every prefix came about: {seen:?}");
 }
 
+/// A bit that makes RocksDB wait for ever for a record that never comes to an end.
+#[test]
+fn a_record_of_a_kind_that_is_never_written_is_damage_like_any_other() {
+    let (written, _) = written();
+    let log = &logs(&written)[0];
+    let mut bytes = fs::read(log).unwrap();
+    // The first record says how the database was made; the second one's length lies behind its checksum.
+    let second = 7 + usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
+    assert_eq!(bytes[second + 6], 1, "a whole record");
+    bytes[second + 6] ^= 4;
+    fs::write(log, bytes).unwrap();
+    let error = RocksStore::open_read_only(written.path()).map(drop).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged);
+    assert!(error.to_string().contains(&format!("byte {second}")), "{error}");
+    let store = RocksStore::open(written.path()).unwrap();
+    assert_eq!(store.read_commit(Epoch(2)).unwrap_err().kind, StoreErrorKind::Damaged);
+}
+
 #[test]
 fn a_commit_that_the_log_lost_is_named_and_going_back_is_a_decision() {
     let (written, committed) = written();

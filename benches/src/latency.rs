@@ -46,21 +46,7 @@ pub fn spread(times: &Histogram<u64>) -> String {
 
 /// How long an empty loop does not get to look at the clock.
 pub fn jitter(duration: Duration, report: &mut Report) {
-    let mut gaps = histogram();
-    let started = Instant::now();
-    let mut before = started;
-    while before - started < duration {
-        let now = Instant::now();
-        gaps.saturating_record((now - before).as_nanos() as u64);
-        before = now;
-    }
-    // A gap is met by whoever falls into it, so it weighs as long as it lasts.
-    let mut weighed = histogram();
-    for value in gaps.iter_recorded() {
-        let nanos = value.value_iterated_to();
-        weighed.saturating_record_n(nanos, nanos.max(1) * value.count_at_value());
-    }
-    report.note("the machine's own jitter, weighed by time (empty loop)", &spread(&weighed));
+    report.note("the machine's own jitter, weighed by time (empty loop)", &spread(&raympp_loadgen::pauses::jitter(duration)));
 }
 
 /// Point look-ups of the live window by one thread while another pushes a million rows a second.

@@ -68,6 +68,8 @@ pub struct Trial {
     pub is_sustained: bool,
     /// The latency that the objective speaks of.
     pub latency: Duration,
+    /// Rows a second that were taken, whatever was asked for.
+    pub taken: f64,
 }
 
 /// Looks for the highest rate that is sustained, beginning with `first`; all trials in order.
@@ -103,6 +105,11 @@ pub fn best(trials: &[Trial]) -> Option<&Trial> {
     trials.iter().filter(|trial| trial.is_sustained).max_by_key(|trial| trial.rate)
 }
 
+/// Rows a second that were taken at most, however late.
+pub fn peak(trials: &[Trial]) -> f64 {
+    trials.iter().map(|trial| trial.taken).fold(0.0, f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,13 +129,15 @@ mod tests {
     #[test]
     fn what_is_found_is_close_to_what_can_be_sustained() {
         for (first, can) in [(500_000, 3_333_333), (500_000, 77), (1, 1), (8, 7), (100, RATE_MAX)] {
-            let trial = |rate| Ok(Trial { rate, is_sustained: rate <= can, latency: Duration::ZERO });
+            let taken = |rate: u64| rate.min(2 * can.min(RATE_MAX)) as f64;
+            let trial = |rate| Ok(Trial { rate, is_sustained: rate <= can, latency: Duration::ZERO, taken: taken(rate) });
             let trials = find_max(first, trial).expect("it ends");
+            assert!(peak(&trials) >= best(&trials).expect("some rate").rate as f64 && peak(&trials) <= 2.0 * can as f64);
             let found = best(&trials).expect("some rate").rate;
             assert!(found <= can && found as f64 * 1.2 + 1.0 >= can as f64, "{found} of {can}");
             assert!(trials.len() < 40);
         }
-        let nothing = |rate| Ok(Trial { rate, is_sustained: false, latency: Duration::ZERO });
+        let nothing = |rate| Ok(Trial { rate, is_sustained: false, latency: Duration::ZERO, taken: 0.0 });
         assert!(find_max(1_000, nothing).is_err());
     }
 }

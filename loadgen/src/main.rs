@@ -8,11 +8,12 @@ use clap::Parser;
 use cli::{Cli, Command};
 use raympp_loadgen::child::{self, Child};
 use raympp_loadgen::error::{Error, Result};
-use raympp_loadgen::find_max::{Trial, best, find_max};
+use raympp_loadgen::find_max::{Trial, best, find_max, peak};
 use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Verdict, verify};
+use raympp_loadgen::pauses::jitter;
 use raympp_loadgen::recorder::Kind;
-use raympp_loadgen::report::{Report, hgrm, html, jitter, table};
+use raympp_loadgen::report::{Report, hgrm, html, table};
 use raympp_loadgen::run::{Found, run};
 use raympp_loadgen::target::Target;
 use raympp_loadgen::workload::Workload;
@@ -100,10 +101,10 @@ fn search(cli: &Cli) -> Result<()> {
         let latency = slo.found(&found.recorder);
         let is_sustained = found.is_complete && latency < slo.limit;
         println!("{rate:>12} rows/s: {latency:.1?}{}", if is_sustained { "" } else { ", not sustained" });
-        Ok(Trial { rate, is_sustained, latency })
+        Ok(Trial { rate, is_sustained, latency, taken: found.rows as f64 / found.elapsed.as_secs_f64() })
     })?;
-    let rate = best(&trials).map_or(0, |trial| trial.rate);
-    println!("{} at {slo}: {rate} rows/s", cli.workload);
+    let (rate, peak) = (best(&trials).map_or(0, |trial| trial.rate), peak(&trials));
+    println!("{} at {slo}: {rate} rows/s, {:.2} of the {peak:.0} rows/s that were taken at most", cli.workload, rate as f64 / peak);
     Ok(())
 }
 

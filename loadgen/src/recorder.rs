@@ -16,10 +16,11 @@ pub enum Kind {
     Result,
 }
 
-/// Latencies of rows that were due in one stretch of time.
+/// A stretch of time: latencies of rows that were due in it, and rows that became visible in it.
 pub struct Interval {
     /// By [`Kind`].
     latencies: [Histogram<u64>; 2],
+    seen: u64,
 }
 
 /// Something that happened.
@@ -48,7 +49,12 @@ fn histogram(digits: u8) -> Histogram<u64> {
 
 impl Interval {
     fn new() -> Interval {
-        Interval { latencies: [histogram(2), histogram(2)] }
+        Interval { latencies: [histogram(2), histogram(2)], seen: 0 }
+    }
+
+    /// Rows that became visible in it, whenever they were due.
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Latencies in nanoseconds, to two digits.
@@ -69,11 +75,18 @@ impl Recorder {
         let Some(since_ns) = due_ns.checked_sub(self.from_ns) else { return };
         let latency_ns = now_ns.saturating_sub(due_ns);
         self.latencies[kind as usize].saturating_record_n(latency_ns, rows);
+        self.interval(since_ns).latencies[kind as usize].saturating_record_n(latency_ns, rows);
+        if kind == Kind::Visible {
+            self.interval(since_ns + latency_ns).seen += rows;
+        }
+    }
+
+    fn interval(&mut self, since_ns: u64) -> &mut Interval {
         let interval = (since_ns / self.interval_ns) as usize;
         if interval >= self.intervals.len() {
             self.intervals.resize_with(interval + 1, Interval::new);
         }
-        self.intervals[interval].latencies[kind as usize].saturating_record_n(latency_ns, rows);
+        &mut self.intervals[interval]
     }
 
     /// Notes something that happened.
@@ -117,6 +130,8 @@ mod tests {
         assert_eq!((visible.len(), visible.max(), visible.min()), (3, 2_000, 100));
         assert_eq!(recorder.latencies(Kind::Result).max(), 0, "clocks do not run backwards");
         let rows: Vec<u64> = recorder.intervals().iter().map(|interval| interval.latencies(Kind::Visible).len()).collect();
-        assert_eq!(rows, [2, 0, 1]);
+        assert_eq!(rows[..4], [2, 0, 1, 0]);
+        let seen = recorder.intervals().iter().enumerate().filter(|(_, interval)| interval.seen() > 0);
+        assert_eq!(seen.map(|(i, interval)| (i, interval.seen())).collect::<Vec<_>>(), [(3, 1), (20, 2)]);
     }
 }

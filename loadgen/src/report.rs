@@ -15,7 +15,6 @@ use crate::run::{CHECKPOINT, Found};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 /// Quantiles that are shown.
 pub const QUANTILES: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
@@ -31,6 +30,8 @@ pub struct Report {
     pub processors: usize,
     /// How late an empty loop on this machine sees the clock, weighed by time, in microseconds by quantile.
     pub jitter_us: BTreeMap<String, f64>,
+    /// The same of the load generator while it ran: pauses of the machine under load, or work of its own. They are part of all latencies.
+    pub pauses_us: BTreeMap<String, f64>,
     /// Rows that were sent.
     pub rows: u64,
     /// Rows a second, from the first row's time until the last was visible.
@@ -64,16 +65,16 @@ pub struct Latency {
     pub curve: Vec<(f64, f64)>,
 }
 
-/// Rows that were due in one interval.
+/// One interval.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stretch {
     /// Where it begins, in seconds from the beginning.
     pub from_s: f64,
-    /// Rows due in it that became visible, per second.
+    /// Rows that became visible in it, per second.
     pub rows_per_s: f64,
-    /// p50, p99 and maximum of rows' latencies, in microseconds.
-    pub visible_us: [f64; 3],
-    /// The same of results, if there were any.
+    /// p50, p99 and maximum of the latencies of rows that were due in it, in microseconds, if there were any.
+    pub visible_us: Option<[f64; 3]>,
+    /// The same of results.
     pub result_us: Option<[f64; 3]>,
 }
 
@@ -116,8 +117,9 @@ fn quantiles(latencies: &Histogram<u64>) -> BTreeMap<String, f64> {
     QUANTILES.iter().map(|&quantile| (quantile_name(quantile), micros(latencies.value_at_quantile(quantile)))).collect()
 }
 
-fn three(latencies: &Histogram<u64>) -> [f64; 3] {
-    [latencies.value_at_quantile(0.5), latencies.value_at_quantile(0.99), latencies.max()].map(micros)
+fn three(latencies: &Histogram<u64>) -> Option<[f64; 3]> {
+    let three = || [latencies.value_at_quantile(0.5), latencies.value_at_quantile(0.99), latencies.max()].map(micros);
+    (!latencies.is_empty()).then(three)
 }
 
 impl Latency {
@@ -146,6 +148,7 @@ impl Report {
             settings,
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             jitter_us: quantiles(jitter),
+            pauses_us: quantiles(&found.pauses.weighed()),
             rows: found.rows,
             rows_per_s: found.rows as f64 / found.elapsed.as_secs_f64(),
             backlog_max: found.backlog_max,
@@ -168,29 +171,10 @@ fn stretches(recorder: &Recorder) -> Vec<Stretch> {
         let (visible, results) = (interval.latencies(Kind::Visible), interval.latencies(Kind::Result));
         Stretch {
             from_s: seconds(recorder.from_ns() + i as u64 * recorder.interval_ns()),
-            rows_per_s: visible.len() as f64 / seconds(recorder.interval_ns()),
+            rows_per_s: interval.seen() as f64 / seconds(recorder.interval_ns()),
             visible_us: three(visible),
-            result_us: (!results.is_empty()).then(|| three(results)),
+            result_us: three(results),
         }
     };
     recorder.intervals().iter().enumerate().map(stretch).collect()
-}
-
-/// How long an empty loop does not get to look at the clock, each gap weighed by how long it lasts: whoever looks at a random moment meets it so often.
-pub fn jitter(duration: Duration) -> Histogram<u64> {
-    let new = || Histogram::new_with_max(60_000_000_000, 3).expect("a minute and three digits are allowed");
-    let mut gaps: Histogram<u64> = new();
-    let started = Instant::now();
-    let mut before = started;
-    while before - started < duration {
-        let now = Instant::now();
-        gaps.saturating_record((now - before).as_nanos() as u64);
-        before = now;
-    }
-    let mut weighed = new();
-    for gap in gaps.iter_recorded() {
-        let nanos = gap.value_iterated_to();
-        weighed.saturating_record_n(nanos, nanos.max(1) * gap.count_at_value());
-    }
-    weighed
 }

@@ -7,6 +7,7 @@ mod closing;
 
 use crate::chaos::{Fault, Planned};
 use crate::error::Result;
+use crate::pauses::Pauses;
 use crate::recorder::{Kind, Recorder};
 use crate::schedule::Schedule;
 use crate::target::{Counts, Push, Results, Target};
@@ -84,6 +85,8 @@ pub struct Progress<'a> {
 pub struct Found {
     /// Latencies.
     pub recorder: Recorder,
+    /// How long the run did not get to look at what has become of rows, from the end of the warm-up on.
+    pub pauses: Pauses,
     /// Rows sent.
     pub rows: u64,
     /// Hand-overs that they were sent in: the first so many of [`RunPlan::steps`].
@@ -146,6 +149,7 @@ struct Run<'a> {
     faults: usize,
     closing: Closing,
     recorder: Recorder,
+    pauses: Pauses,
     visible: u64,
     result_rows: u64,
     received: Received,
@@ -172,6 +176,7 @@ impl<'a> Run<'a> {
             faults: 0,
             closing: Closing::new(workload.stream.bound_us, producers),
             recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval)),
+            pauses: Pauses::default(),
             visible: 0,
             result_rows: 0,
             received: Received::new(),
@@ -198,6 +203,9 @@ impl<'a> Run<'a> {
             std::thread::yield_now();
         }
         let now_ns = self.now_ns();
+        if now_ns >= self.recorder.from_ns() {
+            self.pauses.note(now_ns);
+        }
         if now_ns >= self.next_look_ns {
             self.next_look_ns = now_ns + LOOK_NS;
             self.note_counts(now_ns);
@@ -380,6 +388,7 @@ impl<'a> Run<'a> {
             elapsed: self.started.elapsed(),
             backlog_max: self.backlog_max,
             recorder: self.recorder,
+            pauses: self.pauses,
         }
     }
 }

@@ -90,6 +90,7 @@ fn quantile_table(report: &Report) -> String {
     for latency in &report.latencies {
         row(latency.what, &latency.count.to_string(), &latency.quantiles_us);
     }
+    row("the generator's pauses", "", &report.pauses_us);
     row("the machine's own jitter", "", &report.jitter_us);
     table + "</table></div>\n"
 }
@@ -148,13 +149,13 @@ fn half_interval_s(report: &Report) -> f64 {
 }
 
 /// A frame whose x axis is the time of the run, with what happened before counting began shaded.
-fn over_time(report: &Report, up: Scale) -> Plot {
+fn over_time(report: &Report, time: &str, up: Scale) -> Plot {
     let end_s = report.intervals.last().map_or(0.0, |interval| interval.from_s + 2.0 * half_interval_s(report));
     let across = Scale::linear(report.marks.iter().map(|mark| mark.at_s).fold(end_s.max(report.warm_up_s), f64::max));
     let ticks = across.ticks();
     let mut plot = Plot::new(across, up);
     plot.shade(report.warm_up_s, "warm-up");
-    plot.x_axis("time at which rows were due", ticks.into_iter().map(seconds_name));
+    plot.x_axis(time, ticks.into_iter().map(seconds_name));
     plot.verticals(CHECKPOINT, report.marks.iter().filter(|mark| mark.what == CHECKPOINT).map(|mark| mark.at_s));
     plot
 }
@@ -169,15 +170,14 @@ fn add_marks(report: &Report, plot: &mut Plot, keys: &mut Vec<(String, &str)>) {
 }
 
 fn latency_over_time(report: &Report) -> String {
-    // The latency of no rows is not 0 but nothing: such an interval is a gap.
-    let has_rows = |interval: &&Stretch| interval.rows_per_s > 0.0;
-    let up = Scale::log(report.intervals.iter().filter(has_rows).flat_map(|interval| interval.visible_us));
+    let up = Scale::log(report.intervals.iter().flat_map(|interval| interval.visible_us).flatten());
     let (ticks, half_s) = (up.ticks(), half_interval_s(report));
-    let mut plot = over_time(report, up);
+    let mut plot = over_time(report, "time at which rows were due", up);
     plot.y_axis(ticks.into_iter().map(micros_name));
     let mut keys = Vec::new();
     for (number, name) in ["p50", "p99", "max"].into_iter().enumerate() {
-        let point = |interval: &Stretch| has_rows(&interval).then(|| (interval.from_s + half_s, interval.visible_us[number]));
+        // The latency of no rows is not 0 but nothing: such an interval is a gap.
+        let point = |interval: &Stretch| Some((interval.from_s + half_s, interval.visible_us?[number]));
         plot.line(&line_class(number), &report.intervals.iter().map(point).collect::<Vec<_>>());
         keys.push((line_class(number), name));
     }
@@ -190,7 +190,7 @@ fn throughput_over_time(report: &Report) -> String {
     // The line is not to run along the upper edge.
     let up = Scale::linear(highest * 1.08);
     let (ticks, half_s) = (up.ticks(), half_interval_s(report));
-    let mut plot = over_time(report, up);
+    let mut plot = over_time(report, "time", up);
     plot.y_axis(ticks.into_iter().map(count_name));
     let points = report.intervals.iter().map(|interval| Some((interval.from_s + half_s, interval.rows_per_s)));
     plot.line(&line_class(0), &points.collect::<Vec<_>>());
@@ -210,6 +210,7 @@ mod tests {
             settings: Vec::new(),
             processors: 2,
             jitter_us: BTreeMap::new(),
+            pauses_us: BTreeMap::new(),
             rows: 0,
             rows_per_s: f64::NAN,
             backlog_max: 0,
@@ -226,7 +227,7 @@ mod tests {
     }
 
     fn interval(from_s: f64, rows_per_s: f64, visible_us: [f64; 3]) -> Stretch {
-        Stretch { from_s, rows_per_s, visible_us, result_us: None }
+        Stretch { from_s, rows_per_s, visible_us: (rows_per_s > 0.0).then_some(visible_us), result_us: None }
     }
 
     fn mark(at_s: f64, what: &str) -> Mark {
@@ -240,6 +241,7 @@ mod tests {
         Report {
             settings: vec![("--files".to_owned(), "<a & \"b\">'".to_owned())],
             jitter_us: quantiles(50.0),
+            pauses_us: quantiles(70.0),
             rows_per_s: 1e6,
             latencies: vec![latency("row visible"), latency("window's result")],
             warm_up_s: 2.0,

@@ -26,6 +26,7 @@ pub fn table(report: &Report) -> String {
     for latency in &report.latencies {
         let _ = writeln!(text, "{:<24}{:>12}{}", latency.what, latency.count, row(&latency.quantiles_us));
     }
+    let _ = writeln!(text, "{:<24}{:>12}{}", "the generator's pauses", "", row(&report.pauses_us));
     let _ = writeln!(text, "{:<24}{:>12}{}", "the machine's own jitter", "", row(&report.jitter_us));
     if let Some(verdict) = &report.verdict {
         let Verdict { rows, late, expected, right, missing, wrong, surplus, .. } = verdict;

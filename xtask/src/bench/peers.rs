@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ROWS: &str = "30000000";
+const ROWS: &str = "60000000";
 /// A peer that takes longer for all its runs is ended, and left out.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(200);
 /// What a JVM of version 17 has to open for Flink, and the memory and the collector that were fastest.
 const JAVA_FLAGS: &[&str] = &[
     "-Xms8g",
@@ -24,6 +24,8 @@ const JAVA_FLAGS: &[&str] = &[
 ];
 /// Programs of the workspace in `peers/rust`.
 const RUST_PEERS: &[&str] = &["peer-floor", "timely-documented", "timely-tuned", "peer-dbsp", "peer-laminardb"];
+/// One run of these takes minutes.
+const SLOW: &[&str] = &["peer-laminardb"];
 /// These compute on one core, however many there are, so they are called with one thread and count as one core.
 const COMPUTE_ON_ONE: &[&str] = &["peer-floor", "peer-laminardb"];
 
@@ -68,7 +70,7 @@ pub(super) fn run(workspace: &Workspace, names: &[&str]) -> Outcome<()> {
     let benches = workspace.build_program("raympp-benches")?;
     let (peers, mut left_out) = all_peers(workspace, &scratch, &benches)?;
     for case in CASES.iter().filter(|case| names.is_empty() || names.iter().any(|name| case.name.contains(name))) {
-        let input = scratch.join(format!("rows-{}", case.channels));
+        let input = scratch.join(format!("rows-{}-{ROWS}", case.channels));
         if !input.join("event_time.i64").exists() {
             Program::new(&benches).arguments(&["rows"]).arguments(&[&input]).arguments(&[&case.channels.to_string(), ROWS]).run()?;
         }
@@ -95,8 +97,9 @@ fn all_peers(workspace: &Workspace, scratch: &Path, benches: &Path) -> Outcome<(
     for name in RUST_PEERS {
         let program = programs.join(name);
         let threads = if COMPUTE_ON_ONE.contains(name) { 1 } else { cores };
+        let runs = if SLOW.contains(name) { "1" } else { "3" };
         match program.exists() {
-            true => peers.push(Peer { program: Program::new(program), arguments: &[], threads, runs: "3" }),
+            true => peers.push(Peer { program: Program::new(program), arguments: &[], threads, runs }),
             false => left_out.push(format!("{name}: it could not be built, see above")),
         }
     }

@@ -72,13 +72,13 @@ impl Recorder {
 
     /// So many rows that were due at a time have come to where they were waited for.
     pub fn record(&mut self, kind: Kind, due_ns: u64, now_ns: u64, rows: u64) {
+        if let Some(since_ns) = now_ns.checked_sub(self.from_ns).filter(|_| kind == Kind::Visible) {
+            self.interval(since_ns).seen += rows;
+        }
         let Some(since_ns) = due_ns.checked_sub(self.from_ns) else { return };
         let latency_ns = now_ns.saturating_sub(due_ns);
         self.latencies[kind as usize].saturating_record_n(latency_ns, rows);
         self.interval(since_ns).latencies[kind as usize].saturating_record_n(latency_ns, rows);
-        if kind == Kind::Visible {
-            self.interval(since_ns + latency_ns).seen += rows;
-        }
     }
 
     fn interval(&mut self, since_ns: u64) -> &mut Interval {
@@ -132,6 +132,6 @@ mod tests {
         let rows: Vec<u64> = recorder.intervals().iter().map(|interval| interval.latencies(Kind::Visible).len()).collect();
         assert_eq!(rows[..4], [2, 0, 1, 0]);
         let seen = recorder.intervals().iter().enumerate().filter(|(_, interval)| interval.seen() > 0);
-        assert_eq!(seen.map(|(i, interval)| (i, interval.seen())).collect::<Vec<_>>(), [(3, 1), (20, 2)]);
+        assert_eq!(seen.map(|(i, interval)| (i, interval.seen())).collect::<Vec<_>>(), [(3, 1), (20, 2), (40, 7)]);
     }
 }

@@ -95,6 +95,13 @@ impl KeyMap {
         segment.keys.read(|keys| keys.find(hash, |entry| *entry.key == *key).map(|entry| entry.id))
     }
 
+    /// True if this very entry is still there: whoever has the key's bytes from [`KeyMap::all`] keeps them from being those of a later one.
+    pub(crate) fn has(&self, key: &Arc<[u8]>, id: u32) -> bool {
+        let hash = self.hasher.hash_one(&**key);
+        let segment = self.directory.load().segment(hash);
+        segment.keys.read(|keys| keys.find(hash, |entry| entry.id == id && Arc::ptr_eq(&entry.key, key)).is_some())
+    }
+
     /// Number of keys.
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
@@ -224,6 +231,18 @@ mod tests {
                 assert_eq!(looked_up.map(|(id, key)| (key, id)).collect::<BTreeMap<_, _>>(), expected, "seed {seed}, round {round}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_comes_again_is_another_one() {
+        let map = KeyMap::default();
+        map.insert(key(1).into(), 7);
+        let (first, id) = map.all().remove(0);
+        assert!(map.has(&first, id) && !map.has(&first, 8) && !map.has(&key(1).into(), 7));
+        map.remove(&first);
+        assert!(!map.has(&first, id));
+        map.insert(key(1).into(), 7);
+        assert!(!map.has(&first, id) && map.get(&first) == Some(7));
     }
 
     #[test]

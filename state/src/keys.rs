@@ -31,6 +31,11 @@ impl KeyReader {
         self.ids.get(key)
     }
 
+    /// True if the key, which [`KeyReader::all`] has told of with this id, has had it all the time since.
+    pub fn has(&self, key: &Arc<[u8]>, id: u32) -> bool {
+        self.ids.has(key, id)
+    }
+
     /// Number of keys forgotten so far: an id is the key's own as long as this stays.
     pub fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)

@@ -200,24 +200,18 @@ impl ReplicaView {
         let contents = self.contents.load();
         let Some(Some(store)) = contents.stores.get(metric.store) else { return Vec::new() };
         let Some(space) = contents.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return Vec::new() };
-        let keys = &contents.keys[space];
+        let keys = PagedKeys::new(&contents.keys[space]);
         let first_after = contents.first_after.get(&metric.id).copied();
-        loop {
-            let forgotten = keys.forgotten();
-            let scanned = match store {
-                StoreView::Sliced(pages) => self.scan_sliced(pages, keys, metric, first_after, live_only),
-                StoreView::Sessions(pages) => self.scan_sessions(pages, keys, metric, first_after, live_only),
-            };
-            if keys.forgotten() == forgotten {
-                return scanned;
-            }
+        match store {
+            StoreView::Sliced(pages) => self.scan_sliced(pages, &keys, metric, first_after, live_only),
+            StoreView::Sessions(pages) => self.scan_sessions(pages, &keys, metric, first_after, live_only),
         }
     }
 
     fn scan_sliced(
         &self,
         pages: &SlicedPages,
-        keys: &KeyReader,
+        keys: &PagedKeys,
         metric: &SharedMetric,
         first_after: Option<EventTime>,
         live_only: bool,
@@ -227,19 +221,21 @@ impl ReplicaView {
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
         let reader = WindowReader::new(&pages.store, metric);
         let mut scanned = Vec::new();
-        let by_page = keys_by_page(keys);
         for (number, page) in pages.pages.load().iter().enumerate() {
-            let Some(keys) = by_page.get(&number) else { continue };
-            let ids: Vec<u32> = keys.iter().map(|(_, id)| *id).collect();
+            let Some(in_page) = keys.pages.get(&number) else { continue };
+            let ids: Vec<u32> = in_page.iter().map(|(_, id)| *id).collect();
             let mut windows = page.version().read(|| reader.windows(page, retained_us));
             windows.retain(|&(start_us, end_us)| {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(start_us) <= seen);
                 !foreign && (!live_only || live == Some((start_us, end_us)))
             });
             for windows in windows.chunks(reader.run_length(ids.len())) {
-                for (&(start_us, end_us), groups) in windows.iter().zip(reader.read_all(page, windows, &ids)) {
+                let groups = reader.read_all(page, windows, &ids);
+                let gone = keys.gone(number);
+                for (&(start_us, end_us), mut groups) in windows.iter().zip(groups) {
+                    gone.iter().for_each(|&position| groups.rows[position] = 0);
                     let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
-                    scanned.extend(self.scanned(metric, keys, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
+                    scanned.extend(self.scanned(metric, in_page, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
                 }
             }
         }
@@ -274,7 +270,7 @@ impl ReplicaView {
     fn scan_sessions(
         &self,
         pages: &SessionPages,
-        keys: &KeyReader,
+        keys: &PagedKeys,
         metric: &SharedMetric,
         first_after: Option<EventTime>,
         live_only: bool,
@@ -294,9 +290,11 @@ impl ReplicaView {
                 }
             }
         };
-        for (page, keys) in keys_by_page(keys) {
-            let lists = pages.of_page(page, keys.iter().map(|(_, id)| *id));
-            keys.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
+        for (&page, in_page) in &keys.pages {
+            let mut lists = pages.of_page(page, in_page.iter().map(|(_, id)| *id));
+            // A page that is not there yet has no lists.
+            keys.gone(page).into_iter().for_each(|position| drop(lists.get_mut(position).and_then(Option::take)));
+            in_page.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
         }
         let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
@@ -344,14 +342,34 @@ type FoundSession = (Arc<[u8]>, Arc<Session>, bool);
 /// A key and its id within its page.
 type KeyInPage = (Arc<[u8]>, u32);
 
-/// Keys of each page with their ids within the page.
-fn keys_by_page(keys: &KeyReader) -> HashMap<usize, Vec<KeyInPage>> {
-    let mut pages: HashMap<usize, Vec<KeyInPage>> = HashMap::new();
-    for (key, id) in keys.all() {
-        pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
+/// All keys by page, as they were at one time. What is read by their ids is theirs if they still have these afterwards: then no other key had in between, for
+/// a key that is forgotten and comes again is another one ([`KeyReader::has`]).
+struct PagedKeys<'a> {
+    reader: &'a KeyReader,
+    forgotten: u64,
+    /// Keys of each page with their ids within the page.
+    pages: HashMap<usize, Vec<KeyInPage>>,
+}
+
+impl PagedKeys<'_> {
+    fn new(reader: &KeyReader) -> PagedKeys<'_> {
+        let forgotten = reader.forgotten();
+        let mut pages: HashMap<usize, Vec<KeyInPage>> = HashMap::new();
+        for (key, id) in reader.all() {
+            pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
+        }
+        pages.values_mut().for_each(|keys| keys.sort_by_key(|(_, id)| *id));
+        PagedKeys { reader, forgotten, pages }
     }
-    pages.values_mut().for_each(|keys| keys.sort_by_key(|(_, id)| *id));
-    pages
+
+    /// Positions of a page's keys that no longer have their ids. Their windows are over, or others' have been read in their place.
+    fn gone(&self, page: usize) -> Vec<usize> {
+        if self.reader.forgotten() == self.forgotten {
+            return Vec::new();
+        }
+        let is_gone = |(key, in_page): &KeyInPage| !self.reader.has(key, (page * PAGE_KEYS) as u32 + in_page);
+        self.pages[&page].iter().enumerate().filter(|(_, key)| is_gone(key)).map(|(position, _)| position).collect()
+    }
 }
 
 /// Result rows of sessions.

@@ -161,7 +161,13 @@ impl IntegerSpan {
         if codes.is_some() || self.rows < self.known.len() as u64 / LEN_PER_ROW {
             return codes;
         }
-        let span = self.around(values, len_max(keys), generation)?;
+        let Some(span) = self.around(values, len_max(keys), generation) else {
+            self.rows = 0;
+            if self.in_use(generation).is_none() {
+                *self = IntegerSpan { rows: 0, ..IntegerSpan::new(values) };
+            }
+            return None;
+        };
         self.become_span(span);
         values.codes(span)
     }
@@ -170,11 +176,11 @@ impl IntegerSpan {
     fn around(&self, values: Integers<'_>, len_max: u64, generation: u16) -> Option<Span> {
         let len = |low: i64, high: i64| high.wrapping_sub(low) as u64;
         let (low, high) = values.bounds()?;
-        let both = self.in_use(generation).map(|(first, last)| (low.min(first), high.max(last)));
-        let (first, last) = both.filter(|&(first, last)| len(first, last) < len_max).unwrap_or((low, high));
-        if len(first, last) >= len_max {
+        if len(low, high) >= len_max {
             return None;
         }
+        let both = self.in_use(generation).map(|(first, last)| (low.min(first), high.max(last)));
+        let (first, last) = both.filter(|&(first, last)| len(first, last) < len_max).unwrap_or((low, high));
         let needed = u64::BITS - len(first, last).leading_zeros();
         let bits = self.span.bits.clamp(needed, needed + 1);
         let room = (1i64 << bits) - 1;
@@ -206,6 +212,9 @@ impl IntegerSpan {
         self.known[..skipped].fill(KnownCode::UNKNOWN);
         self.known[skipped + kept..].fill(KnownCode::UNKNOWN);
         self.known.truncate(span.len());
+        if self.known.capacity() > 4 * span.len() {
+            self.known.shrink_to_fit();
+        }
         self.rows = 0;
     }
 }
@@ -228,6 +237,8 @@ mod tests {
     fn check(span: &mut Option<IntegerSpan>, column: ArrayRef, keys: usize, generation: u16) -> Option<usize> {
         let values = Integers::of(&column).expect("a column of integers without NULLs");
         let span = span.get_or_insert_with(|| IntegerSpan::new(values));
+        // Whatever was there before pays for a move.
+        span.rows = u64::MAX / 2;
         let codes = span.codes(values, keys, generation)?;
         assert_eq!((codes.len(), span.known.len()), (column.len(), span.span.len()));
         for (row, &code) in codes.iter().enumerate() {
@@ -239,8 +250,6 @@ mod tests {
         for (code, known) in span.known.iter().enumerate().filter(|(_, known)| known.id(generation).is_some()) {
             assert_eq!(known.id, span.span.value(code as u32) as u32);
         }
-        // Whatever was there before pays for the next move.
-        span.rows = u64::MAX / 2;
         Some(span.known.len())
     }
 
@@ -300,6 +309,14 @@ mod tests {
         let next = big(5_000..5_100);
         let codes = |span: &mut IntegerSpan| span.codes(Integers::of(&next).expect("integers"), 0, 1).map(|codes| codes.len());
         assert_eq!([codes(span), codes(span), codes(span)], [None, None, Some(100)]);
+        let scattered = big([0, 1 << 30]);
+        let look = |span: &mut IntegerSpan, rows: u64, generation: u16| {
+            span.rows = rows;
+            assert_eq!(span.codes(Integers::of(&scattered).expect("integers"), 0, generation), None);
+            (span.rows, span.known.len())
+        };
+        assert_eq!([look(span, 100, 1), look(span, 8_192, 1)], [(102, 8_192), (0, 8_192)], "looking at all of it is paid for, too");
+        assert_eq!([look(span, 0, 9), look(span, 8_192, 9)], [(2, 8_192), (0, 1)], "nothing in it is used any more");
     }
 
     #[test]

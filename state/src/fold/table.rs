@@ -127,6 +127,11 @@ impl Table {
         if self.occupied { (first.min(self.first_slice), last.max(self.first_slice + self.slots as i64 - 1)) } else { (first, last) }
     }
 
+    /// True if it holds cells that are numbered by local ids.
+    pub(super) fn is_by_ids(&self) -> bool {
+        self.occupied && matches!(self.numbering, Numbering::Ids(_))
+    }
+
     /// Makes room for slices `first..=last` of cells so numbered; false if what the table holds has to be taken out first.
     pub(super) fn reserve(&mut self, numbering: &Numbering, first: i64, last: i64) -> bool {
         let same = self.numbering.is_same(numbering) && numbering.len() <= self.capacity;
@@ -137,7 +142,7 @@ impl Table {
             return false;
         }
         self.numbering = numbering.clone();
-        self.capacity = self.capacity.max(numbering.len().next_power_of_two());
+        self.capacity = numbering.len().next_power_of_two();
         self.first_slice = first;
         self.slots = (last - first + 1) as usize;
         self.cells.clear();

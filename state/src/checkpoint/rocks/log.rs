@@ -39,13 +39,15 @@ pub(super) fn check(database: &Path, access: Access) -> Result<(), StoreError> {
             continue;
         }
         // One that writes to the database may have removed it by now.
-        let Ok(bytes) = fs::read(&path) else { continue };
-        let Some(at) = endless(&bytes) else { continue };
-        match access {
-            Access::Read => {
-                return Err(StoreError::damaged(path.display(), format!("the record at byte {at} is of a kind that is never written")));
+        let Ok(mut bytes) = fs::read(&path) else { continue };
+        while let Some(at) = endless(&bytes) {
+            match access {
+                Access::Read => {
+                    return Err(StoreError::damaged(path.display(), format!("the record at byte {at} is of a kind that is never written")));
+                }
+                Access::Write => mark_damaged(&path, at).map_err(|error| failed(&path, error))?,
             }
-            Access::Write => mark_damaged(&path, at).map_err(|error| failed(&path, error))?,
+            bytes[at + KIND_AT] = NO_KIND;
         }
     }
     Ok(())

@@ -125,6 +125,7 @@ impl Target for InProcess {
         Counts {
             checkpoints: stats.checkpoints.map_or(0, |checkpoints| checkpoints.commits),
             promotions: stats.streams.iter().map(|stream| stream.promotions).sum(),
+            closed_us: stats.streams.iter().flat_map(|stream| &stream.partitions).map(|partition| partition.closed_us).min().flatten(),
         }
     }
 

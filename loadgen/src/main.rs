@@ -27,6 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A trial is hopeless once rows are this far behind.
 const GIVE_UP: Duration = Duration::from_secs(2);
+/// Rows that a search makes beforehand.
+const PREPARED: u64 = 1 << 22;
 /// For how long the machine's own jitter is looked at.
 const JITTER: Duration = Duration::from_secs(2);
 
@@ -68,6 +70,9 @@ fn generate_load(cli: &Cli) -> Result<()> {
 /// A run on an engine of its own. It is given up once more rows are due and not visible than come in the time given, if one is.
 fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, Option<Verdict>)> {
     let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate)?)?;
+    if cli.find_max {
+        workload.prepare(PREPARED)?;
+    }
     let scratch = cli.scratch()?;
     let (options, plan) = (cli.target_options(scratch.path()), cli.run_plan(rate));
     let mut target = start(cli, workload.job(&options))?;
@@ -101,7 +106,7 @@ fn search(cli: &Cli) -> Result<()> {
         let latency = slo.found(&found.recorder);
         let is_sustained = found.is_complete && latency < slo.limit;
         println!("{rate:>12} rows/s: {latency:.1?}{}", if is_sustained { "" } else { ", not sustained" });
-        Ok(Trial { rate, is_sustained, latency, taken: found.rows as f64 / found.elapsed.as_secs_f64() })
+        Ok(Trial { rate, is_sustained, latency, taken: found.visible as f64 / found.elapsed.as_secs_f64() })
     })?;
     let (rate, peak) = (best(&trials).map_or(0, |trial| trial.rate), peak(&trials));
     println!("{} at {slo}: {rate} rows/s, {:.2} of the {peak:.0} rows/s that were taken at most", cli.workload, rate as f64 / peak);

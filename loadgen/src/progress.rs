@@ -2,7 +2,6 @@
 
 use crate::cli::Cli;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::run;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -34,10 +33,9 @@ impl Progress {
             return;
         }
         self.next = now.elapsed + if self.bar.is_some() { PICTURE } else { LINE };
-        let visible = now.recorder.latencies(Kind::Visible);
-        let millis = |quantile: f64| visible.value_at_quantile(quantile) as f64 / 1e6;
+        let millis = |quantile: f64| now.recent.value_at_quantile(quantile) as f64 / 1e6;
         let text = format!(
-            "{:>6.1} s  {} rows visible, {} due; p50 {:.3} ms, p99 {:.3} ms, p99.99 {:.3} ms",
+            "{:>6.1} s  {} rows visible, {} due; last second p50 {:.3} ms, p99 {:.3} ms, p99.99 {:.3} ms",
             now.elapsed.as_secs_f64(),
             now.visible,
             now.due - now.visible,

@@ -32,19 +32,57 @@ pub struct Event {
     pub what: String,
 }
 
-/// All that is found in a run.
+/// All that is found in a run. Its memory is touched before the run begins: a first touch takes long enough to be found in the latencies.
 pub struct Recorder {
     /// Rows that were due before are not counted.
     from_ns: u64,
     interval_ns: u64,
     latencies: [Histogram<u64>; 2],
     intervals: Vec<Interval>,
+    /// Of the intervals, those in which anything was found, or in a later one.
+    used: usize,
     /// In order of time.
     pub events: Vec<Event>,
 }
 
 fn histogram(digits: u8) -> Histogram<u64> {
-    Histogram::new_with_max(LONGEST_NS, digits).expect("an hour and five digits are allowed")
+    let mut histogram = Histogram::new_with_max(LONGEST_NS, digits).expect("an hour and five digits are allowed");
+    // Writes all of it.
+    histogram.reset();
+    histogram
+}
+
+/// For how long latencies are recent.
+const RECENT_NS: u64 = 1_000_000_000;
+
+/// Latencies of rows that became visible in the last second, or in the one before until the next one is over.
+pub struct Recent {
+    last: Histogram<u64>,
+    next: Histogram<u64>,
+    ends_ns: u64,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { last: histogram(2), next: histogram(2), ends_ns: RECENT_NS }
+    }
+}
+
+impl Recent {
+    /// So many rows have become visible.
+    pub fn record(&mut self, latency_ns: u64, rows: u64) {
+        self.next.saturating_record_n(latency_ns, rows);
+    }
+
+    /// Those of the last whole second before `now_ns`, in nanoseconds, to two digits.
+    pub fn until(&mut self, now_ns: u64) -> &Histogram<u64> {
+        if now_ns >= self.ends_ns {
+            self.ends_ns = now_ns + RECENT_NS;
+            std::mem::swap(&mut self.last, &mut self.next);
+            self.next.reset();
+        }
+        &self.last
+    }
 }
 
 impl Interval {
@@ -64,10 +102,12 @@ impl Interval {
 }
 
 impl Recorder {
-    /// Counts rows that are due at `from_ns` or later; intervals are that long.
-    pub fn new(from_ns: u64, interval_ns: u64) -> Recorder {
-        let latencies = [histogram(5), histogram(5)];
-        Recorder { from_ns, interval_ns: interval_ns.max(1), latencies, intervals: Vec::new(), events: Vec::new() }
+    /// Counts rows that are due at `from_ns` or later; intervals are that long. Rows are expected to come until `until_ns`.
+    pub fn new(from_ns: u64, interval_ns: u64, until_ns: u64) -> Recorder {
+        let interval_ns = interval_ns.max(1);
+        let expected = until_ns.saturating_sub(from_ns).div_ceil(interval_ns) + 1;
+        let intervals = (0..expected).map(|_| Interval::new()).collect();
+        Recorder { from_ns, interval_ns, latencies: [histogram(5), histogram(5)], intervals, used: 0, events: Vec::new() }
     }
 
     /// So many rows that were due at a time have come to where they were waited for.
@@ -86,6 +126,7 @@ impl Recorder {
         if interval >= self.intervals.len() {
             self.intervals.resize_with(interval + 1, Interval::new);
         }
+        self.used = self.used.max(interval + 1);
         &mut self.intervals[interval]
     }
 
@@ -101,7 +142,7 @@ impl Recorder {
 
     /// By the time at which rows were due, from where counting begins.
     pub fn intervals(&self) -> &[Interval] {
-        &self.intervals
+        &self.intervals[..self.used]
     }
 
     /// How long an interval is.
@@ -120,8 +161,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_recent_is_forgotten() {
+        let mut recent = Recent::default();
+        recent.record(5, 2);
+        assert_eq!(recent.until(RECENT_NS - 1).len(), 0);
+        assert_eq!(recent.until(RECENT_NS).len(), 2);
+        recent.record(7, 1);
+        assert_eq!(recent.until(2 * RECENT_NS - 1).len(), 2);
+        assert_eq!(recent.until(2 * RECENT_NS).len(), 1);
+        assert_eq!(recent.until(3 * RECENT_NS).len(), 0);
+    }
+
+    #[test]
     fn a_latency_is_counted_where_its_row_was_due() {
-        let mut recorder = Recorder::new(1_000, 100);
+        let mut recorder = Recorder::new(1_000, 100, 1_500);
         recorder.record(Kind::Visible, 999, 5_000, 7);
         recorder.record(Kind::Visible, 1_000, 3_000, 2);
         recorder.record(Kind::Visible, 1_250, 1_350, 1);

@@ -8,20 +8,21 @@ mod closing;
 use crate::chaos::{Fault, Planned};
 use crate::error::Result;
 use crate::pauses::Pauses;
-use crate::recorder::{Kind, Recorder};
+use crate::recorder::{Kind, Recent, Recorder};
 use crate::schedule::Schedule;
 use crate::target::{Counts, Push, Results, Target};
 use crate::workload::Workload;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use closing::Closing;
+use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Rows that are handed over at once, at most.
-const STEP_ROWS_MAX: u64 = 8_192;
+pub(crate) const STEP_ROWS_MAX: u64 = 8_192;
 /// Steps whose rows are made before they are due.
 const STEPS_AHEAD: usize = 64;
 /// Groups of a step whose rows are taken to be due together, at most: the earliest counts for all.
@@ -53,9 +54,14 @@ pub struct RunPlan {
 }
 
 impl RunPlan {
+    /// How many rows are sent.
+    pub fn rows(&self) -> u64 {
+        self.schedule.rows_due((self.duration.as_nanos() as u64).saturating_sub(1))
+    }
+
     /// The rows of each hand-over, in order; hand-over i goes to producer i modulo their number. A function of the plan alone, so that the ledger can follow.
     pub fn steps(&self) -> impl Iterator<Item = Range<u64>> {
-        let rows = self.schedule.rows_due((self.duration.as_nanos() as u64).saturating_sub(1));
+        let rows = self.rows();
         let (schedule, step_ns) = (self.schedule.clone(), (self.step.as_nanos() as u64).max(1));
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -77,8 +83,8 @@ pub struct Progress<'a> {
     pub visible: u64,
     /// Rows that were due.
     pub due: u64,
-    /// What has been found.
-    pub recorder: &'a Recorder,
+    /// Latencies of rows that became visible lately, counted or not.
+    pub recent: &'a Histogram<u64>,
 }
 
 /// What a run has found.
@@ -91,12 +97,18 @@ pub struct Found {
     pub rows: u64,
     /// Hand-overs that they were sent in: the first so many of [`RunPlan::steps`].
     pub hand_overs: usize,
+    /// Rows that became visible.
+    pub visible: u64,
     /// Rows of results received, without those that only the end of the input brings.
     pub result_rows: u64,
+    /// Windows whose results' latencies were counted, of all metrics.
+    pub windows: u64,
     /// From the first row's time until the last one was visible.
     pub elapsed: Duration,
     /// Most rows that were due and not visible.
     pub backlog_max: u64,
+    /// What has happened in the target.
+    pub counts: Counts,
     /// All rows of the plan were sent and seen; else it was ended early.
     pub is_complete: bool,
 }
@@ -124,6 +136,7 @@ pub fn run(
     let mut run = Run::new(workload, target, plan);
     while run.go_on(watch)? {}
     run.note_counts(run.now_ns());
+    run.look()?;
     let is_complete = !run.is_under_way();
     Ok(run.found(is_complete))
 }
@@ -133,6 +146,8 @@ struct Run<'a> {
     target: &'a mut dyn Target,
     plan: &'a RunPlan,
     started: Instant,
+    /// Of the plan.
+    rows: u64,
     /// Hand-overs whose rows have not been made.
     steps: Peekable<Box<dyn Iterator<Item = Range<u64>> + 'a>>,
     /// Made and not taken.
@@ -149,13 +164,19 @@ struct Run<'a> {
     faults: usize,
     closing: Closing,
     recorder: Recorder,
+    recent: Recent,
     pauses: Pauses,
     visible: u64,
+    /// When rows last became visible.
+    visible_at_ns: u64,
     result_rows: u64,
+    windows: u64,
     received: Received,
     /// Of these, what a target that was started again may bring once more, and which is not counted again.
     repeated: Received,
     backlog_max: u64,
+    /// What had happened in the target before the run, and at the last look.
+    counts_before: Counts,
     counts: Counts,
     next_look_ns: u64,
 }
@@ -164,8 +185,10 @@ impl<'a> Run<'a> {
     fn new(workload: &'a mut Workload, target: &'a mut dyn Target, plan: &'a RunPlan) -> Run<'a> {
         let producers = target.producers();
         let nanos = |duration: Duration| duration.as_nanos() as u64;
+        let counts = target.counts();
         Run {
             started: Instant::now(),
+            rows: plan.rows(),
             steps: (Box::new(plan.steps()) as Box<dyn Iterator<Item = Range<u64>>>).peekable(),
             ready: VecDeque::new(),
             steps_taken: 0,
@@ -175,14 +198,18 @@ impl<'a> Run<'a> {
             again: VecDeque::new(),
             faults: 0,
             closing: Closing::new(workload.stream.bound_us, producers),
-            recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval)),
+            recorder: Recorder::new(nanos(plan.warm_up), nanos(plan.interval), nanos(plan.duration)),
+            recent: Recent::default(),
             pauses: Pauses::default(),
             visible: 0,
+            visible_at_ns: 0,
             result_rows: 0,
+            windows: 0,
             received: Received::new(),
             repeated: Received::new(),
             backlog_max: 0,
-            counts: target.counts(),
+            counts_before: counts,
+            counts,
             next_look_ns: 0,
             workload,
             target,
@@ -209,25 +236,24 @@ impl<'a> Run<'a> {
         if now_ns >= self.next_look_ns {
             self.next_look_ns = now_ns + LOOK_NS;
             self.note_counts(now_ns);
-            let sent = self.given.iter().sum::<u64>();
-            let unsent = self.ready.iter().take_while(|step| step.last_due_ns <= now_ns).map(|step| step.numbers.end - step.numbers.start);
-            let due = sent + unsent.sum::<u64>();
+            let due = self.plan.schedule.rows_due(now_ns).min(self.rows);
             self.backlog_max = self.backlog_max.max(due - self.visible);
-            let progress = Progress { elapsed: Duration::from_nanos(now_ns), visible: self.visible, due, recorder: &self.recorder };
-            if !watch(&progress) {
+            let recent = self.recent.until(now_ns);
+            if !watch(&Progress { elapsed: Duration::from_nanos(now_ns), visible: self.visible, due, recent }) {
                 return Ok(false);
             }
         }
         Ok(self.is_under_way())
     }
 
-    /// Rows are still to be sent or to be seen.
+    /// Rows are still to be sent or to be seen, or results of windows that they have closed are still to come.
     fn is_under_way(&mut self) -> bool {
         self.faults < self.plan.faults.len()
             || !self.again.is_empty()
             || self.steps.peek().is_some()
             || !self.ready.is_empty()
             || self.unseen.iter().any(|unseen| !unseen.is_empty())
+            || self.counts.closed_us < self.closing.reached_us()
     }
 
     /// Does to the target what is due, and notes when it is back.
@@ -332,16 +358,19 @@ impl<'a> Run<'a> {
                     self.unseen[producer].pop_front();
                 }
                 self.visible += seen;
+                self.visible_at_ns = now_ns;
                 seen_any = true;
                 self.record_visible(rows, now_ns);
             }
         }
         while let Some(results) = self.target.results()? {
             seen_any = true;
+            let is_new = !self.received.contains_key(&(results.metric, results.end_us));
             let rows = self.receive(&results);
             if let Some(due_ns) = self.closing.due_ns(results.end_us).filter(|_| rows > 0) {
                 self.recorder.record(Kind::Result, due_ns, self.now_ns(), rows);
                 self.result_rows += rows;
+                self.windows += u64::from(is_new && due_ns >= self.recorder.from_ns());
             }
         }
         Ok(seen_any)
@@ -362,8 +391,9 @@ impl<'a> Run<'a> {
     fn record_visible(&mut self, rows: Range<u64>, now_ns: u64) {
         let group = (rows.end - rows.start).div_ceil(GROUPS_MAX);
         for first in rows.clone().step_by(group as usize) {
-            let due_ns = self.plan.schedule.due_ns(first);
-            self.recorder.record(Kind::Visible, due_ns, now_ns, group.min(rows.end - first));
+            let (due_ns, rows) = (self.plan.schedule.due_ns(first), group.min(rows.end - first));
+            self.recorder.record(Kind::Visible, due_ns, now_ns, rows);
+            self.recent.record(now_ns.saturating_sub(due_ns), rows);
         }
     }
 
@@ -384,9 +414,12 @@ impl<'a> Run<'a> {
             is_complete,
             rows: self.given.iter().sum(),
             hand_overs: self.steps_taken,
+            visible: self.visible,
             result_rows: self.result_rows,
-            elapsed: self.started.elapsed(),
+            windows: self.windows,
+            elapsed: Duration::from_nanos(self.visible_at_ns),
             backlog_max: self.backlog_max,
+            counts: self.counts.since(self.counts_before),
             recorder: self.recorder,
             pauses: self.pauses,
         }

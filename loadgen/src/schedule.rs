@@ -3,6 +3,7 @@
 //! Rows are numbered from 0 and due at the rate that holds at their time: the base rate, or during a burst a multiple of it. Both directions are computed
 //! in whole numbers, so that a run, its ledger and a replay agree on every row. Times are nanoseconds since the schedule began.
 
+use std::ops::Range;
 use std::time::Duration;
 
 const SECOND_NS: u128 = 1_000_000_000;
@@ -24,6 +25,40 @@ struct Piece {
     from_ns: u64,
     first_row: u64,
     rate: u64,
+}
+
+/// Times of the rows of a piece, one after the other, in whole nanoseconds and what is left over.
+#[derive(Clone, Copy, Default)]
+struct EvenSteps {
+    at_ns: u64,
+    /// In parts of a nanosecond of which the rate is a whole one.
+    rest: u64,
+    step_ns: u64,
+    step_rest: u64,
+    rate: u64,
+}
+
+impl EvenSteps {
+    fn from(piece: Piece, row: u64) -> EvenSteps {
+        let (past, rate) = (u128::from(row - piece.first_row) * SECOND_NS, u128::from(piece.rate));
+        EvenSteps {
+            at_ns: piece.from_ns + (past / rate) as u64,
+            rest: (past % rate) as u64,
+            step_ns: (SECOND_NS / rate) as u64,
+            step_rest: (SECOND_NS % rate) as u64,
+            rate: piece.rate,
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> u64 {
+        let at_ns = self.at_ns;
+        let rest = self.rest + self.step_rest;
+        let carry = rest >= self.rate;
+        self.rest = if carry { rest - self.rate } else { rest };
+        self.at_ns += self.step_ns + u64::from(carry);
+        at_ns
+    }
 }
 
 /// When rows are due.
@@ -58,6 +93,23 @@ impl Schedule {
         piece.from_ns + (u128::from(row - piece.first_row) * SECOND_NS / u128::from(piece.rate)) as u64
     }
 
+    /// When each of these rows is due: as [`Schedule::due_ns`], without a division for each row.
+    pub fn due(&self, rows: Range<u64>) -> impl Iterator<Item = u64> {
+        let (mut row, mut piece_ends, mut due) = (rows.start, rows.start, EvenSteps::default());
+        std::iter::from_fn(move || {
+            if row >= rows.end {
+                return None;
+            }
+            if row >= piece_ends {
+                let next = self.pieces.partition_point(|piece| piece.first_row <= row);
+                piece_ends = self.pieces.get(next).map_or(u64::MAX, |piece| piece.first_row);
+                due = EvenSteps::from(self.pieces[next - 1], row);
+            }
+            row += 1;
+            Some(due.next())
+        })
+    }
+
     /// How many rows are due up to a time, itself included.
     pub fn rows_due(&self, at_ns: u64) -> u64 {
         let last = self.pieces.partition_point(|piece| piece.from_ns <= at_ns) - 1;
@@ -88,6 +140,10 @@ mod tests {
                 assert!(schedule.rows_due(due_ns) > row, "row {row} is due at its time, at {rate}");
                 assert!(due_ns == 0 || schedule.rows_due(due_ns - 1) <= row, "row {row} is not due before its time, at {rate}");
                 assert!(schedule.due_ns(row + 1) >= due_ns);
+            }
+            for first in [0, 59_999, 77_777_777] {
+                let one_by_one: Vec<u64> = (first..first + 1_000).map(|row| schedule.due_ns(row)).collect();
+                assert_eq!(schedule.due(first..first + 1_000).collect::<Vec<_>>(), one_by_one);
             }
         }
     }

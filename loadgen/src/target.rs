@@ -63,13 +63,31 @@ pub struct Counts {
     pub checkpoints: u64,
     /// Standbys that have taken the place of a lost primary.
     pub promotions: u64,
+    /// In microseconds since 1970, if it is known: results of all windows that end here or before have been handed over, or would be the next ones.
+    pub closed_us: Option<i64>,
+}
+
+impl Counts {
+    /// What has happened since.
+    #[must_use]
+    pub fn since(self, before: Counts) -> Counts {
+        Counts {
+            checkpoints: self.checkpoints - before.checkpoints,
+            promotions: self.promotions - before.promotions,
+            closed_us: self.closed_us,
+        }
+    }
 }
 
 impl Add for Counts {
     type Output = Counts;
 
     fn add(self, other: Counts) -> Counts {
-        Counts { checkpoints: self.checkpoints + other.checkpoints, promotions: self.promotions + other.promotions }
+        Counts {
+            checkpoints: self.checkpoints + other.checkpoints,
+            promotions: self.promotions + other.promotions,
+            closed_us: other.closed_us,
+        }
     }
 }
 
@@ -96,7 +114,7 @@ pub trait Target {
     /// If the target is gone.
     fn results(&mut self) -> Result<Option<Results>>;
 
-    /// What has happened in it so far.
+    /// What has happened in it so far. What is said of closed windows holds for [`Target::results`] that are asked for afterwards.
     fn counts(&mut self) -> Counts;
 
     /// Does this to it now.

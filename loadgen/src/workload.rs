@@ -6,6 +6,7 @@
 
 mod flights;
 mod generated;
+mod prepared;
 mod random;
 mod ysb;
 
@@ -14,6 +15,7 @@ use crate::in_process::Job;
 use crate::schedule::Schedule;
 use crate::target::TargetOptions;
 use arrow::array::RecordBatch;
+use prepared::Prepared;
 use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::sql::{Catalog, Statement, bind_script};
 use std::ops::Range;
@@ -79,13 +81,15 @@ struct Known {
     name: &'static str,
     script: &'static str,
     rows: fn(&StreamPlan, &Settings) -> Result<Box<dyn Rows>>,
+    /// Rows are drawn by chance, so that it makes no difference if the same ones come again.
+    can_come_again: bool,
 }
 
 const KNOWN: &[Known] = &[
-    Known { name: "payments", script: include_str!("../workloads/payments.sql"), rows: generated::payments },
-    Known { name: "nexmark", script: include_str!("../workloads/nexmark.sql"), rows: generated::bids },
-    Known { name: "ysb", script: include_str!("../workloads/ysb.sql"), rows: ysb::rows },
-    Known { name: "flights", script: include_str!("../workloads/flights.sql"), rows: flights::rows },
+    Known { name: "payments", script: include_str!("../workloads/payments.sql"), rows: generated::payments, can_come_again: true },
+    Known { name: "nexmark", script: include_str!("../workloads/nexmark.sql"), rows: generated::bids, can_come_again: false },
+    Known { name: "ysb", script: include_str!("../workloads/ysb.sql"), rows: ysb::rows, can_come_again: true },
+    Known { name: "flights", script: include_str!("../workloads/flights.sql"), rows: flights::rows, can_come_again: false },
 ];
 
 /// Names of all workloads.
@@ -118,6 +122,19 @@ impl Workload {
 }
 
 impl Workload {
+    /// Makes the first `rows` rows now, which then come again and again, each time when they are due: for high rates. Rows of workloads that depend on their
+    /// number in other ways than by chance (auctions come and go, flights follow each other) are made as before; answers whether these rows were prepared.
+    ///
+    /// # Errors
+    /// [`Error::Workload`] if they can't be made.
+    pub fn prepare(&mut self, rows: u64) -> Result<bool> {
+        let can_come_again = KNOWN.iter().any(|known| known.name == self.name && known.can_come_again);
+        if let Some(time_column) = self.stream.event_time.filter(|_| can_come_again) {
+            self.rows = Box::new(Prepared::new(self.rows.as_mut(), rows, time_column)?);
+        }
+        Ok(can_come_again)
+    }
+
     /// What an engine is started on to run it.
     pub fn job(&self, options: &TargetOptions) -> Job {
         let script = options.published.as_ref().map_or_else(|| self.script.clone(), |directory| self.script_with_sinks(directory));
@@ -161,6 +178,11 @@ fn failed(workload: &str, message: &dyn ToString) -> Error {
     Error::Workload { workload: workload.to_owned(), message: message.to_string() }
 }
 
+/// Of a row that is due then, in microseconds since 1970.
+fn event_time(due_ns: u64, behind_us: i64) -> i64 {
+    START_US + (due_ns / 1_000) as i64 - behind_us
+}
+
 /// How far rows are behind the clock: each by its own number, up to a bound that no watermark of a workload is behind.
 #[derive(Clone, Copy, Debug)]
 struct Disorder {
@@ -177,17 +199,18 @@ impl Disorder {
 
     /// Event times of these rows, in microseconds since 1970.
     fn event_times(self, numbers: Range<u64>, schedule: &Schedule) -> Vec<i64> {
-        let time = |number: u64| {
-            let behind_us = random::below(random::at(self.seed, number), self.bound_us.max(1));
-            START_US + (schedule.due_ns(number) / 1_000) as i64 - behind_us as i64
-        };
-        numbers.map(time).collect()
+        let time =
+            |(number, due_ns): (u64, u64)| event_time(due_ns, random::below(random::at(self.seed, number), self.bound_us.max(1)) as i64);
+        numbers.clone().zip(schedule.due(numbers)).map(time).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::STEP_ROWS_MAX;
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMicrosecondType;
 
     fn settings() -> Settings {
         let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
@@ -209,6 +232,33 @@ mod tests {
             let columns: Vec<&str> = workload.stream.schema.fields.iter().map(|field| field.name.as_str()).collect();
             let schema = all.schema();
             assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), columns, "{name}");
+        }
+    }
+
+    #[test]
+    fn prepared_rows_come_again_at_times_of_their_own() {
+        let schedule = Schedule::new(1_000, &[]);
+        let rows = STEP_ROWS_MAX + 500;
+        for (name, can_come_again) in [("payments", true), ("ysb", true), ("nexmark", false), ("flights", false)] {
+            let open = || Workload::open(name, &settings()).expect("it is known");
+            let (mut plain, mut prepared) = (open(), open());
+            assert_eq!(prepared.prepare(rows).expect("rows"), can_come_again);
+            let mut taken = |workload: &mut Workload, numbers| workload.rows.take(numbers, &schedule).expect("rows");
+            assert_eq!(taken(&mut plain, 300..700), taken(&mut prepared, 300..700), "{name}");
+            if can_come_again {
+                let time_column = plain.stream.event_time.expect("it has one");
+                let others = |batch: &RecordBatch| {
+                    let kept: Vec<usize> = (0..batch.num_columns()).filter(|column| *column != time_column).collect();
+                    batch.project(&kept).expect("its columns")
+                };
+                let again = taken(&mut prepared, 2 * rows - 100..2 * rows + 300);
+                assert_eq!(others(&again.slice(100, 300)), others(&taken(&mut plain, 0..300)), "{name}");
+                assert_eq!(others(&again.slice(0, 100)), others(&taken(&mut plain, rows - 100..rows)), "{name}");
+                let shift_us = (2 * rows * 1_000) as i64;
+                let times = |batch: &RecordBatch| batch.column(time_column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+                let later: Vec<i64> = times(&taken(&mut plain, 0..300)).iter().map(|time| time + shift_us).collect();
+                assert_eq!(times(&again.slice(100, 300)), later, "{name}");
+            }
         }
     }
 

@@ -123,16 +123,17 @@ impl Serving {
                 has_told = true;
             }
         }
+        let now = Instant::now();
+        let counts = (now >= self.next_look).then(|| self.target.counts());
         while let Some(results) = self.target.results()? {
             tell.add(&Told::Results(results))?;
             has_told = true;
         }
-        let now = Instant::now();
-        if now >= self.next_look {
+        if let Some(counts) = counts {
             self.next_look = now + LOOK;
-            let counts = self.target.counts();
             if counts != self.counts {
                 self.counts = counts;
+                // Behind the results that they speak of.
                 tell.add(&Told::Counts(counts))?;
                 has_told = true;
             }

@@ -37,6 +37,11 @@ impl Closing {
         }
     }
 
+    /// Up to where the rows of all producers close windows, to the millisecond; `None` while one has none.
+    pub(super) fn reached_us(&self) -> Option<i64> {
+        self.producers.iter().map(|reached| reached.at.last().map(|(milli, _)| milli * MILLI_US)).min().flatten()
+    }
+
     /// When the row was due that closes the windows that end here; `None` if none has.
     pub(super) fn due_ns(&self, end_us: i64) -> Option<u64> {
         let milli = end_us.div_euclid(MILLI_US);
@@ -56,6 +61,8 @@ mod tests {
         for (due_ns, (producer, time_us)) in rows.into_iter().enumerate() {
             closing.note(producer, time_us, || due_ns as u64);
         }
+        assert_eq!(closing.reached_us(), Some(4_000));
+        assert_eq!(Closing::new(2_000, 2).reached_us(), None);
         let due = [-1_000, 0, 1_000, 2_000, 3_000, 4_000, 4_999, 5_000, 9_000].map(|end_us| closing.due_ns(end_us));
         assert_eq!(due, [Some(1), Some(3), Some(3), Some(3), Some(5), Some(5), Some(5), None, None]);
     }

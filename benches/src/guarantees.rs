@@ -1,7 +1,6 @@
 //! `guarantees`: what each guarantee costs – rows per second and core, and latencies in an open loop – over keys and windows; and how late results are
 //! when windows slide every 20 ms.
 
-use crate::duel::{median, timed};
 use crate::fold::Effort;
 use crate::job::Job;
 use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND, STREAM};
@@ -14,25 +13,58 @@ use raympp_loadgen::run::{Found, RunPlan};
 use raympp_loadgen::schedule::Schedule;
 use raympp_loadgen::target::{Target, TargetOptions};
 use raympp_loadgen::workload::{Metrics, Settings, Workload};
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Rows per second whose latencies are measured.
 const RATE: u64 = 500_000;
-const WINDOWS: [(&str, &str); 2] = [
-    ("HOP 1 s / 1 min", "HOP(payments, event_time, INTERVAL '1 second', INTERVAL '1 minute')"),
-    ("TUMBLE 10 s", "TUMBLE(payments, event_time, INTERVAL '10 seconds')"),
-];
+/// For how long rows are pushed as fast as they are taken: several checkpoints.
+const THROUGHPUT: Duration = Duration::from_secs(5);
+const HOP: Window = Window {
+    name: "HOP 1 s / 1 min",
+    sql: "HOP(payments, event_time, INTERVAL '1 second', INTERVAL '1 minute')",
+    size: Duration::from_secs(60),
+    slide: Duration::from_secs(1),
+};
+const TUMBLE: Window = Window {
+    name: "TUMBLE 10 s",
+    sql: "TUMBLE(payments, event_time, INTERVAL '10 seconds')",
+    size: Duration::from_secs(10),
+    slide: Duration::from_secs(10),
+};
 const GUARANTEES: [Guarantee; 3] = [
     Guarantee { name: "off", checkpoints: None, replicas: 1 },
     Guarantee { name: "checkpoints 1 s", checkpoints: Some(Duration::from_secs(1)), replicas: 1 },
     Guarantee { name: "checkpoints 1 s, standby", checkpoints: Some(Duration::from_secs(1)), replicas: 2 },
 ];
-/// Rows are counted when buffers have found their size, and when as many rows have come as there are keys, so many times over.
+/// Latencies count when the oldest slices have been dropped as new ones come, and so long after.
 const WARM_UP: Duration = Duration::from_secs(2);
-const WARM_UP_ROWS_PER_KEY: u64 = 4;
 /// Where keys come and go all the time: until as many go as come.
-const LONG_WARM_UP: Duration = Duration::from_secs(10);
+const WARM_UP_MIN: Duration = Duration::from_secs(10);
+/// How long latencies of the table count, and for how many slides at least.
+const COUNTED: Duration = Duration::from_secs(20);
+const COUNTED_SLIDES: u32 = 3;
+/// How long they count where they have targets.
+const STEADY: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy)]
+struct Window {
+    name: &'static str,
+    sql: &'static str,
+    size: Duration,
+    slide: Duration,
+}
+
+impl Window {
+    fn warm_up(self) -> Duration {
+        (self.size + WARM_UP).max(WARM_UP_MIN)
+    }
+
+    fn counted(self) -> Duration {
+        COUNTED.max(self.slide * COUNTED_SLIDES)
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Guarantee {
@@ -70,53 +102,82 @@ impl Guarantee {
 /// A table over both windows and all guarantees.
 pub fn table(keys: usize, effort: Effort, report: &mut Report) -> Result<(), Error> {
     let keys = keys.min(effort.keys_max);
-    for (name, window) in WINDOWS {
+    for window in [HOP, TUMBLE] {
         for guarantee in GUARANTEES {
-            let rows_per_s = throughput(keys, window, guarantee, effort)?;
-            let warm_up = WARM_UP.max(Duration::from_micros(WARM_UP_ROWS_PER_KEY * keys as u64 * 1_000_000 / RATE));
-            let found = latencies("payments", keys, &success_over(window), guarantee, warm_up, effort)?;
+            let rate = throughput(keys, window, guarantee, effort)?;
+            let times = (window.warm_up(), window.counted());
+            let found = latencies("payments", keys, &success_over(window), guarantee, times, effort)?;
             let [visible, results] = [Kind::Visible, Kind::Result].map(|kind| spread(found.recorder.latencies(kind)));
-            let name = format!("{keys} keys, {name}, {}", guarantee.name);
-            report.note(&name, &format!("{:.2} million rows/s/core; visible {visible}; results {results}", rows_per_s / 1e6));
+            let name = format!("{keys} keys, {}, {}", window.name, guarantee.name);
+            report.note(&name, &format!("{rate}; visible {visible}; results of {} windows {results}", found.windows));
         }
     }
     Ok(())
 }
 
+/// What an engine of one core takes.
+struct Rate {
+    rows: u64,
+    took: Duration,
+    /// A processor's time that all of the engine's threads had meanwhile.
+    engine: Duration,
+    commits: u64,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cores = (self.engine.as_secs_f64() / self.took.as_secs_f64()).max(1.0);
+        let per_s = self.rows as f64 / self.took.as_secs_f64() / 1e6;
+        write!(f, "{:.1} million rows/s/core ({per_s:.1} on {cores:.2} cores, {} commits)", per_s / cores, self.commits)
+    }
+}
+
 /// Rows that are pushed as fast as they are taken, with all keys and slices there.
-fn throughput(keys: usize, window: &str, guarantee: Guarantee, effort: Effort) -> Result<f64, Error> {
+fn throughput(keys: usize, window: Window, guarantee: Guarantee, effort: Effort) -> Result<Rate, Error> {
     let scratch = Scratch::new();
     let job = Job::start_with(guarantee.builder(&scratch), STREAM, &success_over(window), &["success"], 1)?;
     let mut payments = Payments::new(keys, Channels::Dictionary, 7);
     job.push(&payments.take(2 * keys.max(ROWS_PER_SECOND as usize) / BATCH_ROWS))?;
     job.push(&payments.take_sparse(120))?;
-    let batches = effort.batches.min(512);
-    let mut rates = Vec::new();
-    for _ in 0..effort.rounds {
-        let rows = payments.take(batches);
-        rates.push((batches * BATCH_ROWS) as f64 / timed(|| job.push(&rows))?.as_secs_f64());
+    let lasts = if effort.rounds > 1 { THROUGHPUT } else { effort.stretch() };
+    let (started, engine_before, commits_before) = (Instant::now(), job.engine_time(), job.checkpoints().commits);
+    let mut rows = 0;
+    while started.elapsed() < lasts {
+        job.writer(0).push_batch(&payments.take(1)[0])?;
+        rows += BATCH_ROWS as u64;
     }
+    job.writer(0).flush()?;
+    let (took, engine) = (started.elapsed(), job.engine_time() - engine_before);
+    let commits = job.checkpoints().commits - commits_before;
     job.finish()?;
-    Ok(median(rates))
+    Ok(Rate { rows, took, engine, commits })
 }
 
-fn success_over(window: &str) -> String {
+fn success_over(window: Window) -> String {
     format!(
         "CREATE METRIC success AS
          SELECT channel, window_start, window_end, COUNT(*) AS payments,
                 COUNT(*) FILTER (WHERE status = 'SUCCESS')::DOUBLE PRECISION / COUNT(*) AS success_rate, SUM(amount) AS volume
-         FROM {window} GROUP BY channel, window_start, window_end;"
+         FROM {} GROUP BY channel, window_start, window_end;",
+        window.sql
     )
 }
 
-/// Of rows that come when they are due, at half a million a second.
-fn latencies(workload: &str, keys: usize, script: &str, guarantee: Guarantee, warm_up: Duration, effort: Effort) -> Result<Found, Error> {
+/// Of rows that come when they are due, at half a million a second, first so long without being counted and then so long.
+fn latencies(
+    workload: &str,
+    keys: usize,
+    script: &str,
+    guarantee: Guarantee,
+    (warm_up, counted): (Duration, Duration),
+    effort: Effort,
+) -> Result<Found, Error> {
     let failed = |error: raympp_loadgen::error::Error| Error::Refused(error.to_string());
     let (scratch, rate) = (Scratch::new(), if effort.rounds > 1 { RATE } else { RATE / 10 });
-    let warm_up = if effort.rounds > 1 { warm_up } else { effort.stretch() };
+    let (warm_up, counted) = if effort.rounds > 1 { (warm_up, counted) } else { (effort.stretch(), effort.stretch() * 2) };
     let plan = RunPlan {
         schedule: Schedule::new(rate, &[]),
-        duration: warm_up + effort.stretch() * 2,
+        duration: warm_up + counted,
         warm_up,
         step: Duration::from_micros(200),
         interval: Duration::from_secs(1),
@@ -157,8 +218,9 @@ fn beside_pauses(latencies: &Histogram<u64>, found: &Found) -> String {
 /// where windows slide every 20 ms.
 pub fn steady(effort: Effort, report: &mut Report) -> Result<(), Error> {
     let guarantee = Guarantee { name: "checkpoints 100 ms", checkpoints: Some(Duration::from_millis(100)), replicas: 1 };
-    let payments = success_over(WINDOWS[0].1);
-    let found = latencies("payments", 10_000.min(effort.keys_max), &payments, guarantee, LONG_WARM_UP, effort)?;
+    let payments = success_over(HOP);
+    let times = (HOP.warm_up(), STEADY);
+    let found = latencies("payments", 10_000.min(effort.keys_max), &payments, guarantee, times, effort)?;
     let visible = found.recorder.latencies(Kind::Visible);
     let name = "10,000 keys, 500,000 rows/s, checkpoints 100 ms: visible, p99.99, ms";
     report.cost(name, millis(visible.value_at_quantile(0.9999)), 5.0, &beside_pauses(visible, &found));
@@ -171,7 +233,7 @@ pub fn steady(effort: Effort, report: &mut Report) -> Result<(), Error> {
     for (workload, script) in
         [("payments", sliding("payments", "event_time", "channel")), ("nexmark", sliding("bid", "date_time", "auction"))]
     {
-        let found = latencies(workload, 10_000.min(effort.keys_max), &script, guarantee, LONG_WARM_UP, effort)?;
+        let found = latencies(workload, 10_000.min(effort.keys_max), &script, guarantee, (WARM_UP_MIN, STEADY), effort)?;
         let results = found.recorder.latencies(Kind::Result);
         let name = format!("{workload}, 10,000 keys, HOP 20 ms / 1 s: result, p99.99, ms");
         report.cost(&name, millis(results.value_at_quantile(0.9999)), 10.0, &beside_pauses(results, &found));

@@ -6,7 +6,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use raympp_engine::stats::CheckpointStats;
 use raympp_engine::{Engine, EngineBuilder, Error, Metric, Writer};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// An engine of one pinned core.
 pub fn one_thread() -> EngineBuilder {
@@ -18,6 +22,14 @@ pub struct Job {
     engine: Engine,
     writers: Vec<Writer>,
     takers: Vec<JoinHandle<Totals>>,
+    /// By taker, nanoseconds of a processor's time.
+    taking_ns: Vec<Arc<AtomicU64>>,
+}
+
+/// A processor's time that this process, or this thread, has had.
+fn processor_time(of: ClockId) -> Duration {
+    let time = clock_gettime(of);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 impl Job {
@@ -31,17 +43,21 @@ impl Job {
         let engine = builder.build()?;
         engine.execute(stream)?;
         engine.execute(metrics)?;
-        let take = |name: &&str| {
-            let results = engine.metric(name)?.subscribe();
+        let taking_ns: Vec<Arc<AtomicU64>> = names.iter().map(|_| Arc::default()).collect();
+        let take = |(name, taking_ns): (&&str, &Arc<AtomicU64>)| {
+            let (results, taking_ns) = (engine.metric(name)?.subscribe(), Arc::clone(taking_ns));
             Ok(std::thread::spawn(move || {
                 let mut totals = Totals::default();
-                results.for_each(|batch| add(&mut totals, &batch));
+                results.for_each(|batch| {
+                    add(&mut totals, &batch);
+                    taking_ns.store(processor_time(ClockId::ThreadCPUTime).as_nanos() as u64, Ordering::Relaxed);
+                });
                 totals
             }))
         };
-        let takers = names.iter().map(take).collect::<Result<_, Error>>()?;
+        let takers = names.iter().zip(&taking_ns).map(take).collect::<Result<_, Error>>()?;
         let writers = (0..writers).map(|_| engine.writer("payments")).collect::<Result<_, Error>>()?;
-        Ok(Job { engine, writers, takers })
+        Ok(Job { engine, writers, takers, taking_ns })
     }
 
     /// Pushes batches, in turn to the writers, and waits until all of them show.
@@ -50,6 +66,13 @@ impl Job {
             self.writers[i % self.writers.len()].push_batch(batch)?;
         }
         self.writers.iter().try_for_each(Writer::flush)
+    }
+
+    /// A processor's time that all threads of the engine have had, and any others but this one and those that take results.
+    pub fn engine_time(&self) -> Duration {
+        let taking_ns = self.taking_ns.iter().map(|nanos| nanos.load(Ordering::Relaxed)).sum();
+        let others = processor_time(ClockId::ThreadCPUTime) + Duration::from_nanos(taking_ns);
+        processor_time(ClockId::ProcessCPUTime).saturating_sub(others)
     }
 
     /// A writer.

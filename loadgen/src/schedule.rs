@@ -68,23 +68,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// So many rows a second, and more of them in bursts, which must not overlap.
+    /// So many rows a second, and more of them in bursts. Where bursts overlap, their factors multiply.
     pub fn new(rate: u64, bursts: &[Burst]) -> Schedule {
-        let mut schedule = Schedule { pieces: vec![Piece { from_ns: 0, first_row: 0, rate: rate.max(1) }] };
-        let mut bursts = bursts.to_vec();
-        bursts.sort_by_key(|burst| burst.at);
-        for burst in bursts {
-            schedule.go_on(burst.at, (rate as f64 * burst.factor) as u64);
-            schedule.go_on(burst.at + burst.lasts, rate);
+        let ends = |burst: &Burst| [burst.at, burst.at.saturating_add(burst.lasts)];
+        let mut turns: Vec<u64> = bursts.iter().flat_map(ends).map(nanos).collect();
+        turns.push(0);
+        turns.sort_unstable();
+        turns.dedup();
+        let mut schedule = Schedule { pieces: Vec::with_capacity(turns.len()) };
+        for from_ns in turns {
+            let first_row = from_ns.checked_sub(1).map_or(0, |before_ns| schedule.rows_due(before_ns));
+            schedule.pieces.push(Piece { from_ns, first_row, rate: rate_at(rate, bursts, from_ns) });
         }
         schedule
-    }
-
-    /// Another rate from some time on.
-    fn go_on(&mut self, at: Duration, rate: u64) {
-        let from_ns = at.as_nanos() as u64;
-        let first_row = self.rows_due(from_ns.saturating_sub(1));
-        self.pieces.push(Piece { from_ns, first_row, rate: rate.max(1) });
     }
 
     /// When a row is due.
@@ -120,6 +116,20 @@ impl Schedule {
     }
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Rows a second at a time: the base rate times the factor of each burst that is on.
+fn rate_at(rate: u64, bursts: &[Burst], at_ns: u64) -> u64 {
+    let is_on = |burst: &&Burst| (nanos(burst.at)..nanos(burst.at.saturating_add(burst.lasts))).contains(&at_ns);
+    match bursts.iter().filter(is_on).map(|burst| burst.factor).reduce(|a, b| a * b) {
+        Some(factor) => (rate as f64 * factor) as u64,
+        None => rate,
+    }
+    .max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +143,8 @@ mod tests {
             (500_000, vec![burst(10.0, 20, 2), burst(0.5, 1, 3)]),
             (999_983, vec![burst(2.5, 7, 7)]),
             (3_000_000_000, vec![]),
+            (1_000, vec![burst(10.0, 0, 10)]),
+            (1_000, vec![burst(10.0, 50, 100), burst(3.0, 20, 60), burst(0.1, 60, 5), burst(2.0, 60, 0)]),
         ] {
             let schedule = Schedule::new(rate, &bursts);
             for row in (0..200_000).chain([1_000_003, 77_777_777]) {
@@ -154,5 +166,13 @@ mod tests {
         let schedule = Schedule::new(1_000, &[Burst { factor: 10.0, at, lasts: Duration::from_secs(2) }]);
         let rows_until = |seconds: u64| schedule.rows_due(seconds * 1_000_000_000 - 1);
         assert_eq!([19, 20, 21, 22, 23].map(rows_until), [19_000, 20_000, 30_000, 40_000, 41_000]);
+    }
+
+    #[test]
+    fn factors_of_bursts_that_overlap_multiply() {
+        let burst = |factor, at_s, seconds| Burst { factor, at: Duration::from_secs(at_s), lasts: Duration::from_secs(seconds) };
+        let schedule = Schedule::new(1_000, &[burst(10.0, 2, 2), burst(3.0, 1, 2)]);
+        let rows_until = |seconds: u64| schedule.rows_due(seconds * 1_000_000_000 - 1);
+        assert_eq!([1, 2, 3, 4, 5].map(rows_until), [1_000, 4_000, 34_000, 44_000, 45_000]);
     }
 }

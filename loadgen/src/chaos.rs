@@ -68,7 +68,7 @@ fn parse_one(part: &str) -> Result<Vec<Planned>, String> {
         (["kill"], None) => Ok(vec![Planned { at: span::parse(when)?, fault: Fault::Kill }]),
         (["stop"], Some((at, lasts))) => {
             let (at, lasts) = (span::parse(at)?, span::parse(lasts)?);
-            Ok(vec![Planned { at, fault: Fault::Stop }, Planned { at: at + lasts, fault: Fault::Continue }])
+            Ok(vec![Planned { at, fault: Fault::Stop }, Planned { at: at.saturating_add(lasts), fault: Fault::Continue }])
         }
         (["panic", "partition", partition], None) => {
             let partition = partition.parse().map_err(|_| wrong())?;

@@ -2,7 +2,10 @@
 //!
 //! The process is this program once more, with the hidden command `engine`, around the [`crate::in_process`] target. Its standard input brings the job, then
 //! rows as Arrow streams, one per producer; its standard output tells what has become of them, a line of JSON each. Neither side waits for the other in the
-//! thread that keeps the time: a thread writes what is pushed, one reads what is told, and what does not fit in between is [`Push::Full`].
+//! thread that keeps the time: a thread writes what is pushed, one reads what is told, and rows that do not fit in between are [`Push::Full`]. Other orders
+//! are few and always fit: a stopped process takes nothing, and the thread that could wait for it is the one that is to continue it.
+//!
+//! The process is in a group of its own, so that Ctrl-C reaches the load generator alone.
 
 mod engine;
 mod wire;
@@ -11,18 +14,19 @@ pub use engine::serve;
 
 use crate::chaos::Fault;
 use crate::error::{Error, Result};
-use crate::in_process::{Job, Sessions};
+use crate::in_process::{Job, Sessions, nothing_waits};
 use crate::target::{Counts, Push, Results, Target};
 use arrow::array::RecordBatch;
-use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
 use std::io::BufReader;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child as Process, Command as Program, Stdio};
+use std::process::{Child as Process, Command as Program, ExitStatus, Stdio};
 use wire::{Encoder, Order, Told, write_order};
 
-/// Hand-overs that may be on their way.
+/// Orders that may be on their way when rows are added to them.
 const WAITING_MAX: usize = 256;
 
 /// See the module.
@@ -38,6 +42,8 @@ pub struct Child {
     counts_before: Counts,
     /// It has said where it goes on, and nobody has asked yet.
     resumed: Option<Vec<u64>>,
+    /// Partitions whose primaries are to panic, and which it has not said to have.
+    asked: Vec<u32>,
     is_finished: bool,
 }
 
@@ -54,25 +60,37 @@ struct Running {
 impl Running {
     fn start(program: &PathBuf, job: &Job, sessions: &Sessions) -> Result<Running> {
         let failed = |error: std::io::Error| Error::File { path: program.clone(), error };
-        let mut process = Program::new(program).arg("engine").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let mut command = Program::new(program);
+        let mut process = command.arg("engine").process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let (mut input, output) = match (process.stdin.take(), process.stdout.take()) {
             (Some(input), Some(output)) => (input, BufReader::new(output)),
             _ => return Err(Error::Usage("a process without pipes".to_owned())),
         };
-        let (orders, to_write) = bounded::<Order>(WAITING_MAX);
+        let (orders, to_write) = unbounded::<Order>();
         let (tell, told) = unbounded();
         // Both threads end when the process does: the pipes break.
         std::thread::spawn(move || to_write.into_iter().try_for_each(|order| write_order(&mut input, &order)));
         std::thread::spawn(move || wire::read_told(output, |one| tell.send(one).is_ok()));
         let producers = job.options.producers.max(1);
-        let first = Order::Start { job: Box::new(job.clone()), sessions: sessions.clone() };
-        orders.send(first).map_err(|_| gone())?;
-        Ok(Running { process, orders, told, encoders: (0..producers).map(|_| Encoder::default()).collect(), is_open: false })
+        let encoders = (0..producers).map(|_| Encoder::default()).collect();
+        let running = Running { process, orders, told, encoders, is_open: false };
+        running.order(Order::Start { job: Box::new(job.clone()), sessions: sessions.clone() });
+        Ok(running)
+    }
+
+    /// Gives an order, without waiting. A process that is gone shows when it is listened to.
+    fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
     }
 }
 
-fn gone() -> Error {
-    Error::Usage("the engine's process has ended".to_owned())
+/// How a process has ended.
+fn ending(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => status.to_string(),
+    }
 }
 
 impl Child {
@@ -94,13 +112,33 @@ impl Child {
             counts: Counts::default(),
             counts_before: Counts::default(),
             resumed: None,
+            asked: Vec::new(),
             is_finished: false,
         };
         while !child.running.is_open {
-            let told = child.running.told.recv().map_err(|_| gone())?;
-            child.take(told)?;
+            child.hear()?;
         }
         Ok(child)
+    }
+
+    /// Waits for what is told next.
+    fn hear(&mut self) -> Result<()> {
+        match self.running.told.recv() {
+            Ok(told) => self.take(told),
+            Err(_) => Err(self.gone()),
+        }
+    }
+
+    /// What became of a process that takes no orders or tells nothing more.
+    fn gone(&mut self) -> Error {
+        // Without orders it ends, if it has not.
+        self.running.orders = unbounded().0;
+        while let Ok(told) = self.running.told.recv() {
+            if let Err(error) = self.take(told) {
+                return error;
+            }
+        }
+        self.running.process.wait().map_or_else(|error| Error::Child(error.to_string()), |status| Error::Ended(ending(status)))
     }
 
     /// Takes in what has been told.
@@ -109,7 +147,7 @@ impl Child {
             match self.running.told.try_recv() {
                 Ok(told) => self.take(told)?,
                 Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Disconnected) => return Err(gone()),
+                Err(TryRecvError::Disconnected) => return Err(self.gone()),
             }
         }
     }
@@ -126,13 +164,18 @@ impl Child {
             Told::Visible(producer, rows) => self.visible[producer] = rows,
             Told::Results(results) => self.results.push_back(results),
             Told::Counts(counts) => self.counts = self.counts_before + counts,
+            Told::Panicked(partition) => {
+                if let Some(place) = self.asked.iter().position(|asked| *asked == partition) {
+                    self.asked.swap_remove(place);
+                }
+            }
             Told::Finished => self.is_finished = true,
             Told::Failed(message) => return Err(Error::Child(message)),
         }
         Ok(())
     }
 
-    /// Ends the process at once and starts it again.
+    /// Ends the process at once and starts it again. Panics that it was asked for and has not told of are asked for again.
     fn kill(&mut self) -> Result<()> {
         let failed = |error| Error::File { path: self.program.clone(), error };
         self.running.process.kill().map_err(failed)?;
@@ -145,6 +188,7 @@ impl Child {
         self.sessions.earlier += 1;
         self.counts_before = self.counts;
         self.running = Running::start(&self.program, &self.job, &self.sessions)?;
+        self.asked.iter().for_each(|partition| self.running.order(Order::Panic(*partition)));
         Ok(())
     }
 
@@ -162,15 +206,14 @@ impl Target for Child {
     fn push(&mut self, producer: usize, rows: &RecordBatch) -> Result<Push> {
         self.listen()?;
         let goes_on = self.running.is_open && self.resumed.is_none();
-        // One thread gives orders, so there is room for one that fits now.
         if !goes_on || self.running.orders.len() >= WAITING_MAX {
             return Ok(Push::Full);
         }
         let encoded = self.running.encoders[producer].encode(rows);
         let bytes = encoded.map_err(|error| Error::Usage(format!("rows that can't be sent: {error}")))?;
-        match self.running.orders.try_send(Order::Rows { producer, length: bytes.len(), bytes }) {
+        match self.running.orders.send(Order::Rows { producer, length: bytes.len(), bytes }) {
             Ok(()) => Ok(Push::Taken),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(gone()),
+            Err(_) => Err(self.gone()),
         }
     }
 
@@ -192,7 +235,11 @@ impl Target for Child {
             Fault::Kill => self.kill(),
             Fault::Stop => self.signal(Signal::STOP),
             Fault::Continue => self.signal(Signal::CONT),
-            Fault::Panic(partition) => self.running.orders.send(Order::Panic(partition)).map_err(|_| gone()),
+            Fault::Panic(partition) => {
+                self.asked.push(partition);
+                self.running.order(Order::Panic(partition));
+                Ok(())
+            }
         }
     }
 
@@ -202,13 +249,13 @@ impl Target for Child {
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.running.orders.send(Order::Finish).map_err(|_| gone())?;
+        self.running.order(Order::Finish);
         while !self.is_finished {
-            let told = self.running.told.recv().map_err(|_| gone())?;
-            self.take(told)?;
+            self.hear()?;
         }
         let failed = |error| Error::File { path: self.program.clone(), error };
-        self.running.process.wait().map_err(failed).map(drop)
+        self.running.process.wait().map_err(failed)?;
+        nothing_waits(&self.asked)
     }
 }
 
@@ -216,5 +263,15 @@ impl Drop for Child {
     fn drop(&mut self) {
         // It has ended, unless something went wrong.
         let _ = (self.running.process.kill(), self.running.process.wait());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_process_ended_is_said() {
+        assert_eq!([9, 256].map(|raw| ending(ExitStatus::from_raw(raw))), ["signal 9", "exit code 1"]);
     }
 }

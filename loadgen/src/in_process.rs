@@ -69,6 +69,18 @@ impl InProcess {
     pub fn producers(&self) -> Vec<(String, u64)> {
         self.writers.iter().map(|writer| (writer.producer().to_string(), writer.resumes_at().0)).collect()
     }
+
+    /// What tells the partitions whose primaries have panicked since it was last called.
+    pub(crate) fn panicked(&self) -> Box<dyn Fn() -> Vec<u32>> {
+        let panics = self.panics.clone();
+        Box::new(move || panics.take_happened())
+    }
+}
+
+/// Fails if primaries were to panic that have not.
+pub(crate) fn nothing_waits(wanted: &[u32]) -> Result<()> {
+    let name = |partition: &u32| Fault::Panic(*partition).to_string();
+    if wanted.is_empty() { Ok(()) } else { Err(Error::Untriggered(wanted.iter().map(name).collect::<Vec<_>>().join(", "))) }
 }
 
 /// A run that was killed before it could tell who its producers are has left some that nobody is: they have no rows, and never will.
@@ -150,12 +162,15 @@ impl Target for InProcess {
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
+        // The end is a delta too, but no row of the run.
+        let never = self.panics.withdraw();
         self.writers.drain(..).for_each(Writer::finish);
         // Whoever does not take results holds the stream.
         for (_, results) in self.subscriptions.drain(..) {
             results.for_each(drop);
         }
         self.engine.wait()?;
-        Ok(self.engine.shutdown()?)
+        self.engine.shutdown()?;
+        nothing_waits(&never)
     }
 }

@@ -1,8 +1,10 @@
 //! Whole runs, small: every workload, its results checked against the ledger. Nothing is said here about how fast they are.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use arrow::array::RecordBatch;
 use raympp_loadgen::chaos::{self, Fault};
 use raympp_loadgen::child::Child;
+use raympp_loadgen::error::Error;
 use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Verdict, verify};
 use raympp_loadgen::recorder::Kind;
@@ -170,6 +172,73 @@ fn primaries_that_panic_change_no_result() {
     let (found, verdict) = run_and_verify("payments", &plan, in_process, |all| all);
     assert!(verdict.is_right() && verdict.rows == 30_000, "{verdict:?}");
     assert!(!times_of(&found, PROMOTION).is_empty(), "{:?}", found.recorder.events);
+}
+
+/// The end of the run tells of any that is lost.
+#[test]
+fn panics_that_are_asked_for_together_all_happen() {
+    let faults = chaos::parse("panic partition 0 @300ms; panic partition 1 @300ms; panic partition 2 @300ms").unwrap();
+    let plan = RunPlan { faults, ..plan(20_000, &[]) };
+    for start in [in_process, child] {
+        let (_, verdict) = run_and_verify("payments", &plan, start, |all| all);
+        assert!(verdict.is_right() && verdict.rows == 30_000, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_panic_that_never_comes_about_is_told() {
+    for start in [in_process, child] {
+        let (directory, workload) = (Directory::new("untriggered"), Workload::open("payments", &settings(20_000)).unwrap());
+        let mut target = start(workload.job(&options(&directory)));
+        target.inject(Fault::Panic(2)).unwrap();
+        let error = target.finish().unwrap_err();
+        assert!(matches!(error, Error::Untriggered(_)), "{error}");
+        assert!(error.to_string().starts_with("'panic partition 2' never came about"), "{error}");
+    }
+}
+
+/// Pushes rows as soon as there is room, and waits until these and `before` of their producer are visible.
+fn push(target: &mut dyn Target, rows: &RecordBatch, before: u64) {
+    while target.push(0, rows).unwrap() == Push::Full {}
+    while target.visible(0).unwrap() < before + rows.num_rows() as u64 {}
+}
+
+/// A process that is stopped reads nothing, and only who gives orders can continue it.
+#[test]
+fn a_stopped_engine_can_be_told_to_panic_when_no_more_rows_fit() {
+    let (directory, mut workload) = (Directory::new("stopped"), Workload::open("payments", &settings(20_000)).unwrap());
+    let mut target = child(workload.job(&options(&directory)));
+    let rows = workload.rows.take(0..1_000, &Schedule::new(20_000, &[])).unwrap();
+    target.inject(Fault::Stop).unwrap();
+    let mut pushed = 0;
+    while target.push(0, &rows).unwrap() == Push::Taken {
+        pushed += 1_000;
+    }
+    target.inject(Fault::Panic(0)).unwrap();
+    target.inject(Fault::Panic(1)).unwrap();
+    assert_eq!(target.push(0, &rows).unwrap(), Push::Full);
+    target.inject(Fault::Continue).unwrap();
+    push(target.as_mut(), &rows, pushed);
+    target.finish().unwrap();
+}
+
+#[test]
+fn a_panic_that_a_kill_was_faster_than_is_asked_for_again() {
+    let (directory, mut workload) = (Directory::new("asked"), Workload::open("payments", &settings(20_000)).unwrap());
+    let mut target = child(workload.job(&options(&directory)));
+    target.inject(Fault::Panic(0)).unwrap();
+    target.inject(Fault::Kill).unwrap();
+    while target.resumed().unwrap().is_none() {}
+    let rows = workload.rows.take(0..1_000, &Schedule::new(20_000, &[])).unwrap();
+    push(target.as_mut(), &rows, 0);
+    target.finish().unwrap();
+}
+
+#[test]
+fn how_the_engines_process_ended_is_told() {
+    let (directory, workload) = (Directory::new("ended"), Workload::open("payments", &settings(20_000)).unwrap());
+    let error = Child::start("false".into(), workload.job(&options(&directory))).err().unwrap();
+    assert!(error.to_string().starts_with("the engine's process ended with exit code 1"), "{error}");
 }
 
 #[test]

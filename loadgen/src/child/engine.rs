@@ -71,6 +71,7 @@ fn serve_orders(orders: &Receiver<Order>, tell: &mut Teller) -> Result<()> {
     tell.tell(&Told::Open(target.producers()))?;
     let producers = Target::producers(&target);
     let mut serving = Serving {
+        panicked: target.panicked(),
         target: Box::new(target),
         decoders: (0..producers).map(|_| Decoder::default()).collect(),
         waiting: VecDeque::new(),
@@ -83,13 +84,21 @@ fn serve_orders(orders: &Receiver<Order>, tell: &mut Teller) -> Result<()> {
         match serving.carry_out(orders)? {
             Carried::Nothing if !has_told => std::thread::park_timeout(PAUSE),
             Carried::Nothing | Carried::Something => {}
-            Carried::Finish => {
-                serving.target.finish()?;
-                return tell.tell(&Told::Finished);
-            }
+            Carried::Finish => return finish(serving.target, tell),
             Carried::Alone => return Ok(()),
         }
     }
+}
+
+/// Ends the input. Panics that never came about are for the other end to tell, which knows what it asked for.
+fn finish(target: Box<InProcess>, tell: &mut Teller) -> Result<()> {
+    let panicked = target.panicked();
+    match target.finish() {
+        Ok(()) | Err(Error::Untriggered(_)) => {}
+        Err(error) => return Err(error),
+    }
+    panicked().into_iter().try_for_each(|partition| tell.add(&Told::Panicked(partition)))?;
+    tell.tell(&Told::Finished)
 }
 
 /// What there was to do.
@@ -109,6 +118,8 @@ struct Serving {
     visible: Vec<u64>,
     counts: Counts,
     next_look: Instant,
+    /// Partitions whose primaries have panicked since this was last called.
+    panicked: Box<dyn Fn() -> Vec<u32>>,
 }
 
 impl Serving {
@@ -131,6 +142,10 @@ impl Serving {
         }
         if let Some(counts) = counts {
             self.next_look = now + LOOK;
+            for partition in (self.panicked)() {
+                tell.add(&Told::Panicked(partition))?;
+                has_told = true;
+            }
             if counts != self.counts {
                 self.counts = counts;
                 // Behind the results that they speak of.

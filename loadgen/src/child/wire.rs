@@ -47,6 +47,8 @@ pub(super) enum Told {
     Results(Results),
     /// So much has happened in this process.
     Counts(Counts),
+    /// The primary of a partition has panicked, as it was to.
+    Panicked(u32),
     /// Everything has come out.
     Finished,
     /// It goes on no longer.

@@ -3,8 +3,12 @@
 //! For each metric of a workload a [`Rule`] says in plain code which rows count, for which key, and what is kept of them; nothing here reads the SQL or
 //! shares anything with how the engine folds. Rows are judged by the dialect's one rule of lateness, split by split. A window must have been published once,
 //! with exactly these values, and no window beside them: so a row that was lost, or counted twice, shows.
+//!
+//! Kept are cells by slice and key, keys once. A window is put together from its slices when the first of its rows is read, and forgotten row by row as they
+//! are (`comparing`): results come window by window, so few windows are there at a time, however many the run had.
 
 mod cells;
+mod comparing;
 mod rules;
 
 use crate::error::{Error, Result};
@@ -13,9 +17,7 @@ use crate::workload::Workload;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use cells::{Cells, Place};
-use raympp_engine::source::{self, SourcePoll};
-use raympp_engine::{Offset, Value};
-use raympp_operators::expr::arrow_types::value_at;
+use comparing::Comparing;
 use raympp_operators::plan::{MetricPlan, StreamPlan};
 use raympp_operators::window::Window;
 use rules::{Columns, Rule, rule_of};
@@ -23,8 +25,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What tells a result row apart from all others: its key, and where its window begins and ends.
-type Identity = (Vec<Text>, i64, i64);
+/// Where a window begins and ends.
+type Bounds = (i64, i64);
 
 /// A value of a key or of a result, as it is compared.
 type Text = Arc<str>;
@@ -54,9 +56,21 @@ pub struct Verdict {
 const EXAMPLES_MAX: usize = 5;
 
 impl Verdict {
-    /// True if every window was published once, with the right values.
+    /// True if there were windows, and every one was published once, with the right values.
     pub fn is_right(&self) -> bool {
-        self.right == self.expected && self.surplus == 0
+        self.expected > 0 && self.right == self.expected && self.surplus == 0
+    }
+
+    /// What it means for the run.
+    ///
+    /// # Errors
+    /// [`Error::Wrong`] if a result was not right, [`Error::Unchecked`] if there was none to be checked.
+    pub fn judge(&self) -> Result<()> {
+        match self.is_right() {
+            true => Ok(()),
+            false if self.expected == 0 && self.surplus == 0 => Err(Error::Unchecked),
+            false => Err(Error::Wrong),
+        }
     }
 
     fn example(&mut self, text: impl FnOnce() -> String) {
@@ -66,17 +80,47 @@ impl Verdict {
     }
 }
 
-/// Makes the rows of a run once more and compares what they amount to with what was published.
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Rows that have been entered.
+    pub entered: u64,
+    /// Of so many.
+    pub rows: u64,
+    /// Results that have been compared.
+    pub compared: u64,
+}
+
+/// What is told how far a verification is, and ends it by answering false.
+pub type Watch<'a> = dyn FnMut(&Verified) -> bool + 'a;
+
+/// Makes the rows of a run once more, enters them in an empty ledger, and compares what they amount to with what was published.
 ///
 /// # Errors
-/// If rows can't be made, or files not be read.
-pub fn verify(workload: &mut Workload, plan: &RunPlan, hand_overs: usize, producers: usize, published: &Path) -> Result<Verdict> {
-    let windowed: Vec<Arc<MetricPlan>> = workload.metrics.iter().filter(|metric| metric.window.has_bounds()).cloned().collect();
-    let mut ledger = Ledger::new(&workload.stream, &windowed, producers)?;
+/// If rows can't be made, or files not be read; [`Error::Interrupted`] if `watch` ends it.
+pub fn verify(
+    mut ledger: Ledger,
+    workload: &mut Workload,
+    plan: &RunPlan,
+    hand_overs: usize,
+    published: &Path,
+    watch: &mut Watch<'_>,
+) -> Result<Verdict> {
+    let rows = plan.steps().take(hand_overs).last().map_or(0, |numbers| numbers.end);
+    let mut verified = Verified { rows, ..Verified::default() };
     for (hand_over, numbers) in plan.steps().take(hand_overs).enumerate() {
-        ledger.enter(hand_over % producers, &workload.rows.take(numbers, &plan.schedule)?);
+        verified.entered = numbers.end;
+        ledger.enter(hand_over % ledger.splits.len(), &workload.rows.take(numbers, &plan.schedule)?);
+        go_on(watch, &verified)?;
     }
-    ledger.compare(published)
+    ledger.compare(published, &mut |compared| {
+        verified.compared = compared;
+        go_on(watch, &verified)
+    })
+}
+
+fn go_on(watch: &mut Watch<'_>, verified: &Verified) -> Result<()> {
+    if watch(verified) { Ok(()) } else { Err(Error::Interrupted) }
 }
 
 /// What the rows entered so far amount to.
@@ -93,26 +137,44 @@ pub struct Ledger {
 struct Book {
     plan: Arc<MetricPlan>,
     rule: Rule,
+    keys: Keys,
     /// Sliced windows: by slice and key.
-    slices: BTreeMap<i64, HashMap<Vec<Text>, Cells>>,
+    slices: BTreeMap<i64, HashMap<u32, Cells>>,
     /// Sessions: by key, each from its first event time with its last one.
-    sessions: HashMap<Vec<Text>, BTreeMap<i64, (i64, Cells)>>,
+    sessions: HashMap<u32, BTreeMap<i64, (i64, Cells)>>,
+}
+
+/// Keys by number, in the order in which they came.
+#[derive(Default)]
+struct Keys {
+    numbers: HashMap<Arc<[Text]>, u32>,
+    texts: Vec<Arc<[Text]>>,
+}
+
+impl Keys {
+    fn number(&mut self, key: Vec<Text>) -> u32 {
+        if let Some(number) = self.numbers.get(&key[..]) {
+            return *number;
+        }
+        let (number, key): (u32, Arc<[Text]>) = (self.texts.len() as u32, key.into());
+        self.texts.push(Arc::clone(&key));
+        self.numbers.insert(key, number);
+        number
+    }
 }
 
 impl Ledger {
-    /// An empty one for metrics of a stream that has so many splits.
+    /// An empty one for metrics of a stream that has so many splits. `known` are those of the workload's own script, which the rules are for.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a metric that no rule is written for.
-    pub fn new(stream: &StreamPlan, metrics: &[Arc<MetricPlan>], splits: usize) -> Result<Ledger> {
-        let no_rule = |name: &str| Error::Usage(format!("there is no ledger for metric {name}"));
-        let book = |plan: &Arc<MetricPlan>| -> Result<Book> {
-            let rule = rule_of(&plan.name).ok_or_else(|| no_rule(&plan.name))?;
-            Ok(Book { plan: Arc::clone(plan), rule, slices: BTreeMap::new(), sessions: HashMap::new() })
-        };
+    /// [`Error::Usage`] for what could not be verified.
+    pub fn new(stream: &StreamPlan, metrics: &[Arc<MetricPlan>], known: &[Arc<MetricPlan>], splits: usize) -> Result<Ledger> {
         let time_column = stream.event_time.ok_or_else(|| Error::Usage("a stream without event time has no ledger".to_owned()))?;
-        let books = metrics.iter().map(book).collect::<Result<_>>()?;
-        Ok(Ledger { time_column, bound_us: stream.bound_us, books, splits: vec![(i64::MIN, 0); splits], late: 0 })
+        let books = metrics.iter().map(|plan| Book::new(plan, known)).collect::<Result<Vec<_>>>()?;
+        if books.is_empty() {
+            return Err(Error::Usage("there is no metric that could be verified".to_owned()));
+        }
+        Ok(Ledger { time_column, bound_us: stream.bound_us, books, splits: vec![(i64::MIN, 0); splits.max(1)], late: 0 })
     }
 
     /// Enters the next rows of a split.
@@ -136,99 +198,65 @@ impl Ledger {
     }
 
     /// Compares all that the rows amount to with the files that the metrics' sinks have published below a directory, each in a directory of its name.
+    /// Now and then `watch` is told how many results have been compared.
     ///
     /// # Errors
-    /// If a file can't be read.
-    pub fn compare(&self, published: &Path) -> Result<Verdict> {
+    /// If a file can't be read, and what `watch` says.
+    pub fn compare(self, published: &Path, watch: &mut dyn FnMut(u64) -> Result<()>) -> Result<Verdict> {
         let mut verdict = Verdict { rows: self.splits.iter().map(|(_, rows)| rows).sum(), late: self.late, ..Verdict::default() };
-        for book in &self.books {
-            book.compare(&published.join(&book.plan.name), &mut verdict)?;
+        for book in self.books {
+            let directory = published.join(&book.plan.name);
+            Comparing::new(book, &mut verdict).compare(&directory, watch)?;
         }
         Ok(verdict)
     }
 }
 
+/// Fails if a metric can't be judged by the rule that is written for one of its name.
+fn check_metric(plan: &MetricPlan, known: &[Arc<MetricPlan>]) -> Result<()> {
+    let reason = match known.iter().find(|known| known.name == plan.name) {
+        None => "there is no rule for it: the ledger knows the metrics of the workloads' own scripts",
+        // What is written may differ where what it means does not.
+        Some(known) if *plan != (MetricPlan { definition: plan.definition.clone(), ..(**known).clone() }) => {
+            "it is defined otherwise than in the workload's own script, which the ledger's rule is for"
+        }
+        Some(_) if !plan.window.has_bounds() => "it has no windows that end, so nothing of it is published",
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Usage(format!("--verify can't check metric {}: {reason}", plan.name)))
+}
+
 impl Book {
+    fn new(plan: &Arc<MetricPlan>, known: &[Arc<MetricPlan>]) -> Result<Book> {
+        check_metric(plan, known)?;
+        let rule = rule_of(&plan.name).ok_or_else(|| Error::Usage(format!("there is no ledger for metric {}", plan.name)))?;
+        Ok(Book { plan: Arc::clone(plan), rule, keys: Keys::default(), slices: BTreeMap::new(), sessions: HashMap::new() })
+    }
+
     fn enter(&mut self, columns: &Columns<'_>, row: usize, place: Place) {
         let Some(key) = (self.rule.key)(columns, row) else { return };
+        let key = self.keys.number(key);
         let cells = (self.rule.cells)(columns, row, place);
         match (self.plan.window.slice_width_us(), self.plan.window) {
             (Some(width_us), window) => {
                 let slice = (place.time_us - window.offset_us()).div_euclid(width_us);
-                let slice = self.slices.entry(slice).or_default();
-                match slice.get_mut(&key) {
-                    Some(kept) => kept.merge(&cells),
-                    None => drop(slice.insert(key, cells)),
-                }
+                merge(self.slices.entry(slice).or_default(), key, &cells);
             }
             (None, Window::Session { gap_us }) => enter_session(self.sessions.entry(key).or_default(), place.time_us, gap_us, cells),
             (None, _) => {}
         }
     }
+}
 
-    /// Every window there is, by key and bounds.
-    fn expected(&self) -> HashMap<Identity, Cells> {
-        let mut windows: HashMap<Identity, Cells> = HashMap::new();
-        for (&slice, keys) in &self.slices {
-            for (start_us, end_us) in windows_of(self.plan.window, slice) {
-                for (key, cells) in keys {
-                    match windows.get_mut(&(key.clone(), start_us, end_us)) {
-                        Some(kept) => kept.merge(cells),
-                        None => drop(windows.insert((key.clone(), start_us, end_us), cells.clone())),
-                    }
-                }
-            }
-        }
-        if let Window::Session { gap_us } = self.plan.window {
-            for (key, sessions) in &self.sessions {
-                for (&first_us, (last_us, cells)) in sessions {
-                    windows.insert((key.clone(), first_us, last_us + gap_us), cells.clone());
-                }
-            }
-        }
-        windows
-    }
-
-    fn compare(&self, directory: &Path, verdict: &mut Verdict) -> Result<()> {
-        let mut expected = self.expected();
-        verdict.expected += expected.len() as u64;
-        let name = &self.plan.name;
-        read_rows(&self.plan, directory, |values| {
-            let (identity, found) = self.split_row(values);
-            match expected.remove(&identity) {
-                None => {
-                    verdict.surplus += 1;
-                    verdict.example(|| format!("{name}: {identity:?} with {found:?} should not be there, or not again"));
-                }
-                Some(cells) => {
-                    let right: Vec<Text> = (self.rule.results)(&cells);
-                    if found == right {
-                        verdict.right += 1;
-                    } else {
-                        verdict.wrong += 1;
-                        verdict.example(|| format!("{name}: {identity:?} has {found:?}, and should have {right:?}"));
-                    }
-                }
-            }
-        })?;
-        verdict.missing += expected.len() as u64;
-        if let Some((identity, _)) = expected.iter().next() {
-            verdict.example(|| format!("{name}: {identity:?} is missing"));
-        }
-        Ok(())
-    }
-
-    /// A result row: what names it, and its other values. Results show keys first, then their window, then what was kept.
-    fn split_row(&self, values: Vec<Value>) -> (Identity, Vec<Text>) {
-        let text = |value: &Value| Text::from(value.to_string());
-        let (key, rest) = values.split_at(self.plan.keys.len());
-        let micros = |value: &Value| if let Value::Timestamp(micros) = value { *micros } else { i64::MIN };
-        ((key.iter().map(text).collect(), micros(&rest[0]), micros(&rest[1])), rest[2..].iter().map(text).collect())
+fn merge(groups: &mut HashMap<u32, Cells>, key: u32, cells: &Cells) {
+    match groups.get_mut(&key) {
+        Some(kept) => kept.merge(cells),
+        None => drop(groups.insert(key, cells.clone())),
     }
 }
 
 /// Start and end of the windows that hold a slice.
-fn windows_of(window: Window, slice: i64) -> Vec<(i64, i64)> {
+fn windows_of(window: Window, slice: i64) -> Vec<Bounds> {
     let Some(width_us) = window.slice_width_us() else { return Vec::new() };
     let (start_us, size_us) = (slice * width_us + window.offset_us(), window.size_us());
     match window {
@@ -253,33 +281,4 @@ fn enter_session(sessions: &mut BTreeMap<i64, (i64, Cells)>, time_us: i64, gap_u
         }
     }
     sessions.insert(first_us, (last_us, cells));
-}
-
-/// All rows of the files that a sink of this metric has published in a directory.
-fn read_rows(plan: &MetricPlan, directory: &Path, mut take: impl FnMut(Vec<Value>)) -> Result<()> {
-    let failed = |error: &dyn ToString| Error::Workload { workload: plan.name.clone(), message: error.to_string() };
-    let path = directory.join("part-*.parquet").to_string_lossy().into_owned();
-    let options = [("path".to_owned(), path), ("format".to_owned(), "parquet".to_owned())].into_iter().collect();
-    let stream = StreamPlan {
-        name: plan.name.clone(),
-        schema: plan.output_schema(),
-        event_time: None,
-        bound_us: 0,
-        max_jump_us: None,
-        idle_timeout_us: None,
-        disconnect_timeout_us: 0,
-        bad_rows: raympp_operators::plan::BadRows::default(),
-        connector: Some("file".to_owned()),
-        options,
-    };
-    let files = source::create(&stream).map_err(|error| failed(&error))?;
-    for file in 0..files.splits().map_err(|error| failed(&error))?.len() {
-        let mut reader = files.open(file, Offset(0)).map_err(|error| failed(&error))?;
-        while let SourcePoll::Rows(rows) = reader.poll(0, 1 << 16).map_err(|error| failed(&error))? {
-            for row in 0..rows.batch.num_rows() {
-                take(rows.batch.columns().iter().map(|column| value_at(column, row)).collect());
-            }
-        }
-    }
-    Ok(())
 }

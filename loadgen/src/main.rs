@@ -10,13 +10,13 @@ use raympp_loadgen::child::{self, Child};
 use raympp_loadgen::error::{Error, Result};
 use raympp_loadgen::find_max::{Trial, best, find_max, peak};
 use raympp_loadgen::in_process::{InProcess, Job, Sessions};
-use raympp_loadgen::ledger::{Verdict, verify};
+use raympp_loadgen::ledger::{Ledger, Verdict, verify};
 use raympp_loadgen::pauses::jitter;
 use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::report::{Report, hgrm, html, table};
 use raympp_loadgen::run::{Found, run};
 use raympp_loadgen::target::Target;
-use raympp_loadgen::workload::Workload;
+use raympp_loadgen::workload::{Metrics, Settings, Workload};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,8 +27,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A trial is hopeless once rows are this far behind.
 const GIVE_UP: Duration = Duration::from_secs(2);
-/// Rows that a search makes beforehand.
-const PREPARED: u64 = 1 << 22;
 /// For how long the machine's own jitter is looked at.
 const JITTER: Duration = Duration::from_secs(2);
 
@@ -70,11 +68,14 @@ fn generate_load(cli: &Cli) -> Result<()> {
 /// A run on an engine of its own. It is given up once more rows are due and not visible than come in the time given, if one is.
 fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, Option<Verdict>)> {
     let mut workload = Workload::open(&cli.workload, &cli.workload_settings(rate)?)?;
-    if cli.find_max {
-        workload.prepare(PREPARED)?;
-    }
+    let known = match &cli.script {
+        None => workload.metrics.clone(),
+        Some(_) => Workload::open(&cli.workload, &Settings { metrics: Metrics::All, ..cli.workload_settings(rate)? })?.metrics,
+    };
     let scratch = cli.scratch()?;
     let (options, plan) = (cli.target_options(scratch.path()), cli.run_plan(rate));
+    let new = || Ledger::new(&workload.stream, &workload.metrics, &known, options.producers);
+    let ledger = options.published.as_ref().map(|_| new()).transpose()?;
     let mut target = start(cli, workload.job(&options))?;
     let mut progress = progress::Progress::start(cli);
     let backlog_max = give_up.map_or(u64::MAX, |behind| (rate as f64 * behind.as_secs_f64()) as u64 + 1);
@@ -84,8 +85,10 @@ fn run_once(cli: &Cli, rate: u64, give_up: Option<Duration>) -> Result<(Found, O
     })?;
     progress.finish();
     target.finish()?;
-    let verify = |published: &Path| verify(&mut workload, &plan, found.hand_overs, options.producers, published);
-    let verdict = options.published.as_deref().map(verify).transpose()?;
+    let verdict = match (ledger, &options.published) {
+        (Some(ledger), Some(published)) => Some(verify(ledger, &mut workload, &plan, found.hand_overs, published, &mut |_| true)?),
+        _ => None,
+    };
     Ok((found, verdict))
 }
 
@@ -106,7 +109,7 @@ fn search(cli: &Cli) -> Result<()> {
         let latency = slo.found(&found.recorder);
         let is_sustained = found.is_complete && latency < slo.limit;
         println!("{rate:>12} rows/s: {latency:.1?}{}", if is_sustained { "" } else { ", not sustained" });
-        Ok(Trial { rate, is_sustained, latency, taken: found.visible as f64 / found.elapsed.as_secs_f64() })
+        Ok(Trial { rate, is_sustained, latency, taken: found.rows as f64 / found.elapsed.as_secs_f64() })
     })?;
     let (rate, peak) = (best(&trials).map_or(0, |trial| trial.rate), peak(&trials));
     println!("{} at {slo}: {rate} rows/s, {:.2} of the {peak:.0} rows/s that were taken at most", cli.workload, rate as f64 / peak);

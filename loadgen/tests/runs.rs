@@ -6,7 +6,7 @@ use raympp_loadgen::chaos::{self, Fault};
 use raympp_loadgen::child::Child;
 use raympp_loadgen::error::Error;
 use raympp_loadgen::in_process::{InProcess, Job, Sessions};
-use raympp_loadgen::ledger::{Verdict, verify};
+use raympp_loadgen::ledger::{Ledger, Verdict, verify};
 use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::run::{BACK, Found, PROMOTION, RunPlan, run};
 use raympp_loadgen::schedule::{Burst, Schedule};
@@ -73,10 +73,11 @@ fn run_and_verify(
 ) -> (Found, Verdict) {
     let (directory, mut workload) = (Directory::new(name), Workload::open(name, &settings(20_000)).unwrap());
     let mut target = start(workload.job(&options(&directory)));
+    let ledger = Ledger::new(&workload.stream, &workload.metrics, &workload.metrics, 3).unwrap();
     let found = run(&mut workload, target.as_mut(), plan, &mut |_| true).unwrap();
     target.finish().unwrap();
     let published = directory.0.join("published");
-    let verdict = verify(&mut workload, plan, hand_overs(found.hand_overs), 3, &published).unwrap();
+    let verdict = verify(ledger, &mut workload, plan, hand_overs(found.hand_overs), &published, &mut |_| true).unwrap();
     (found, verdict)
 }
 

@@ -24,8 +24,17 @@ pub(super) enum Cell {
     Max(Option<i64>),
     /// All values there were.
     Distinct(BTreeSet<i64>),
-    /// Of the row with the highest value: that value, its place, another value of it.
-    ArgMax(i64, Place, i64),
+    /// Of the row with the highest value. Apart, since cells are as large as the largest of them, and there are many.
+    ArgMax(Box<Highest>),
+}
+
+/// What is kept of the row with the highest value.
+#[derive(Clone, Debug)]
+pub(super) struct Highest {
+    by: i64,
+    place: Place,
+    /// Another value of it.
+    beside: i64,
 }
 
 impl Cell {
@@ -39,15 +48,20 @@ impl Cell {
         Cell::Distinct(counts.then_some(value).into_iter().collect())
     }
 
+    /// Another value of the row with the highest value.
+    pub(super) fn arg_max(by: i64, place: Place, beside: i64) -> Cell {
+        Cell::ArgMax(Box::new(Highest { by, place, beside }))
+    }
+
     fn merge(&mut self, other: &Cell) {
         match (self, other) {
             (Cell::Sum(a), Cell::Sum(b)) => *a += b,
             (Cell::Min(a), Cell::Min(b)) => *a = [*a, *b].into_iter().flatten().min(),
             (Cell::Max(a), Cell::Max(b)) => *a = (*a).max(*b),
             (Cell::Distinct(a), Cell::Distinct(b)) => a.extend(b),
-            (Cell::ArgMax(by, place, value), Cell::ArgMax(other_by, other_place, other_value)) => {
-                if other_by > by || (other_by == by && other_place < place) {
-                    (*by, *place, *value) = (*other_by, *other_place, *other_value);
+            (Cell::ArgMax(kept), Cell::ArgMax(other)) => {
+                if other.by > kept.by || (other.by == kept.by && other.place < kept.place) {
+                    kept.clone_from(other);
                 }
             }
             _ => unreachable!("cells of one rule are of the same kinds"),
@@ -74,7 +88,7 @@ impl Cells {
     pub(super) fn extreme(&self, cell: usize) -> Option<i64> {
         match &self.0[cell] {
             Cell::Min(value) | Cell::Max(value) => *value,
-            Cell::ArgMax(by, ..) => Some(*by),
+            Cell::ArgMax(highest) => Some(highest.by),
             Cell::Sum(_) | Cell::Distinct(_) => unreachable!("cell {cell} is an extreme"),
         }
     }
@@ -86,6 +100,17 @@ impl Cells {
 
     /// What the row with the highest value has beside it.
     pub(super) fn beside_highest(&self, cell: usize) -> i64 {
-        if let Cell::ArgMax(_, _, value) = self.0[cell] { value } else { unreachable!("cell {cell} is of one row") }
+        if let Cell::ArgMax(highest) = &self.0[cell] { highest.beside } else { unreachable!("cell {cell} is of one row") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger of a million keys keeps tens of millions of them.
+    #[test]
+    fn cells_are_small() {
+        assert_eq!(size_of::<Cell>(), 32);
     }
 }

@@ -98,7 +98,7 @@ const SUCCESS: Rule = Rule {
 };
 
 const Q7: Rule = Rule {
-    cells: |rows, row, place| Cells(vec![Cell::ArgMax(rows.whole("price", row), place, rows.whole("bidder", row))]),
+    cells: |rows, row, place| Cells(vec![Cell::arg_max(rows.whole("price", row), place, rows.whole("bidder", row))]),
     results: |cells| texts([cells.extreme(0).map_or(Value::Null, Value::BigInt), whole(cells.beside_highest(0))]),
     ..COUNT
 };

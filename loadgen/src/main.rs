@@ -13,7 +13,7 @@ use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Ledger, Verdict, verify};
 use raympp_loadgen::pauses::jitter;
 use raympp_loadgen::recorder::Kind;
-use raympp_loadgen::report::{Report, hgrm, html, table};
+use raympp_loadgen::report::{Report, date, hgrm, html, table};
 use raympp_loadgen::run::{Found, run};
 use raympp_loadgen::target::Target;
 use raympp_loadgen::workload::{Metrics, Settings, Workload};
@@ -53,8 +53,9 @@ fn generate_load(cli: &Cli) -> Result<()> {
         return search(cli);
     }
     let jitter = jitter(JITTER.min(cli.duration()));
+    let started = date(std::time::SystemTime::now());
     let (found, verdict) = run_once(cli, cli.rate, None)?;
-    let report = Report::new(&cli.workload, cli.settings_shown(), &jitter, &found, verdict);
+    let report = Report { verdict, ..Report::new(&cli.workload, cli.settings_shown(), started, &jitter, &found) };
     print!("{}", table(&report));
     if let Some(directory) = &cli.out {
         write_files(directory, &report, &found)?;

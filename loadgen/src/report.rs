@@ -2,29 +2,42 @@
 
 mod hgrm;
 mod html;
+mod outages;
 mod plot;
 mod table;
 
 pub use hgrm::hgrm;
 pub use html::html;
-pub use table::table;
+pub use outages::Outage;
+pub use table::{table, verdict_lines};
 
 use crate::ledger::Verdict;
 use crate::recorder::{Event, Kind, Recorder};
 use crate::run::{CHECKPOINT, Found};
 use hdrhistogram::Histogram;
+use raympp_engine::Value;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// Quantiles that are shown.
 pub const QUANTILES: [f64; 7] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 1.0];
+
+/// What has made a report.
+const PROGRAM: &str = concat!("raympp-loadgen ", env!("CARGO_PKG_VERSION"));
+/// What is said of a run that was ended early.
+const ENDED_EARLY: &str = "ended early: not all rows were sent and seen";
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Name of the workload.
     pub workload: String,
-    /// What it was run with, in the order of the command line's options.
+    /// The load generator and its version.
+    pub program: &'static str,
+    /// When the run began, UTC.
+    pub started: String,
+    /// What it was run with, as the command line has it.
     pub settings: Vec<(String, String)>,
     /// Processors of the machine.
     pub processors: usize,
@@ -32,6 +45,8 @@ pub struct Report {
     pub jitter_us: BTreeMap<String, f64>,
     /// The same of the load generator while it ran: pauses of the machine under load, or work of its own. They are part of all latencies.
     pub pauses_us: BTreeMap<String, f64>,
+    /// All rows of the plan were sent and seen; else the run was ended early.
+    pub is_complete: bool,
     /// Rows that were sent.
     pub rows: u64,
     /// Rows a second, from the first row's time until the last was visible.
@@ -46,6 +61,8 @@ pub struct Report {
     pub intervals: Vec<Stretch>,
     /// What happened meanwhile.
     pub marks: Vec<Mark>,
+    /// Faults, and how long they lasted.
+    pub outages: Vec<Outage>,
     /// How results compare with the ledger, if there is one.
     pub verdict: Option<Verdict>,
 }
@@ -100,6 +117,24 @@ fn time(micros: f64) -> String {
     }
 }
 
+/// Seconds in the unit that shows them best.
+fn seconds_shown(seconds: f64) -> String {
+    time(seconds * 1e6)
+}
+
+/// A time as a report shows it: UTC, to the second.
+pub fn date(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let text = Value::Timestamp(since.as_secs() as i64 * 1_000_000).to_string();
+    text.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Some quantiles of times given in nanoseconds, in a line.
+pub fn spread(nanos: &Histogram<u64>) -> String {
+    let shown = |quantile: f64| format!("{} {}", quantile_name(quantile), time(micros(nanos.value_at_quantile(quantile))));
+    [0.5, 0.99, 0.9999, 1.0].map(shown).join(", ")
+}
+
 fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1e3
 }
@@ -131,32 +166,31 @@ impl Latency {
 }
 
 impl Report {
-    /// Of a run of a workload with these settings, on a machine whose own jitter is this.
-    pub fn new(
-        workload: &str,
-        settings: Vec<(String, String)>,
-        jitter: &Histogram<u64>,
-        found: &Found,
-        verdict: Option<Verdict>,
-    ) -> Report {
+    /// Of a run of a workload with these settings that began at that date, on a machine whose own jitter is this. Nothing is verified yet.
+    pub fn new(workload: &str, settings: Vec<(String, String)>, started: String, jitter: &Histogram<u64>, found: &Found) -> Report {
         let recorder = &found.recorder;
         let named = [("row visible", Kind::Visible), ("window's result", Kind::Result)];
         let counted = named.into_iter().map(|(what, kind)| (what, recorder.latencies(kind))).filter(|(_, latencies)| !latencies.is_empty());
         let mark = |event: &Event| Mark { at_s: seconds(event.at_ns), what: event.what.clone() };
+        let marks: Vec<Mark> = recorder.events.iter().map(mark).collect();
         Report {
             workload: workload.to_owned(),
+            program: PROGRAM,
+            started,
             settings,
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             jitter_us: quantiles(jitter),
             pauses_us: quantiles(&found.pauses.weighed()),
+            is_complete: found.is_complete,
             rows: found.rows,
             rows_per_s: found.rows as f64 / found.elapsed.as_secs_f64(),
             backlog_max: found.backlog_max,
             latencies: counted.map(|(what, latencies)| Latency::of(what, latencies)).collect(),
             warm_up_s: seconds(recorder.from_ns()),
             intervals: stretches(recorder),
-            marks: recorder.events.iter().map(mark).collect(),
-            verdict,
+            outages: outages::outages(&marks),
+            marks,
+            verdict: None,
         }
     }
 

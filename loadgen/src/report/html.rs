@@ -2,7 +2,7 @@
 //! or not a number is left out or shown as a dash.
 
 use super::plot::{Plot, STYLE, Scale, count_name, escaped, line_class, micros_name, percentile_ticks, reach, seconds_name};
-use super::{CHECKPOINT, NOTHING, QUANTILES, Report, Stretch, quantile_name, time};
+use super::{CHECKPOINT, ENDED_EARLY, NOTHING, QUANTILES, Report, Stretch, quantile_name, time};
 use crate::ledger::Verdict;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -48,6 +48,7 @@ pub fn html(report: &Report) -> String {
         summary(report),
         settings(report),
         quantile_table(report),
+        outages(report),
         verdict,
         latency_by_percentile(report),
         latency_over_time(report),
@@ -65,18 +66,33 @@ pub fn html(report: &Report) -> String {
 fn summary(report: &Report) -> String {
     // A run without rows may have taken no time, and then its rate is no number.
     let rate = if report.rows_per_s.is_finite() { format!("{:.0}", report.rows_per_s) } else { NOTHING.to_owned() };
+    let ended_early = if report.is_complete { String::new() } else { format!("<p class=\"wrong\">The run {ENDED_EARLY}.</p>\n") };
     format!(
-        "<p>{} rows, {rate} rows/s on {} processors; {} due and not visible at most; {} checkpoints.</p>\n",
+        "<p>{} rows, {rate} rows/s; {} due and not visible at most; {} checkpoints.</p>\n{ended_early}",
         report.rows,
-        report.processors,
         report.backlog_max,
         report.marks.iter().filter(|mark| mark.what == CHECKPOINT).count()
     )
 }
 
 fn settings(report: &Report) -> String {
-    let setting = |(name, value): &(String, String)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(name), escaped(value));
-    format!("<dl>\n{}</dl>\n", report.settings.iter().map(setting).collect::<String>())
+    let own = [
+        ("program", report.program.to_owned()),
+        ("started", format!("{} UTC", report.started)),
+        ("processors", report.processors.to_string()),
+    ];
+    let all = own.iter().map(|(name, value)| (*name, value)).chain(report.settings.iter().map(|(name, value)| (name.as_str(), value)));
+    let setting = |(name, value): (&str, &String)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(name), escaped(value));
+    format!("<dl>\n{}</dl>\n", all.map(setting).collect::<String>())
+}
+
+/// Faults, and how long they lasted.
+fn outages(report: &Report) -> String {
+    if report.outages.is_empty() {
+        return String::new();
+    }
+    let items: String = report.outages.iter().map(|outage| format!("<li>{}</li>\n", escaped(&outage.to_string()))).collect();
+    format!("<ul>\n{items}</ul>\n")
 }
 
 fn quantile_table(report: &Report) -> String {
@@ -201,12 +217,15 @@ fn throughput_over_time(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Latency, Mark};
+    use super::super::{Latency, Mark, Outage};
     use super::*;
 
     fn empty() -> Report {
         Report {
             workload: "generated".to_owned(),
+            program: "raympp-loadgen 0",
+            started: "2024-11-11 00:00:00".to_owned(),
+            is_complete: true,
             settings: Vec::new(),
             processors: 2,
             jitter_us: BTreeMap::new(),
@@ -218,6 +237,7 @@ mod tests {
             warm_up_s: 0.0,
             intervals: Vec::new(),
             marks: Vec::new(),
+            outages: Vec::new(),
             verdict: None,
         }
     }
@@ -247,6 +267,8 @@ mod tests {
             warm_up_s: 2.0,
             intervals: [2.0, 3.0, 4.0, 5.0, 6.0].map(|at| interval(at, if at == 4.0 { 0.0 } else { 1e6 }, busy)).to_vec(),
             marks: vec![mark(1.0, CHECKPOINT), mark(3.0, "<kill> & \"restart\""), mark(3.1, &"long ".repeat(20)), mark(7.0, CHECKPOINT)],
+            outages: vec![Outage { at_s: 3.0, fault: "<kill>".to_owned(), end: "back".to_owned(), lasted_s: Some(0.1) }],
+            is_complete: false,
             verdict: Some(Verdict { missing: 1, expected: 1, examples: vec!["a<b".to_owned()], ..Verdict::default() }),
             ..empty()
         }
@@ -282,7 +304,8 @@ mod tests {
         assert_is_a_page_of_numbers(&page);
         assert!(page.contains("<dd>&lt;a &amp; &quot;b&quot;&gt;&#39;</dd>"));
         assert!(page.contains("<title>&lt;kill&gt; &amp; &quot;restart&quot;</title>"));
-        assert!(page.contains("<li>a&lt;b</li>"));
+        assert!(page.contains("<li>a&lt;b</li>") && page.contains("<li>&lt;kill&gt; at 3.000 s: back after 100.00 ms</li>"));
+        assert!(page.contains("The run ended early") && page.contains("<dd>2024-11-11 00:00:00 UTC</dd>"));
         assert!(page.contains("prefers-color-scheme: dark") && !page.contains("<script") && !page.contains("http"));
     }
 

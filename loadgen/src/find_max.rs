@@ -3,7 +3,7 @@
 //! A trial is a run of its own with a new engine, so none inherits what the one before left behind. Latency as a function of the rate is noisy on a shared
 //! machine: what is found is a rate that was sustained beside one, at most a tenth higher, that was not.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::recorder::{Kind, Recorder};
 use crate::span;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The search ends when the lowest rate that failed is this much higher than the highest that was sustained.
 const CLOSE: f64 = 1.1;
 /// No rate is tried beyond this.
-const RATE_MAX: u64 = 1_000_000_000;
+pub const RATE_MAX: u64 = 1_000_000_000;
 
 /// What rows' latencies must be below.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +44,12 @@ impl Slo {
         Ok(Slo { quantile, limit: span::parse(limit)? })
     }
 
-    /// The latency that it speaks of.
+    /// True if rows were counted, and it is met.
+    pub fn is_met(&self, recorder: &Recorder) -> bool {
+        !recorder.latencies(Kind::Visible).is_empty() && self.found(recorder) < self.limit
+    }
+
+    /// The latency that it speaks of; nothing if no rows were counted.
     pub fn found(&self, recorder: &Recorder) -> Duration {
         Duration::from_nanos(recorder.latencies(Kind::Visible).value_at_quantile(self.quantile))
     }
@@ -72,32 +77,38 @@ pub struct Trial {
     pub taken: f64,
 }
 
-/// Looks for the highest rate that is sustained, beginning with `first`; all trials in order.
+/// Looks for the highest rate that is sustained, beginning with `first` and at most `highest`; all trials in order, none of which may be sustained.
 ///
 /// # Errors
-/// What a trial says, and [`Error::Usage`] if not even a row a second is sustained.
-pub fn find_max(first: u64, mut trial: impl FnMut(u64) -> Result<Trial>) -> Result<Vec<Trial>> {
-    let (mut trials, mut sustained, mut failed) = (Vec::new(), 0_u64, RATE_MAX);
-    let mut rate = first.clamp(1, RATE_MAX);
-    while failed - sustained > 1 && failed as f64 > sustained as f64 * CLOSE {
+/// What a trial says.
+pub fn find_max(first: u64, highest: u64, mut trial: impl FnMut(u64) -> Result<Trial>) -> Result<Vec<Trial>> {
+    let highest = highest.clamp(1, RATE_MAX);
+    let (mut trials, mut sustained, mut failed) = (Vec::new(), None, None);
+    let mut next = Some(first.clamp(1, highest));
+    while let Some(rate) = next {
         let tried = trial(rate)?;
         trials.push(tried);
         if tried.is_sustained {
-            sustained = rate;
+            sustained = Some(rate);
         } else {
-            failed = rate;
+            failed = Some(rate);
         }
-        rate = match (sustained, failed) {
-            (RATE_MAX, _) => break,
-            (0, failed) => failed / 2,
-            (sustained, RATE_MAX) => (2 * sustained).min(RATE_MAX),
-            (sustained, failed) => sustained.midpoint(failed),
-        };
-    }
-    if sustained == 0 {
-        return Err(Error::Usage("not even one row a second is sustained".to_owned()));
+        next = next_rate(sustained, failed, highest);
     }
     Ok(trials)
+}
+
+/// The rate to be tried next, if the highest that was sustained and the lowest that failed are not close to each other.
+fn next_rate(sustained: Option<u64>, failed: Option<u64>, highest: u64) -> Option<u64> {
+    match (sustained, failed) {
+        (None, None) => Some(highest),
+        (None, Some(failed)) => Some(failed / 2).filter(|rate| *rate > 0),
+        (Some(sustained), None) => (sustained < highest).then(|| (2 * sustained).min(highest)),
+        (Some(sustained), Some(failed)) => {
+            let is_close = failed - sustained <= 1 || failed as f64 <= sustained as f64 * CLOSE;
+            (!is_close).then(|| sustained.midpoint(failed))
+        }
+    }
 }
 
 /// The best of them.
@@ -128,16 +139,40 @@ mod tests {
 
     #[test]
     fn what_is_found_is_close_to_what_can_be_sustained() {
-        for (first, can) in [(500_000, 3_333_333), (500_000, 77), (1, 1), (8, 7), (100, RATE_MAX)] {
+        for (first, can) in
+            [(500_000, 3_333_333), (500_000, 77), (1, 1), (8, 7), (100, RATE_MAX), (100, RATE_MAX - 1), (RATE_MAX, 1_000_000)]
+        {
             let taken = |rate: u64| rate.min(2 * can.min(RATE_MAX)) as f64;
             let trial = |rate| Ok(Trial { rate, is_sustained: rate <= can, latency: Duration::ZERO, taken: taken(rate) });
-            let trials = find_max(first, trial).expect("it ends");
+            let trials = find_max(first, RATE_MAX, trial).expect("it ends");
             assert!(peak(&trials) >= best(&trials).expect("some rate").rate as f64 && peak(&trials) <= 2.0 * can as f64);
             let found = best(&trials).expect("some rate").rate;
             assert!(found <= can && found as f64 * 1.2 + 1.0 >= can as f64, "{found} of {can}");
             assert!(trials.len() < 40);
         }
-        let nothing = |rate| Ok(Trial { rate, is_sustained: false, latency: Duration::ZERO, taken: 0.0 });
-        assert!(find_max(1_000, nothing).is_err());
+    }
+
+    #[test]
+    fn a_search_ends_whatever_happens() {
+        let rates = |first, highest, can| {
+            let trial = |rate| Ok(Trial { rate, is_sustained: rate <= can, latency: Duration::ZERO, taken: 0.0 });
+            find_max(first, highest, trial).expect("it ends").iter().map(|trial| trial.rate).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(5, 100, 0), [5, 2, 1], "nothing is sustained");
+        assert_eq!(rates(1_000, 3_500, u64::MAX), [1_000, 2_000, 3_500], "everything is");
+        assert_eq!(rates(9_000, 100, u64::MAX), [100]);
+        assert!(rates(1_000, RATE_MAX, RATE_MAX - 1).len() < 40, "the highest rate of all is not");
+    }
+
+    #[test]
+    fn an_objective_without_rows_is_not_met() {
+        let slo = Slo::parse("max < 1ms").expect("it is one");
+        let mut recorder = Recorder::new(1_000, 100);
+        recorder.record(Kind::Visible, 999, 1_000, 1);
+        assert!(!slo.is_met(&recorder), "a row of the warm-up is not counted");
+        recorder.record(Kind::Visible, 1_000, 2_000, 1);
+        assert!(slo.is_met(&recorder));
+        recorder.record(Kind::Visible, 1_000, 1_002_000, 1);
+        assert!(!slo.is_met(&recorder));
     }
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use raympp_loadgen::child::{self, Child};
 use raympp_loadgen::error::{Error, Result};
-use raympp_loadgen::find_max::{Trial, best, find_max, peak};
+use raympp_loadgen::find_max::{RATE_MAX, Trial, best, find_max, peak};
 use raympp_loadgen::in_process::{InProcess, Job, Sessions};
 use raympp_loadgen::ledger::{Ledger, Verdict, verify};
 use raympp_loadgen::pauses::jitter;
@@ -105,14 +105,15 @@ fn start(cli: &Cli, job: Job) -> Result<Box<dyn Target>> {
 /// Looks for the highest rate that is sustained.
 fn search(cli: &Cli) -> Result<()> {
     let slo = cli.slo;
-    let trials = find_max(cli.rate, |rate| {
+    let trials = find_max(cli.rate, RATE_MAX, |rate| {
         let (found, _) = run_once(cli, rate, Some(slo.limit.max(GIVE_UP)))?;
         let latency = slo.found(&found.recorder);
-        let is_sustained = found.is_complete && latency < slo.limit;
+        let is_sustained = found.is_complete && slo.is_met(&found.recorder);
         println!("{rate:>12} rows/s: {latency:.1?}{}", if is_sustained { "" } else { ", not sustained" });
         Ok(Trial { rate, is_sustained, latency, taken: found.rows as f64 / found.elapsed.as_secs_f64() })
     })?;
-    let (rate, peak) = (best(&trials).map_or(0, |trial| trial.rate), peak(&trials));
+    let Some(best) = best(&trials) else { return Err(Error::NotSustained(slo.to_string())) };
+    let (rate, peak) = (best.rate, peak(&trials));
     println!("{} at {slo}: {rate} rows/s, {:.2} of the {peak:.0} rows/s that were taken at most", cli.workload, rate as f64 / peak);
     Ok(())
 }

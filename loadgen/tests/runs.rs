@@ -1,6 +1,9 @@
 //! Whole runs, small: every workload, its results checked against the ledger. Nothing is said here about how fast they are.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+#[path = "runs/program.rs"]
+mod program;
+
 use arrow::array::RecordBatch;
 use raympp_loadgen::chaos::{self, Fault};
 use raympp_loadgen::child::Child;

@@ -30,7 +30,9 @@ fn small(workspace: &Workspace) -> Outcome<()> {
     for workload in ["payments", "nexmark", "ysb", "flights"] {
         let load =
             ["--workload", workload, "--rate", "50000", "--for", "3s", "--warm-up", "1s", "--checkpoint", "100ms", "--replicas", "2"];
-        Program::new(&loadgen).arguments(&load).arguments(&["--verify", "--plain"]).directory(&workspace.root).run()?;
+        let out = workspace.target.join("load").join(workload).to_string_lossy().into_owned();
+        let load = Program::new(&loadgen).arguments(&load).arguments(&["--verify", "--plain", "--out", &out]);
+        load.directory(&workspace.root).run()?;
     }
     Ok(())
 }

@@ -53,6 +53,10 @@ pub struct Report {
     pub rows_per_s: f64,
     /// Most rows that were due and not visible.
     pub backlog_max: u64,
+    /// Checkpoints that were committed; marks say when, where several within one look at the engine are one.
+    pub checkpoints: u64,
+    /// Windows whose results' latencies count.
+    pub windows: u64,
     /// Latencies of what was waited for.
     pub latencies: Vec<Latency>,
     /// Seconds from the beginning to where counting begins.
@@ -183,8 +187,10 @@ impl Report {
             pauses_us: quantiles(&found.pauses.weighed()),
             is_complete: found.is_complete,
             rows: found.rows,
-            rows_per_s: found.rows as f64 / found.elapsed.as_secs_f64(),
+            rows_per_s: found.visible as f64 / found.elapsed.as_secs_f64(),
             backlog_max: found.backlog_max,
+            checkpoints: found.counts.checkpoints,
+            windows: found.windows,
             latencies: counted.map(|(what, latencies)| Latency::of(what, latencies)).collect(),
             warm_up_s: seconds(recorder.from_ns()),
             intervals: stretches(recorder),

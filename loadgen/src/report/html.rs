@@ -68,10 +68,8 @@ fn summary(report: &Report) -> String {
     let rate = if report.rows_per_s.is_finite() { format!("{:.0}", report.rows_per_s) } else { NOTHING.to_owned() };
     let ended_early = if report.is_complete { String::new() } else { format!("<p class=\"wrong\">The run {ENDED_EARLY}.</p>\n") };
     format!(
-        "<p>{} rows, {rate} rows/s; {} due and not visible at most; {} checkpoints.</p>\n{ended_early}",
-        report.rows,
-        report.backlog_max,
-        report.marks.iter().filter(|mark| mark.what == CHECKPOINT).count()
+        "<p>{} rows, {rate} rows/s; {} due and not visible at most; {} checkpoints; {} windows counted.</p>\n{ended_early}",
+        report.rows, report.backlog_max, report.checkpoints, report.windows
     )
 }
 
@@ -233,6 +231,8 @@ mod tests {
             rows: 0,
             rows_per_s: f64::NAN,
             backlog_max: 0,
+            checkpoints: 0,
+            windows: 0,
             latencies: Vec::new(),
             warm_up_s: 0.0,
             intervals: Vec::new(),

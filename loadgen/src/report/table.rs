@@ -1,6 +1,6 @@
 //! A report as lines for a terminal.
 
-use super::{CHECKPOINT, ENDED_EARLY, QUANTILES, Report, quantile_name, time};
+use super::{ENDED_EARLY, QUANTILES, Report, quantile_name, time};
 use crate::ledger::Verdict;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,11 +19,8 @@ pub fn table(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "{} rows, {:.0} rows/s; {} due and not visible at most; {} checkpoints",
-        report.rows,
-        report.rows_per_s,
-        report.backlog_max,
-        report.marks.iter().filter(|mark| mark.what == CHECKPOINT).count()
+        "{} rows, {:.0} rows/s; {} due and not visible at most; {} checkpoints; {} windows counted",
+        report.rows, report.rows_per_s, report.backlog_max, report.checkpoints, report.windows
     );
     let header: String = QUANTILES.iter().map(|&quantile| format!("{:>12}", quantile_name(quantile))).collect();
     let _ = writeln!(text, "{:<24}{:>12}{header}", "latency", "count");

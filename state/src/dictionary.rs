@@ -29,10 +29,10 @@ use std::sync::Arc;
 
 /// Keys added before a sweep is worth it, at least.
 const SWEEP_MIN: usize = 65_536;
-/// Keys that a sweep looks at, and retires, at a flush.
-const SWEEP_STEP: (usize, usize) = (2_048, 128);
-/// Or, if many keys have come since the last flush, so many times their number.
-const SWEEP_STEP_OF_ADDED: (usize, usize) = (8, 2);
+/// What a sweep does at one flush at least.
+const SWEEP_STEP_MIN: SweepStep = SweepStep { looks: 2_048, retired: 128 };
+/// What it does at one flush for each key that has come since the last flush, if that is more.
+const SWEEP_STEP_PER_ADDED: SweepStep = SweepStep { looks: 8, retired: 2 };
 /// Generations in the span that a key is kept for.
 const GENERATIONS: i64 = 4;
 /// A key used in none of so many generations, nor in the one at hand, is retired: one more than the span has, since generations are cut anywhere.
@@ -51,6 +51,24 @@ pub struct Route {
     pub partition: u32,
     /// The key's wire id there.
     pub wire: u32,
+}
+
+/// Bounds of what a sweep does at one flush.
+#[derive(Clone, Copy)]
+struct SweepStep {
+    /// Ids looked at.
+    looks: usize,
+    /// Keys retired.
+    retired: usize,
+}
+
+impl SweepStep {
+    fn after(added: usize) -> SweepStep {
+        SweepStep {
+            looks: SWEEP_STEP_MIN.looks.max(added * SWEEP_STEP_PER_ADDED.looks),
+            retired: SWEEP_STEP_MIN.retired.max(added * SWEEP_STEP_PER_ADDED.retired),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -328,7 +346,7 @@ impl SenderKeys {
     fn id_of_row(&mut self, name: Name<'_>, encoder: &KeyEncoder<'_>, row: usize, active: Option<&BooleanBuffer>) -> u32 {
         match self.index.find(name) {
             Some(id) => id,
-            None if active.is_none_or(|active| active.value(row)) => self.add_row(name, encoder, row),
+            None if active.is_none_or(|active| active.value(row)) => self.add_encoded(name, |bytes| encoder.encode(row, bytes)),
             None => 0,
         }
     }
@@ -343,14 +361,8 @@ impl SenderKeys {
 
     fn intern_integer(&mut self, value: i64, data_type: DataType) -> u32 {
         let name = Name::Integer(value);
-        self.index.find(name).unwrap_or_else(|| {
-            let mut canonical = std::mem::take(&mut self.scratch);
-            canonical.clear();
-            encode_values(&[Value::BigInt(value)], &[data_type], &mut canonical).expect("a value of the column");
-            let id = self.add(name, &canonical);
-            self.scratch = canonical;
-            id
-        })
+        let encode = |bytes: &mut Vec<u8>| encode_values(&[Value::BigInt(value)], &[data_type], bytes).expect("a value of the column");
+        self.index.find(name).unwrap_or_else(|| self.add_encoded(name, encode))
     }
 
     /// Interns a row by its canonical bytes.
@@ -364,10 +376,11 @@ impl SenderKeys {
         id
     }
 
-    fn add_row(&mut self, name: Name<'_>, encoder: &KeyEncoder<'_>, row: usize) -> u32 {
+    /// Adds a key that has another name than its canonical bytes, which are made only now.
+    fn add_encoded(&mut self, name: Name<'_>, encode: impl FnOnce(&mut Vec<u8>)) -> u32 {
         let mut canonical = std::mem::take(&mut self.scratch);
         canonical.clear();
-        encoder.encode(row, &mut canonical);
+        encode(&mut canonical);
         let id = self.add(name, &canonical);
         self.scratch = canonical;
         id
@@ -425,7 +438,7 @@ impl SenderKeys {
             (self.added, self.added_before) = (0, 0);
         }
         if let Some(from) = self.sweeping {
-            self.sweep_step(from, SWEEP_STEP.0.max(added * SWEEP_STEP_OF_ADDED.0), SWEEP_STEP.1.max(added * SWEEP_STEP_OF_ADDED.1));
+            self.sweep_step(from, SweepStep::after(added));
         }
     }
 
@@ -446,11 +459,10 @@ impl SenderKeys {
         true
     }
 
-    /// Looks at so many ids and retires so many keys, at most.
-    fn sweep_step(&mut self, from: u32, looks: usize, most: usize) {
+    fn sweep_step(&mut self, from: u32, step: SweepStep) {
         let (mut retired, ids) = (0, self.index.ids() as u32);
         let mut id = from;
-        while id < ids && ((id - from) as usize) < looks && retired < most {
+        while id < ids && ((id - from) as usize) < step.looks && retired < step.retired {
             if age(self.routes[id as usize].used_in, self.generation) > u32::from(GENERATIONS_KEPT) && self.retire(id) {
                 retired += 1;
             }

@@ -90,12 +90,21 @@ impl Default for KeyMap {
 impl KeyMap {
     /// The id of a key.
     pub(crate) fn get(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        let segment = self.directory.load().segment(hash);
-        segment.keys.read(|keys| keys.find(hash, |entry| *entry.key == *key).map(|entry| entry.id))
+        self.look(key, |entry| entry.id)
     }
 
-    /// True if this very entry is still there: whoever has the key's bytes from [`KeyMap::all`] keeps them from being those of a later one.
+    /// The entry of a key: its own bytes and id.
+    pub(crate) fn entry(&self, key: &[u8]) -> Option<(Arc<[u8]>, u32)> {
+        self.look(key, |entry| (Arc::clone(&entry.key), entry.id))
+    }
+
+    fn look<R>(&self, key: &[u8], look: impl Fn(&Entry) -> R) -> Option<R> {
+        let hash = self.hasher.hash_one(key);
+        let segment = self.directory.load().segment(hash);
+        segment.keys.read(|keys| keys.find(hash, |entry| *entry.key == *key).map(look))
+    }
+
+    /// True if this very entry is still there: whoever has the key's bytes from the map keeps them from being those of a later one.
     pub(crate) fn has(&self, key: &Arc<[u8]>, id: u32) -> bool {
         let hash = self.hasher.hash_one(&**key);
         let segment = self.directory.load().segment(hash);

@@ -31,6 +31,18 @@ impl KeyReader {
         self.ids.get(key)
     }
 
+    /// What `read` finds under a key's id, which is the key's own all the while; `None` without the key. It is read again only if this very key was forgotten
+    /// meanwhile: whatever becomes of others, the first reading counts.
+    pub fn read<R>(&self, key: &[u8], mut read: impl FnMut(u32) -> R) -> Option<R> {
+        loop {
+            let (key, id) = self.ids.entry(key)?;
+            let found = read(id);
+            if self.has(&key, id) {
+                return Some(found);
+            }
+        }
+    }
+
     /// True if the key, which [`KeyReader::all`] has told of with this id, has had it all the time since.
     pub fn has(&self, key: &Arc<[u8]>, id: u32) -> bool {
         self.ids.has(key, id)
@@ -212,5 +224,48 @@ impl Keys {
     /// Memory held, in bytes, roughly.
     pub fn bytes(&self) -> usize {
         self.key_bytes + 96 * self.reader.len() + 20 * self.keys.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn key(number: usize) -> Vec<u8> {
+        format!("key {number}").into_bytes()
+    }
+
+    #[test]
+    fn a_key_is_read_once_while_others_are_forgotten_and_again_if_it_was_itself() {
+        let mut keys = Keys::new(Vec::new());
+        (0..100).for_each(|number| {
+            keys.hold_key(&key(number));
+        });
+        let (reader, tries) = (Arc::clone(keys.reader()), Cell::new(0));
+        let mut release = 1..50;
+        let found = reader.read(&key(0), |id| {
+            tries.set(tries.get() + 1);
+            release.next().into_iter().for_each(|id| keys.release(id));
+            id
+        });
+        assert_eq!((found, tries.get(), keys.reader().len()), (Some(0), 1, 99), "another key's end is none of its business");
+        let found = reader.read(&key(0), |id| {
+            tries.set(tries.get() + 1);
+            if tries.get() == 2 {
+                // Its id becomes another key's, and it comes again as another one.
+                keys.release(id);
+                assert_eq!((keys.hold_key(&key(1_000)), keys.hold_key(&key(0))), (0, 1));
+            }
+            id
+        });
+        assert_eq!((found, tries.get()), (Some(1), 3));
+        let found = reader.read(&key(0), |id| {
+            tries.set(tries.get() + 1);
+            keys.release(id);
+        });
+        assert_eq!((found, tries.get()), (None, 4), "forgotten for good");
+        assert_eq!(reader.read(&key(0), |_| tries.set(tries.get() + 1)), None);
+        assert_eq!(tries.get(), 4, "there is nothing to read");
     }
 }

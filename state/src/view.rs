@@ -167,16 +167,11 @@ impl ReplicaView {
     }
 
     fn live_group(&self, store: &StoreView, keys: &KeyReader, metric: &SharedMetric, key: &[u8], over_too: bool) -> Option<LiveGroup> {
-        loop {
-            let forgotten = keys.forgotten();
-            let group = keys.id(key).and_then(|id| match store {
-                StoreView::Sliced(pages) => self.live_sliced(pages, metric, id),
-                StoreView::Sessions(pages) => self.live_session(pages, id, over_too),
-            });
-            if keys.forgotten() == forgotten {
-                return group;
-            }
-        }
+        let read = |id| match store {
+            StoreView::Sliced(pages) => self.live_sliced(pages, metric, id),
+            StoreView::Sessions(pages) => self.live_session(pages, id, over_too),
+        };
+        keys.read(key, read).flatten()
     }
 
     fn live_sliced(&self, pages: &SlicedPages, metric: &SharedMetric, id: u32) -> Option<LiveGroup> {

@@ -5,14 +5,12 @@
 //! string or any other integer one hash and one comparison; several columns the same over their canonical bytes. Canonical bytes and the key hash
 //! are made once per key.
 //!
-//! Memory follows the keys in use: a key that no row has named for longer than any window can hold it is retired at the next sweep,
-//! and sweeps are due when many keys have come since the last. Age is counted in *generations* of event time, a quarter of that span
-//! each. Replicas hold a key as long as a wire id may name it, so the retirement travels with the next delta. A sweep looks at some keys at each flush, a
-//! few times as many as have come since the last flush, so that neither sender nor replicas pause for all of them, and it is over before many more have come.
+//! Memory follows the keys in use ([`sweep`]).
 
 mod codes;
 mod index;
 mod integers;
+mod sweep;
 
 use crate::delta::DictionaryChange;
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray};
@@ -26,19 +24,8 @@ use raympp_operators::keycode::{KeyEncoder, encode_values};
 use raympp_types::{DataType, KeyGroups, KeyHash, PartitionId, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
+use sweep::{Generations, Sweep};
 
-/// Keys added before a sweep is worth it, at least.
-const SWEEP_MIN: usize = 65_536;
-/// What a sweep does at one flush at least.
-const SWEEP_STEP_MIN: SweepStep = SweepStep { looks: 2_048, retired: 128 };
-/// What it does at one flush for each key that has come since the last flush, if that is more.
-const SWEEP_STEP_PER_ADDED: SweepStep = SweepStep { looks: 8, retired: 2 };
-/// Generations in the span that a key is kept for.
-const GENERATIONS: i64 = 4;
-/// A key used in none of so many generations, nor in the one at hand, is retired: one more than the span has, since generations are cut anywhere.
-const GENERATIONS_KEPT: u16 = 5;
-/// Numbers of generations go from 1 to this and then round again.
-const GENERATION_MAX: u16 = u16::MAX;
 /// Number of no generation.
 const NEVER: u16 = 0;
 /// No local id.
@@ -51,24 +38,6 @@ pub struct Route {
     pub partition: u32,
     /// The key's wire id there.
     pub wire: u32,
-}
-
-/// Bounds of what a sweep does at one flush.
-#[derive(Clone, Copy)]
-struct SweepStep {
-    /// Ids looked at.
-    looks: usize,
-    /// Keys retired.
-    retired: usize,
-}
-
-impl SweepStep {
-    fn after(added: usize) -> SweepStep {
-        SweepStep {
-            looks: SWEEP_STEP_MIN.looks.max(added * SWEEP_STEP_PER_ADDED.looks),
-            retired: SWEEP_STEP_MIN.retired.max(added * SWEEP_STEP_PER_ADDED.retired),
-        }
-    }
 }
 
 #[derive(Default)]
@@ -91,7 +60,7 @@ impl KeptRoute {
 
     /// True if a key that was used then can't have been retired by now.
     fn is_kept(self, generation: u16) -> bool {
-        self.used_in != NEVER && age(self.used_in, generation) <= u32::from(GENERATIONS_KEPT)
+        self.used_in != NEVER && sweep::is_kept(self.used_in, generation)
     }
 
     fn route(self) -> Route {
@@ -107,16 +76,8 @@ pub struct SenderKeys {
     /// By local id.
     routes: Vec<KeptRoute>,
     wires: Vec<WireIds>,
-    /// Since the last sweep, and what that left.
-    added: usize,
-    kept: usize,
-    /// Keys there were at the last flush since the last sweep, and the next id to look at if a sweep is under way.
-    added_before: usize,
-    sweeping: Option<u32>,
-    span_us: i64,
-    /// Which generation event time is in, and the number it goes by.
-    generation_number: i64,
-    generation: u16,
+    sweep: Sweep,
+    generations: Generations,
     codes: Option<CodeCache>,
     integers: Option<IntegerSpan>,
     scratch: Vec<u8>,
@@ -131,13 +92,8 @@ impl SenderKeys {
             index: KeyIndex::new(),
             routes: Vec::new(),
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
-            added: 0,
-            kept: 0,
-            added_before: 0,
-            sweeping: None,
-            span_us: i64::MAX,
-            generation_number: i64::MIN,
-            generation: 1,
+            sweep: Sweep::default(),
+            generations: Generations::default(),
             codes: None,
             integers: None,
             scratch: Vec::new(),
@@ -159,8 +115,8 @@ impl SenderKeys {
     pub fn route(&mut self, id: u32) -> Route {
         let kept = &mut self.routes[id as usize];
         // Keys are used again and again: a look is cheaper than a write that dirties the cache.
-        if kept.used_in != self.generation {
-            kept.used_in = self.generation;
+        if kept.used_in != self.generations.current {
+            kept.used_in = self.generations.current;
         }
         kept.route()
     }
@@ -176,7 +132,7 @@ impl SenderKeys {
         }
         let values = Integers::of(column)?;
         let integers = self.integers.get_or_insert_with(|| IntegerSpan::new(values));
-        let of_rows = Cow::Owned(integers.codes(values, self.index.keys(), self.generation)?);
+        let of_rows = Cow::Owned(integers.codes(values, self.index.keys(), self.generations.current)?);
         Some(Codes { set: CodeSet::Integers(integers.span), of_rows })
     }
 
@@ -198,8 +154,8 @@ impl SenderKeys {
         let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
         let route = |code: u32| {
             let known = &mut cache.known[code as usize];
-            if known.route.used_in != self.generation {
-                known.id = known.id(self.generation).unwrap_or_else(|| self.intern_row(&encoder, code as usize));
+            if known.route.used_in != self.generations.current {
+                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_row(&encoder, code as usize));
                 known.route = self.use_route(known.id);
             }
             known.route.route()
@@ -219,8 +175,8 @@ impl SenderKeys {
                 return self.route(id);
             };
             let known = &mut integers.known[at];
-            if known.route.used_in != self.generation {
-                known.id = known.id(self.generation).unwrap_or_else(|| self.intern_integer(of.value(code), data_type));
+            if known.route.used_in != self.generations.current {
+                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_integer(of.value(code), data_type));
                 known.route = self.use_route(known.id);
             }
             known.route.route()
@@ -284,7 +240,7 @@ impl SenderKeys {
         if all_known {
             for (id, &code) in ids.iter_mut().zip(codes) {
                 let known = &cache.known[code as usize];
-                *id = if known.route.used_in == self.generation { known.id } else { NO_ID };
+                *id = if known.route.used_in == self.generations.current { known.id } else { NO_ID };
                 all_known &= *id != NO_ID;
             }
         }
@@ -312,8 +268,8 @@ impl SenderKeys {
                 Some(code) => &mut cache.known[code],
                 None => &mut cache.null,
             };
-            if slot.route.used_in != self.generation {
-                slot.id = slot.id(self.generation).unwrap_or_else(|| self.intern_row(&encoder, row));
+            if slot.route.used_in != self.generations.current {
+                slot.id = slot.id(self.generations.current).unwrap_or_else(|| self.intern_row(&encoder, row));
                 slot.route = self.use_route(slot.id);
             }
             *id = slot.id;
@@ -389,12 +345,12 @@ impl SenderKeys {
     fn add(&mut self, name: Name<'_>, canonical: &[u8]) -> u32 {
         let id = self.index.add(name);
         let (partition, wire) = self.announce(canonical);
-        let route = KeptRoute { partition, used_in: self.generation, wire };
+        let route = KeptRoute { partition, used_in: self.generations.current, wire };
         match self.routes.get_mut(id as usize) {
             Some(kept) => *kept = route,
             None => self.routes.push(route),
         }
-        self.added += 1;
+        self.sweep.added += 1;
         id
     }
 
@@ -416,78 +372,7 @@ impl SenderKeys {
         let changed = !(change.added.is_empty() && change.retired.is_empty());
         changed.then(|| DictionaryChange { key_space: self.key_space, ..std::mem::take(change) })
     }
-
-    /// Sets how far back in event time a window can be that still holds a key.
-    pub fn set_span(&mut self, span_us: i64) {
-        if std::mem::replace(&mut self.span_us, span_us) != span_us {
-            // Generations go on from the one at hand, in their new length.
-            self.generation_number = i64::MIN;
-        }
-    }
-
-    /// Notes that event time has come to `seen_us` and, if many keys have come since the last sweep, retires some of those that no window can hold any
-    /// more. To be called at each flush, when no local id is kept anywhere.
-    pub fn sweep(&mut self, seen_us: i64) {
-        if self.span_us == i64::MAX || seen_us == i64::MIN {
-            return;
-        }
-        let is_next = self.follow(seen_us);
-        let added = self.added - std::mem::replace(&mut self.added_before, self.added);
-        if is_next && self.sweeping.is_none() && self.added >= SWEEP_MIN.max(self.kept / 8) {
-            self.sweeping = Some(0);
-            (self.added, self.added_before) = (0, 0);
-        }
-        if let Some(from) = self.sweeping {
-            self.sweep_step(from, SweepStep::after(added));
-        }
-    }
-
-    /// Brings the generation up to event time; true if another one than the first has begun.
-    fn follow(&mut self, seen_us: i64) -> bool {
-        let number = seen_us.div_euclid((self.span_us / GENERATIONS).max(1));
-        let before = std::mem::replace(&mut self.generation_number, number);
-        if before == i64::MIN || number == before {
-            return false;
-        }
-        let passed = number.saturating_sub(before).min(i64::from(GENERATIONS_KEPT) + 1) as u32;
-        let generation = ((u32::from(self.generation) - 1 + passed) % u32::from(GENERATION_MAX) + 1) as u16;
-        if generation < self.generation {
-            // What is known of codes that come now and then only may be a round old.
-            (self.codes, self.integers) = (None, None);
-        }
-        self.generation = generation;
-        true
-    }
-
-    fn sweep_step(&mut self, from: u32, step: SweepStep) {
-        let (mut retired, ids) = (0, self.index.ids() as u32);
-        let mut id = from;
-        while id < ids && ((id - from) as usize) < step.looks && retired < step.retired {
-            if age(self.routes[id as usize].used_in, self.generation) > u32::from(GENERATIONS_KEPT) && self.retire(id) {
-                retired += 1;
-            }
-            id += 1;
-        }
-        self.sweeping = (id < ids).then_some(id);
-        if id == ids {
-            self.kept = self.index.keys();
-        }
-    }
-
-    /// False if the id is free.
-    fn retire(&mut self, id: u32) -> bool {
-        if !self.index.remove(id) {
-            return false;
-        }
-        let KeptRoute { partition, wire, .. } = self.routes[id as usize];
-        let wires = &mut self.wires[partition as usize];
-        wires.change.retired.push(wire);
-        wires.free.push(wire);
-        true
-    }
 }
 
-/// Generations since that one.
-fn age(used_in: u16, generation: u16) -> u32 {
-    (u32::from(generation) + u32::from(GENERATION_MAX - used_in)) % u32::from(GENERATION_MAX)
-}
+#[cfg(test)]
+mod tests;

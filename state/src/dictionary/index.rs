@@ -1,12 +1,20 @@
 //! Names of keys → local ids.
 //!
 //! A key is known by one name: an integer by its value, a text by its bytes, any other row of key columns by its canonical bytes. An integer lies in
-//! its slot of the hash table, so that looking it up touches one place in memory; a text's bytes lie behind the id. Ids are dense, and those of keys
-//! that were removed are given away again.
+//! its slot of the hash table, so that looking it up touches one place in memory; a text's bytes lie behind the id. Ids of keys that were removed
+//! are given away again, lowest first; the last ones are dropped if they are free ([`KeyIndex::trim`]), and a key may be given a lower id
+//! ([`KeyIndex::move_last`]). So ids stay dense whatever comes and goes.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
+
+/// Memory for ids is given back if there is so many times as much as is needed,
+const ROOM: usize = 8;
+/// and more than for that many.
+const ROOM_MIN: usize = 1024;
 
 /// What a key is known by.
 #[derive(Clone, Copy)]
@@ -31,7 +39,9 @@ pub(super) struct KeyIndex {
     hasher: FixedState,
     /// By local id; `None`: free.
     entries: Vec<Option<Entry>>,
-    free: Vec<u32>,
+    /// All free ids, and some that were dropped when they were free: those are gone as soon as ids grow again.
+    free: BinaryHeap<Reverse<u32>>,
+    keys: usize,
 }
 
 impl KeyIndex {
@@ -41,7 +51,8 @@ impl KeyIndex {
             bytes: HashTable::new(),
             hasher: FixedState::with_seed(0x6b65_7973),
             entries: Vec::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
+            keys: 0,
         }
     }
 
@@ -52,7 +63,7 @@ impl KeyIndex {
 
     /// Number of keys.
     pub(super) fn keys(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.keys
     }
 
     #[inline]
@@ -75,10 +86,11 @@ impl KeyIndex {
 
     /// Gives an id to a name that has none.
     pub(super) fn add(&mut self, name: Name<'_>) -> u32 {
-        let id = self.free.pop().unwrap_or(self.entries.len() as u32);
+        let id = self.take_free().unwrap_or(self.entries.len() as u32);
         if id as usize == self.entries.len() {
             self.entries.push(None);
         }
+        self.keys += 1;
         let entry = match name {
             Name::Integer(value) => {
                 let hasher = &self.hasher;
@@ -103,6 +115,51 @@ impl KeyIndex {
         Entry::Bytes { bytes: bytes.into(), canonical, hash }
     }
 
+    /// The lowest free id, which is not free any more.
+    fn take_free(&mut self) -> Option<u32> {
+        let &Reverse(id) = self.free.peek()?;
+        if id as usize >= self.entries.len() {
+            // So are all others: ids that were dropped, and are about to be there again.
+            self.free = BinaryHeap::new();
+            return None;
+        }
+        self.free.pop();
+        Some(id)
+    }
+
+    /// Drops free ids at the end, so many at most; returns how many.
+    pub(super) fn trim(&mut self, most: usize) -> usize {
+        let before = self.entries.len();
+        while before - self.entries.len() < most && self.entries.pop_if(|entry| entry.is_none()).is_some() {}
+        if self.entries.capacity() > ROOM * self.entries.len().max(ROOM_MIN) {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
+        before - self.entries.len()
+    }
+
+    /// Gives the key with the last id the lowest free one; returns both ids. `None` if no lower one is free.
+    pub(super) fn move_last(&mut self) -> Option<(u32, u32)> {
+        let from = self.entries.len().checked_sub(1)?;
+        self.entries[from].as_ref()?;
+        let to = self.take_free()?;
+        let entry = self.entries.pop().flatten()?;
+        let from = from as u32;
+        match &entry {
+            Entry::Integer(value) => {
+                if let Some(slot) = self.integers.find_mut(self.hasher.hash_one(value), |slot| slot.1 == from) {
+                    slot.1 = to;
+                }
+            }
+            Entry::Bytes { hash, .. } => {
+                if let Some(slot) = self.bytes.find_mut(*hash, |&id| id == from) {
+                    *slot = to;
+                }
+            }
+        }
+        self.entries[to as usize] = Some(entry);
+        Some((from, to))
+    }
+
     /// Forgets a key; false if the id is free.
     pub(super) fn remove(&mut self, id: u32) -> bool {
         let Some(entry) = self.entries[id as usize].take() else { return false };
@@ -118,7 +175,8 @@ impl KeyIndex {
                 }
             }
         }
-        self.free.push(id);
+        self.free.push(Reverse(id));
+        self.keys -= 1;
         true
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! A value less the lowest one of the span is its code, so a row costs a subtraction instead of a hash. The span follows the values: where they leave it, it
 //! is moved, or doubled if it would not hold those in use, and it begins anew around a batch if that were too much for the keys that there are.
-//! Values that lie too far apart have no codes.
+//! Once in a generation it is looked whether those in use lie so close together by now that the span may be shorter. Values that lie too far apart have no codes.
 //!
-//! Cost: a pass over the values while they stay in the span, another one when they do not; moving takes as long as the span is, so it is paid for by rows before.
+//! Cost: a pass over the values while they stay in the span, another one when they do not; moving and looking take as long as the span is, so they are paid for
+//! by rows before.
 //! Memory: a dozen bytes per integer of the span, which keys in use bound.
 
+use super::NEVER;
 use super::codes::KnownCode;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{ArrowNativeType, DataType as ArrowType, Int16Type, Int32Type, Int64Type};
@@ -18,6 +20,8 @@ const LEN_SMALL: u64 = 1 << 16;
 const LEN_PER_KEY: u64 = 4;
 /// And never more than these.
 const LEN_MAX: u64 = 1 << 22;
+/// A span is shortened if those in use lie in less than one part of so many.
+const LEN_PER_USED: u64 = 4;
 /// Rows pay for moving a span that is so many times as long as they are many.
 const LEN_PER_ROW: u64 = 4;
 
@@ -121,6 +125,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// From `base` on, as far as that is possible within the values' type.
+    fn from(base: i64, bits: u32, values: Integers<'_>) -> Span {
+        let (highest, room) = (values.highest_of_type(), (1i64 << bits) - 1);
+        Span { base: base.clamp(-1 - highest, highest - room), bits }
+    }
+
     pub(crate) fn len(self) -> usize {
         1 << self.bits
     }
@@ -145,19 +155,28 @@ pub(super) struct IntegerSpan {
     pub(super) known: Vec<KnownCode>,
     /// Since it was moved.
     rows: u64,
+    /// Since it was looked at for those in use, and the generation of that look.
+    rows_unseen: u64,
+    seen_in: u16,
 }
 
 impl IntegerSpan {
     /// For the values of a column, of which it holds none yet.
     pub(super) fn new(values: Integers<'_>) -> IntegerSpan {
         let span = Span { base: 0, bits: 0 };
-        IntegerSpan { span, data_type: values.data_type(), known: vec![KnownCode::UNKNOWN], rows: u64::MAX }
+        let known = vec![KnownCode::UNKNOWN];
+        IntegerSpan { span, data_type: values.data_type(), known, rows: u64::MAX, rows_unseen: 0, seen_in: NEVER }
     }
 
     /// The code of each value, if they lie close enough together; `keys` are there. The span becomes what it has to be.
     pub(super) fn codes(&mut self, values: Integers<'_>, keys: usize, generation: u16) -> Option<Vec<u32>> {
+        let rows = values.len() as u64;
+        self.rows = self.rows.saturating_add(rows);
+        self.rows_unseen = self.rows_unseen.saturating_add(rows);
+        if generation != self.seen_in && self.rows_unseen >= self.known.len() as u64 / LEN_PER_ROW {
+            self.shorten(values, generation);
+        }
         let codes = values.codes(self.span);
-        self.rows = self.rows.saturating_add(values.len() as u64);
         if codes.is_some() || self.rows < self.known.len() as u64 / LEN_PER_ROW {
             return codes;
         }
@@ -172,6 +191,19 @@ impl IntegerSpan {
         values.codes(span)
     }
 
+    /// Makes a span that is far longer than those in use need as long as they do.
+    fn shorten(&mut self, values: Integers<'_>, generation: u16) {
+        (self.rows_unseen, self.seen_in) = (0, generation);
+        let Some((first, last)) = self.in_use(generation) else {
+            *self = IntegerSpan { seen_in: generation, ..IntegerSpan::new(values) };
+            return;
+        };
+        let len = last.wrapping_sub(first) as u64;
+        if len < self.known.len() as u64 / LEN_PER_USED {
+            self.become_span(Span::from(first, bits_of(len), values));
+        }
+    }
+
     /// A span that holds these values, and those in use if that is not too much.
     fn around(&self, values: Integers<'_>, len_max: u64, generation: u16) -> Option<Span> {
         let len = |low: i64, high: i64| high.wrapping_sub(low) as u64;
@@ -181,13 +213,12 @@ impl IntegerSpan {
         }
         let both = self.in_use(generation).map(|(first, last)| (low.min(first), high.max(last)));
         let (first, last) = both.filter(|&(first, last)| len(first, last) < len_max).unwrap_or((low, high));
-        let needed = u64::BITS - len(first, last).leading_zeros();
+        let needed = bits_of(len(first, last));
         let bits = self.span.bits.clamp(needed, needed + 1);
         let room = (1i64 << bits) - 1;
         // What is left of the span lies where the values are going.
         let base = if low < self.span.base && last > low { last.saturating_sub(room) } else { first };
-        let highest = values.highest_of_type();
-        Some(Span { base: base.clamp(-1 - highest, highest - room), bits })
+        Some(Span::from(base, bits, values))
     }
 
     /// Lowest and highest value that is known to be used.
@@ -217,6 +248,11 @@ impl IntegerSpan {
         }
         self.rows = 0;
     }
+}
+
+/// Bits that a distance takes.
+fn bits_of(distance: u64) -> u32 {
+    u64::BITS - distance.leading_zeros()
 }
 
 /// How long a span may be.
@@ -317,6 +353,27 @@ mod tests {
         };
         assert_eq!([look(span, 100, 1), look(span, 8_192, 1)], [(102, 8_192), (0, 8_192)], "looking at all of it is paid for, too");
         assert_eq!([look(span, 0, 9), look(span, 8_192, 9)], [(2, 8_192), (0, 1)], "nothing in it is used any more");
+    }
+
+    #[test]
+    fn a_span_gets_shorter_with_those_in_use() {
+        let mut span = None;
+        assert_eq!(check(&mut span, big(0..60_000), 0, 1), Some(65_536));
+        let look = |span: &mut Option<IntegerSpan>, values: [i64; 2], rows: u64, generation: u16| {
+            span.as_mut().expect("just made").rows_unseen = rows;
+            check(span, big(values), 0, generation)
+        };
+        assert_eq!(look(&mut span, [40_000, 40_999], 1 << 16, 1), Some(65_536), "it has been looked at in this generation");
+        assert_eq!(look(&mut span, [40_000, 40_999], 1 << 16, 6), Some(65_536), "all of them are in use");
+        assert_eq!(look(&mut span, [40_000, 40_999], 100, 7), Some(65_536), "a look is paid for by rows");
+        assert_eq!(look(&mut span, [40_000, 40_999], 1 << 16, 7), Some(1_024));
+        assert_eq!(look(&mut span, [40_000, 40_999], 1 << 16, 8), Some(1_024));
+        assert_eq!(look(&mut span, [40_999, 41_000], 1 << 16, 9), Some(1_024));
+        assert_eq!(look(&mut span, [40_999, 41_000], 1 << 16, 20), Some(2), "nobody uses the others any more");
+        let mut span = None;
+        assert_eq!(check(&mut span, big(i64::MAX - 1_000..=i64::MAX), 0, 1), Some(1_024));
+        assert_eq!(look(&mut span, [i64::MAX - 3, i64::MAX], 1 << 16, 2), Some(1_024));
+        assert_eq!(look(&mut span, [i64::MAX - 3, i64::MAX], 1 << 16, 7), Some(4));
     }
 
     #[test]

@@ -18,6 +18,9 @@ const BLOCK_ROWS: usize = 1024;
 /// Slices that one table can hold at once.
 const SLOTS_MAX: i64 = 8;
 
+/// An empty table has room for so many times as many keys as there are at most.
+const ROOM_MAX: usize = 4;
+
 /// Where an accumulator lives in a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -135,7 +138,9 @@ impl Table {
     /// Makes room for slices `first..=last` of cells so numbered; false if what the table holds has to be taken out first.
     pub(super) fn reserve(&mut self, numbering: &Numbering, first: i64, last: i64) -> bool {
         let same = self.numbering.is_same(numbering) && numbering.len() <= self.capacity;
-        if same && self.slots > 0 && first >= self.first_slice && last < self.first_slice + self.slots as i64 {
+        // An empty one that was made for far more keys costs more to keep than to make anew.
+        let fits = same && (self.occupied || self.capacity <= ROOM_MAX * numbering.len().next_power_of_two());
+        if fits && self.slots > 0 && first >= self.first_slice && last < self.first_slice + self.slots as i64 {
             return true;
         }
         if self.occupied {
@@ -145,8 +150,12 @@ impl Table {
         self.capacity = numbering.len().next_power_of_two();
         self.first_slice = first;
         self.slots = (last - first + 1) as usize;
+        let words = (1 + self.slots * self.capacity) * self.words;
+        if self.cells.capacity() > ROOM_MAX * words {
+            self.cells = Vec::new();
+        }
         self.cells.clear();
-        self.cells.resize((1 + self.slots * self.capacity) * self.words, 0);
+        self.cells.resize(words, 0);
         self.columns.iter_mut().for_each(|column| *column = None);
         true
     }

@@ -154,6 +154,44 @@ fn keys_that_were_forgotten_come_again_as_themselves() {
     keys_are_forgotten_and_come_again("BIGINT", 1 << 30, &|numbers| Arc::new(Int64Array::from(numbers.to_vec())));
 }
 
+/// Many keys come once, then ten others again and again, and the rows of each become one entry a flush: a table is not too long for them.
+fn a_burst_does_not_keep_rows_from_being_folded(key_type: &str, apart: i64, keys: KeyColumn<'_>) {
+    let script = raympp_testkit::script::bind(&format!(
+        "CREATE STREAM s (k {key_type}, v BIGINT, et TIMESTAMP);\n\
+         CREATE METRIC m WITH (retention = '0s') AS SELECT k, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '1 second') \
+         GROUP BY k, window_start;",
+    ));
+    let plan = plan_of(&script);
+    let mut chain = first_chain(&script, &plan, 0);
+    let mut now_us = 0;
+    let mut entries = |numbers: &mut dyn Iterator<Item = i64>| -> usize {
+        let numbers: Vec<i64> = numbers.map(|number| number * apart).collect();
+        now_us += SECOND_US / 20;
+        let columns: [(&str, ArrayRef); 3] = [
+            ("k", keys(&numbers)),
+            ("v", Arc::new(Int64Array::from(numbers.clone()))),
+            ("et", Arc::new(TimestampMicrosecondArray::from(vec![now_us; numbers.len()]))),
+        ];
+        let rows =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("columns of one length");
+        delta(&mut chain, &rows, Vec::new()).parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len()).sum()
+    };
+    assert_eq!(entries(&mut (0..70_000)), 70_000);
+    let mut few = || entries(&mut (0..400).map(|row| 70_000 + 3 * (row % 10)));
+    for _ in 0..1_000 {
+        few();
+    }
+    assert_eq!([few(), few()], [10, 10], "{key_type}, {apart} apart");
+}
+
+#[test]
+fn rows_are_folded_again_after_a_burst_of_keys() {
+    a_burst_does_not_keep_rows_from_being_folded("BIGINT", 1, &|numbers| Arc::new(Int64Array::from(numbers.to_vec())));
+    a_burst_does_not_keep_rows_from_being_folded("BIGINT", 1 << 30, &|numbers| Arc::new(Int64Array::from(numbers.to_vec())));
+    let text = |numbers: &[i64]| -> ArrayRef { Arc::new(StringArray::from_iter_values(numbers.iter().map(i64::to_string))) };
+    a_burst_does_not_keep_rows_from_being_folded("VARCHAR", 1, &text);
+}
+
 #[test]
 fn a_gap_of_centuries_is_closed_in_a_few_steps() {
     let script = script(

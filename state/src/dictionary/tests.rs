@@ -1,0 +1,137 @@
+//! What a listener makes of what a sender says, and how many ids that takes.
+
+use super::*;
+use arrow::array::{Int32Array, Int64Array, StringArray};
+use std::collections::{BTreeMap, HashSet};
+
+const PARTITIONS: u32 = 2;
+/// Event time of a generation.
+const GENERATION_US: i64 = 1_000;
+
+/// A sender and who listens to it.
+struct Spoken {
+    keys: SenderKeys,
+    /// Keys by partition and wire id.
+    known: BTreeMap<(u32, u32), Vec<u8>>,
+    heard: HashSet<Vec<u8>>,
+    now_us: i64,
+    retired: usize,
+}
+
+impl Spoken {
+    fn new() -> Spoken {
+        let mut keys = SenderKeys::new(0, KeyGroups::new(KeyGroups::GROUPS_DEFAULT, PARTITIONS).expect("two partitions"));
+        keys.set_span(4 * GENERATION_US);
+        Spoken { keys, known: BTreeMap::new(), heard: HashSet::new(), now_us: 0, retired: 0 }
+    }
+
+    /// Hears what has changed: no key is there twice, none is retired that is not there.
+    fn hear(&mut self) {
+        self.retired = 0;
+        for partition in 0..PARTITIONS {
+            let Some(change) = self.keys.take_change(PartitionId(partition)) else { continue };
+            for &wire in &change.retired {
+                let key = self.known.remove(&(partition, wire)).expect("a key that is there");
+                self.heard.remove(&key);
+            }
+            self.retired += change.retired.len();
+            for (&wire, key) in change.added.iter().zip(change.keys.iter()) {
+                assert_eq!(self.known.insert((partition, wire), key.to_vec()), None);
+                assert!(self.heard.insert(key.to_vec()), "a key is announced once");
+            }
+        }
+    }
+
+    fn check(&self, column: &ArrayRef, active: Option<&BooleanBuffer>, routes: &[Route]) {
+        let encoder = KeyEncoder::new(std::slice::from_ref(column));
+        for (row, route) in routes.iter().enumerate().filter(|(row, _)| active.is_none_or(|active| active.value(*row))) {
+            let mut bytes = Vec::new();
+            encoder.encode(row, &mut bytes);
+            assert_eq!(self.known.get(&(route.partition, route.wire)), Some(&bytes), "row {row}");
+        }
+    }
+
+    /// Rows of a batch, by local ids.
+    fn rows(&mut self, column: &ArrayRef, active: Option<&BooleanBuffer>) {
+        let mut ids = Vec::new();
+        self.keys.local_ids(std::slice::from_ref(column), column.len(), active, &mut ids);
+        let rows: Vec<u32> = (0..ids.len() as u32).filter(|&row| active.is_none_or(|active| active.value(row as usize))).collect();
+        let routes = self.keys.routes(&ids, &rows);
+        self.hear();
+        let all: Vec<u32> = (0..column.len() as u32).collect();
+        let mut of_all = vec![Route { partition: 0, wire: 0 }; all.len()];
+        rows.iter().zip(routes).for_each(|(&row, route)| of_all[row as usize] = route);
+        self.check(column, active, &of_all);
+    }
+
+    /// Rows of a batch, by codes.
+    fn rows_by_code(&mut self, column: &ArrayRef) {
+        let columns = [Arc::clone(column)];
+        let codes = self.keys.codes_of(&columns).expect("keys that have codes");
+        let routes = self.keys.routes_of_codes(&codes.set, codes.of_rows.iter().copied());
+        self.hear();
+        self.check(column, None, &routes);
+    }
+
+    /// A flush, after which so much event time passes.
+    fn flush(&mut self, us: i64) {
+        self.keys.sweep(self.now_us);
+        self.hear();
+        self.now_us += us;
+    }
+}
+
+fn integers(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+fn texts(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values.into_iter().map(|value| format!("key {value}"))))
+}
+
+/// Codes of a dictionary that is given.
+fn coded(dictionary: &ArrayRef, codes: impl IntoIterator<Item = i64>) -> ArrayRef {
+    let codes = Int32Array::from_iter_values(codes.into_iter().map(|code| code as i32));
+    Arc::new(DictionaryArray::new(codes, Arc::clone(dictionary)))
+}
+
+/// Many keys come once, then ten others again and again: ids and codes become as few as these need.
+fn burst(column: &dyn Fn(&mut dyn Iterator<Item = i64>) -> ArrayRef, by_code: bool) {
+    const BURST: i64 = 70_000;
+    let mut spoken = Spoken::new();
+    let push = |spoken: &mut Spoken, numbers: &mut dyn Iterator<Item = i64>| {
+        let column = column(numbers);
+        if by_code { spoken.rows_by_code(&column) } else { spoken.rows(&column, None) }
+    };
+    for from in (0..BURST).step_by(7_000) {
+        push(&mut spoken, &mut (from..from + 7_000));
+        spoken.flush(1);
+    }
+    assert_eq!((spoken.keys.ids(), spoken.known.len()), (BURST as usize, BURST as usize));
+    let mut flushes = 0;
+    while spoken.keys.ids() > 1_000 {
+        push(&mut spoken, &mut (0..10).map(|number| BURST + 3 * number));
+        spoken.flush(GENERATION_US / 4);
+        flushes += 1;
+        assert!(flushes < 2_000, "{} ids are left, {} keys", spoken.keys.ids(), spoken.known.len());
+    }
+    for _ in 0..100 {
+        push(&mut spoken, &mut (0..10).map(|number| BURST + 3 * number));
+        spoken.flush(GENERATION_US / 4);
+    }
+    assert!(spoken.keys.ids() <= 40, "{} ids", spoken.keys.ids());
+    assert_eq!((spoken.known.len(), spoken.keys.routes.len()), (10, spoken.keys.ids()));
+    // Others get the ids that have become free.
+    push(&mut spoken, &mut (0..30));
+    assert_eq!((spoken.known.len(), spoken.keys.ids()), (40, 40));
+}
+
+#[test]
+fn a_burst_of_keys_leaves_no_ids_behind() {
+    burst(&|numbers| texts(numbers), false);
+    burst(&|numbers| integers(numbers.map(|number| number << 30)), false);
+    burst(&|numbers| integers(numbers), true);
+    let dictionary = texts(0..80_000);
+    burst(&|numbers| coded(&dictionary, numbers), true);
+    burst(&|numbers| coded(&dictionary, numbers), false);
+}

@@ -121,18 +121,20 @@ impl SenderKeys {
         kept.route()
     }
 
-    /// The rows' keys as codes: of the dictionary that they come with, or of a span if they are integers close together.
-    pub(crate) fn codes_of<'a>(&mut self, keys: &'a [ArrayRef]) -> Option<Codes<'a>> {
+    /// The rows' keys as codes: of the dictionary that they come with, or of a span if they are integers close together. Rows that are not `active` have
+    /// any code of the set, and no say in whether there are codes.
+    pub(crate) fn codes_of<'a>(&mut self, keys: &'a [ArrayRef], active: Option<&BooleanBuffer>) -> Option<Codes<'a>> {
         let [column] = keys else { return None };
+        if !are_valid(column, active) {
+            return None;
+        }
         if let Some(column) = column.as_dictionary_opt::<Int32Type>() {
-            let whole = column.null_count() == 0 && column.values().null_count() == 0;
-            let of_rows = &column.keys().values().inner().typed_data::<u32>()[..column.len()];
             let set = CodeSet::Dictionary(Arc::clone(column.values()));
-            return whole.then(|| Codes { set, of_rows: Cow::Borrowed(of_rows) });
+            return (column.values().null_count() == 0).then(|| Codes { set, of_rows: codes_of_rows(column) });
         }
         let values = Integers::of(column)?;
         let integers = self.integers.get_or_insert_with(|| IntegerSpan::new(values));
-        let of_rows = Cow::Owned(integers.codes(values, self.index.keys(), self.generations.current)?);
+        let of_rows = Cow::Owned(integers.codes(values, active, self.index.keys(), self.generations.current)?);
         Some(Codes { set: CodeSet::Integers(integers.span), of_rows })
     }
 
@@ -292,7 +294,7 @@ impl SenderKeys {
     }
 
     fn local_ids_of_integers(&mut self, columns: &[ArrayRef], active: Option<&BooleanBuffer>, ids: &mut Vec<u32>) {
-        let values = Integers::of(&columns[0]).expect("a column of integers without NULLs");
+        let values = Integers::of(&columns[0]).expect("a column of integers");
         let encoder = KeyEncoder::new(columns);
         ids.extend((0..columns[0].len()).map(|row| self.id_of_row(Name::Integer(values.get(row)), &encoder, row, active)));
     }
@@ -372,6 +374,20 @@ impl SenderKeys {
         let changed = !(change.added.is_empty() && change.retired.is_empty());
         changed.then(|| DictionaryChange { key_space: self.key_space, ..std::mem::take(change) })
     }
+}
+
+/// True if no active row is NULL.
+fn are_valid(column: &ArrayRef, active: Option<&BooleanBuffer>) -> bool {
+    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+    nulls.is_none_or(|nulls| active.is_some_and(|active| (active & nulls.inner()) == *active))
+}
+
+/// The codes of a dictionary column; 0 for NULL, which any number may stand for.
+fn codes_of_rows(column: &DictionaryArray<Int32Type>) -> Cow<'_, [u32]> {
+    if column.null_count() > 0 {
+        return column.keys().iter().map(|code| code.map_or(0, |code| code as u32)).collect();
+    }
+    Cow::Borrowed(&column.keys().values().inner().typed_data::<u32>()[..column.len()])
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ impl StoreFold {
         let worth_it = |numbers: usize| slots.is_some_and(|slots| slots * numbers.next_power_of_two() <= SMALL_TABLE.max(expected_rows));
         let starts_us = || (first + 1..=last).map(start).collect::<Vec<i64>>();
         // Once keys without codes have come, a table keeps what all have: turning it over costs as much as it has cells.
-        let by_code = if self.table.is_by_ids() { None } else { keys.codes_of(&inputs.keys) };
+        let by_code = if self.table.is_by_ids() { None } else { keys.codes_of(&inputs.keys, inputs.active.as_ref()) };
         if let Some(codes) = by_code.as_ref().filter(|codes| worth_it(codes.set.len())) {
             self.reserve(keys, &Numbering::Codes(codes.set.clone()), first, last);
             self.table.place(&codes.of_rows, inputs.active.as_ref(), first, &starts_us(), batch.event_times_us);

@@ -10,7 +10,8 @@
 
 use super::NEVER;
 use super::codes::KnownCode;
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{ArrowNativeType, DataType as ArrowType, Int16Type, Int32Type, Int64Type};
 use raympp_types::DataType;
 
@@ -25,7 +26,7 @@ const LEN_PER_USED: u64 = 4;
 /// Rows pay for moving a span that is so many times as long as they are many.
 const LEN_PER_ROW: u64 = 4;
 
-/// The values of a column of integers without NULLs.
+/// The values of a column of integers; any where it is NULL.
 #[derive(Clone, Copy)]
 pub(super) enum Integers<'a> {
     SmallInt(&'a [i16]),
@@ -35,9 +36,6 @@ pub(super) enum Integers<'a> {
 
 impl<'a> Integers<'a> {
     pub(super) fn of(column: &'a ArrayRef) -> Option<Integers<'a>> {
-        if column.null_count() > 0 {
-            return None;
-        }
         match column.data_type() {
             ArrowType::Int16 => Some(Integers::SmallInt(column.as_primitive::<Int16Type>().values())),
             ArrowType::Int32 => Some(Integers::Integer(column.as_primitive::<Int32Type>().values())),
@@ -79,42 +77,58 @@ impl<'a> Integers<'a> {
         }
     }
 
-    /// The code of each value; `None` if one lies outside of the span.
-    fn codes(self, span: Span) -> Option<Vec<u32>> {
+    /// The code of each value, 0 for those that are not active; `None` if an active one lies outside of the span.
+    fn codes(self, active: Option<&BooleanBuffer>, span: Span) -> Option<Vec<u32>> {
         match self {
-            Integers::SmallInt(values) => codes(values, span),
-            Integers::Integer(values) => codes(values, span),
-            Integers::BigInt(values) => codes(values, span),
+            Integers::SmallInt(values) => codes(values, active, span),
+            Integers::Integer(values) => codes(values, active, span),
+            Integers::BigInt(values) => codes(values, active, span),
         }
     }
 
-    /// Lowest and highest value; `None` without values.
-    fn bounds(self) -> Option<(i64, i64)> {
+    /// Lowest and highest active value; `None` if there is none.
+    fn bounds(self, active: Option<&BooleanBuffer>) -> Option<(i64, i64)> {
         match self {
-            Integers::SmallInt(values) => bounds(values),
-            Integers::Integer(values) => bounds(values),
-            Integers::BigInt(values) => bounds(values),
+            Integers::SmallInt(values) => bounds(values, active),
+            Integers::Integer(values) => bounds(values, active),
+            Integers::BigInt(values) => bounds(values, active),
         }
     }
 }
 
-fn codes<T: ArrowNativeType + Into<i64>>(values: &[T], span: Span) -> Option<Vec<u32>> {
+fn codes<T: ArrowNativeType + Into<i64>>(values: &[T], active: Option<&BooleanBuffer>, span: Span) -> Option<Vec<u32>> {
     // The span's length is a power of two, so the bits of all codes together tell whether one is beyond.
     let mut all = 0;
-    let code = |&value: &T| {
-        let code = value.into().wrapping_sub(span.base) as u64;
+    let mut code = |value: T, mask: u64| {
+        let code = value.into().wrapping_sub(span.base) as u64 & mask;
         all |= code;
         code as u32
     };
-    let codes = values.iter().map(code).collect();
+    let codes = match active {
+        None => values.iter().map(|&value| code(value, u64::MAX)).collect(),
+        Some(active) => {
+            let mut codes = Vec::with_capacity(values.len());
+            for (values, word) in values.chunks(64).zip(active.bit_chunks().iter_padded()) {
+                codes.extend(values.iter().enumerate().map(|(bit, &value)| code(value, ((word >> bit) & 1).wrapping_neg())));
+            }
+            codes
+        }
+    };
     (all >> span.bits == 0).then_some(codes)
 }
 
-fn bounds<T: ArrowNativeType + Into<i64>>(values: &[T]) -> Option<(i64, i64)> {
-    let &first = values.first()?;
-    let wider = |(low, high), &value: &T| (if value < low { value } else { low }, if value > high { value } else { high });
-    let (low, high) = values.iter().fold((first, first), wider);
+fn bounds<T: ArrowNativeType + Into<i64>>(values: &[T], active: Option<&BooleanBuffer>) -> Option<(i64, i64)> {
+    let (low, high) = match active {
+        None => bounds_of(values.iter().copied()),
+        Some(active) => bounds_of(active.set_indices().map(|row| values[row])),
+    }?;
     Some((low.into(), high.into()))
+}
+
+fn bounds_of<T: Copy + PartialOrd>(mut values: impl Iterator<Item = T>) -> Option<(T, T)> {
+    let first = values.next()?;
+    let wider = |(low, high), value: T| (if value < low { value } else { low }, if value > high { value } else { high });
+    Some(values.fold((first, first), wider))
 }
 
 /// `1 << bits` integers from `base` on.
@@ -168,19 +182,20 @@ impl IntegerSpan {
         IntegerSpan { span, data_type: values.data_type(), known, rows: u64::MAX, rows_unseen: 0, seen_in: NEVER }
     }
 
-    /// The code of each value, if they lie close enough together; `keys` are there. The span becomes what it has to be.
-    pub(super) fn codes(&mut self, values: Integers<'_>, keys: usize, generation: u16) -> Option<Vec<u32>> {
+    /// The code of each value, 0 for those that are not active, if the active ones lie close enough together; `keys` are there. The span becomes what it
+    /// has to be.
+    pub(super) fn codes(&mut self, values: Integers<'_>, active: Option<&BooleanBuffer>, keys: usize, generation: u16) -> Option<Vec<u32>> {
         let rows = values.len() as u64;
         self.rows = self.rows.saturating_add(rows);
         self.rows_unseen = self.rows_unseen.saturating_add(rows);
         if generation != self.seen_in && self.rows_unseen >= self.known.len() as u64 / LEN_PER_ROW {
             self.shorten(values, generation);
         }
-        let codes = values.codes(self.span);
+        let codes = values.codes(active, self.span);
         if codes.is_some() || self.rows < self.known.len() as u64 / LEN_PER_ROW {
             return codes;
         }
-        let Some(span) = self.around(values, len_max(keys), generation) else {
+        let Some(span) = self.around(values, active, len_max(keys), generation) else {
             self.rows = 0;
             if self.in_use(generation).is_none() {
                 *self = IntegerSpan { rows: 0, ..IntegerSpan::new(values) };
@@ -188,7 +203,7 @@ impl IntegerSpan {
             return None;
         };
         self.become_span(span);
-        values.codes(span)
+        values.codes(active, span)
     }
 
     /// Makes a span that is far longer than those in use need as long as they do.
@@ -205,9 +220,9 @@ impl IntegerSpan {
     }
 
     /// A span that holds these values, and those in use if that is not too much.
-    fn around(&self, values: Integers<'_>, len_max: u64, generation: u16) -> Option<Span> {
+    fn around(&self, values: Integers<'_>, active: Option<&BooleanBuffer>, len_max: u64, generation: u16) -> Option<Span> {
         let len = |low: i64, high: i64| high.wrapping_sub(low) as u64;
-        let (low, high) = values.bounds()?;
+        let (low, high) = values.bounds(active)?;
         if len(low, high) >= len_max {
             return None;
         }
@@ -264,18 +279,18 @@ fn len_max(keys: usize) -> u64 {
 mod tests {
     use super::super::KeptRoute;
     use super::*;
-    use arrow::array::{Int16Array, Int32Array, Int64Array};
+    use arrow::array::{Array, Int16Array, Int32Array, Int64Array};
     use raympp_testkit::random::Random;
     use std::sync::Arc;
 
     /// Finds codes of the values, checks that they stand for them and what is known of them, notes that they are used in the generation, and returns the
     /// span's length.
     fn check(span: &mut Option<IntegerSpan>, column: ArrayRef, keys: usize, generation: u16) -> Option<usize> {
-        let values = Integers::of(&column).expect("a column of integers without NULLs");
+        let values = Integers::of(&column).expect("a column of integers");
         let span = span.get_or_insert_with(|| IntegerSpan::new(values));
         // Whatever was there before pays for a move.
         span.rows = u64::MAX / 2;
-        let codes = span.codes(values, keys, generation)?;
+        let codes = span.codes(values, None, keys, generation)?;
         assert_eq!((codes.len(), span.known.len()), (column.len(), span.span.len()));
         for (row, &code) in codes.iter().enumerate() {
             let value = values.get(row);
@@ -343,12 +358,12 @@ mod tests {
         let span = span.as_mut().expect("just made");
         span.rows = 0;
         let next = big(5_000..5_100);
-        let codes = |span: &mut IntegerSpan| span.codes(Integers::of(&next).expect("integers"), 0, 1).map(|codes| codes.len());
+        let codes = |span: &mut IntegerSpan| span.codes(Integers::of(&next).expect("integers"), None, 0, 1).map(|codes| codes.len());
         assert_eq!([codes(span), codes(span), codes(span)], [None, None, Some(100)]);
         let scattered = big([0, 1 << 30]);
         let look = |span: &mut IntegerSpan, rows: u64, generation: u16| {
             span.rows = rows;
-            assert_eq!(span.codes(Integers::of(&scattered).expect("integers"), 0, generation), None);
+            assert_eq!(span.codes(Integers::of(&scattered).expect("integers"), None, 0, generation), None);
             (span.rows, span.known.len())
         };
         assert_eq!([look(span, 100, 1), look(span, 8_192, 1)], [(102, 8_192), (0, 8_192)], "looking at all of it is paid for, too");

@@ -67,7 +67,7 @@ impl Spoken {
     /// Rows of a batch, by codes.
     fn rows_by_code(&mut self, column: &ArrayRef) {
         let columns = [Arc::clone(column)];
-        let codes = self.keys.codes_of(&columns).expect("keys that have codes");
+        let codes = self.keys.codes_of(&columns, None).expect("keys that have codes");
         let routes = self.keys.routes_of_codes(&codes.set, codes.of_rows.iter().copied());
         self.hear();
         self.check(column, None, &routes);
@@ -134,4 +134,37 @@ fn a_burst_of_keys_leaves_no_ids_behind() {
     let dictionary = texts(0..80_000);
     burst(&|numbers| coded(&dictionary, numbers), true);
     burst(&|numbers| coded(&dictionary, numbers), false);
+}
+
+/// Rows that do not count may be NULL or lie far off: the others have codes all the same.
+#[test]
+fn rows_that_do_not_count_have_no_say_in_codes() {
+    let rows = 200;
+    let counts = |row: usize| row % 3 != 1;
+    let active = BooleanBuffer::collect_bool(rows, counts);
+    let value = |row: usize| match row % 6 {
+        1 => None,
+        4 => Some(i64::MIN + row as i64),
+        _ => Some(1_000_000 + row as i64),
+    };
+    let numbers: ArrayRef = Arc::new((0..rows).map(value).collect::<Int64Array>());
+    let dictionary = texts(0..rows as i64);
+    let code = |row: usize| counts(row).then_some(row as i32);
+    let coded: ArrayRef = Arc::new(DictionaryArray::new((0..rows).map(code).collect::<Int32Array>(), dictionary));
+    for column in [numbers, coded] {
+        let mut spoken = Spoken::new();
+        let columns = [Arc::clone(&column)];
+        assert!(spoken.keys.codes_of(&columns, None).is_none(), "all count");
+        assert!(spoken.keys.codes_of(&columns, Some(&BooleanBuffer::collect_bool(rows, |row| row != 1))).is_none(), "too many count");
+        let codes = spoken.keys.codes_of(&columns, Some(&active)).expect("those that count have codes");
+        assert!(codes.of_rows.iter().all(|&code| (code as usize) < codes.set.len()));
+        assert!(codes.set.len() <= 256);
+        let routes = spoken.keys.routes_of_codes(&codes.set, codes.of_rows.iter().copied());
+        spoken.hear();
+        spoken.check(&column, Some(&active), &routes);
+    }
+    let mut spoken = Spoken::new();
+    let none = BooleanBuffer::new_unset(rows);
+    let codes = spoken.keys.codes_of(&[integers(0..rows as i64)], Some(&none)).map(|codes| codes.of_rows.into_owned());
+    assert!(codes.is_none_or(|codes| codes == vec![0; rows]));
 }

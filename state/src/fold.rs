@@ -234,6 +234,7 @@ impl StoreFold {
         start: impl Fn(i64) -> i64,
     ) {
         let (first, last) = inputs.slice_range(batch, &slice);
+        self.table.see(batch.rows);
         let slots = self.table.slots_with(first, last);
         let worth_it = |numbers: usize| slots.is_some_and(|slots| slots * numbers.next_power_of_two() <= SMALL_TABLE.max(expected_rows));
         let starts_us = || (first + 1..=last).map(start).collect::<Vec<i64>>();

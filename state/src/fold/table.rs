@@ -18,6 +18,8 @@ const BLOCK_ROWS: usize = 1024;
 /// Slices that one table can hold at once.
 const SLOTS_MAX: i64 = 8;
 
+/// Rows pay for taking out so many times as many cells.
+const CELLS_PER_ROW: usize = 4;
 /// An empty table has room for so many times as many keys as there are at most.
 const ROOM_MAX: usize = 4;
 
@@ -77,6 +79,8 @@ pub(super) struct Table {
     /// By accumulator: no sum of the table exceeds this.
     magnitude: Vec<u128>,
     occupied: bool,
+    /// Since something was taken out.
+    rows_seen: usize,
     /// Scratch: cell of each row of a batch, what each row of a block adds to each word.
     index: Vec<u32>,
     increments: Vec<Vec<u64>>,
@@ -114,16 +118,26 @@ impl Table {
             magnitude: vec![0; places.len()],
             places,
             occupied: false,
+            rows_seen: 0,
             index: Vec::new(),
             increments: vec![Vec::new(); word],
         }
     }
 
-    /// Slots the table would have if it took slices `first..=last` too; `None` if that is more than a table holds.
+    /// Notes that rows have come, whether they are folded here or not: they pay for taking the table out and beginning it anew.
+    pub(super) fn see(&mut self, rows: usize) {
+        self.rows_seen += rows;
+    }
+
+    /// Slots the table would have if it took slices `first..=last` too, or these alone if they lie too far from what it holds. `None` if they are more than a
+    /// table holds, or too few rows have come for beginning it anew: streams may go back and forth between slices far apart.
     pub(super) fn slots_with(&self, first: i64, last: i64) -> Option<usize> {
-        let (first, last) = self.range_with(first, last);
-        let slots = last.checked_sub(first)?.checked_add(1)?;
-        if slots <= SLOTS_MAX { Some(slots as usize) } else { (last - first < SLOTS_MAX).then_some(SLOTS_MAX as usize) }
+        let slots = |(first, last): (i64, i64)| {
+            let slots = last.checked_sub(first)?.checked_add(1)?;
+            (slots <= SLOTS_MAX).then_some(slots as usize)
+        };
+        let is_paid = self.rows_seen * CELLS_PER_ROW >= self.slots * self.capacity;
+        slots(self.range_with(first, last)).or_else(|| slots((first, last)).filter(|_| is_paid))
     }
 
     fn range_with(&self, first: i64, last: i64) -> (i64, i64) {
@@ -291,6 +305,7 @@ impl Table {
         if !std::mem::take(&mut self.occupied) {
             return taken;
         }
+        self.rows_seen = 0;
         for slot in 0..self.slots {
             let slice = self.first_slice + slot as i64;
             for (partition, (ids, cells)) in self.occupied_cells(slot, keys).into_iter().enumerate() {
@@ -372,5 +387,25 @@ fn add_rows<const WORDS: usize>(cells: &mut [u64], index: &[u32], increments: [&
         for word in 0..WORDS {
             cell[word] = cell[word].wrapping_add(increments[word][row]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_far_from_those_it_holds_begin_a_table_anew_when_rows_have_paid() {
+        let mut table = Table::new(&[]);
+        assert_eq!([table.slots_with(5, 7), table.slots_with(5, 13), table.slots_with(i64::MIN, i64::MAX)], [Some(3), None, None]);
+        assert!(table.reserve(&Numbering::Ids(1_000), 0, 0));
+        table.place(&[0], None, 0, &[], &[0]);
+        assert_eq!([table.slots_with(0, 0), table.slots_with(3, 5), table.slots_with(-2, -1)], [Some(1), Some(6), Some(3)]);
+        assert_eq!([table.slots_with(8, 8), table.slots_with(100, 101)], [None, None], "it has 1,024 cells");
+        table.see(255);
+        assert_eq!(table.slots_with(100, 101), None);
+        table.see(1);
+        assert_eq!([table.slots_with(100, 101), table.slots_with(-9, -9), table.slots_with(100, 108)], [Some(2), Some(1), None]);
+        assert_eq!(table.slots_with(7, 7), Some(8), "what is near joins it");
     }
 }

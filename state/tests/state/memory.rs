@@ -192,6 +192,25 @@ fn rows_are_folded_again_after_a_burst_of_keys() {
     a_burst_does_not_keep_rows_from_being_folded("VARCHAR", 1, &text);
 }
 
+/// Event time jumps within a flush: rows behind the gap are folded like those before it.
+#[test]
+fn a_jump_of_event_time_does_not_keep_rows_from_being_folded() {
+    let script = script(
+        "CREATE METRIC m AS SELECT k, window_start, COUNT(*) AS n FROM TUMBLE(s, et, INTERVAL '1 second') GROUP BY k, window_start;",
+    );
+    let plan = plan_of(&script);
+    let (mut chain, mut replica) = (first_chain(&script, &plan, 0), replica(&script, &plan, &[0]));
+    let keys = || (0..500).map(|row| row % 10);
+    for second in [0, 1_000, 1_001] {
+        push(&mut chain, &numbered(keys(), |_| second * SECOND_US));
+    }
+    let delta = delta(&mut chain, &numbered(keys(), |_| 5_000 * SECOND_US), vec![Mark::End]);
+    let entries: usize = delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len()).sum();
+    assert_eq!(entries, 4 * 10);
+    replica.apply(&delta);
+    assert_eq!(total(&close(&mut replica)), (4 * 500, 4 * 10));
+}
+
 #[test]
 fn a_gap_of_centuries_is_closed_in_a_few_steps() {
     let script = script(

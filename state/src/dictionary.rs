@@ -13,9 +13,9 @@ mod integers;
 mod sweep;
 
 use crate::delta::DictionaryChange;
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, GenericByteArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType as ArrowType, Int32Type, Utf8Type};
+use arrow::datatypes::Int32Type;
 use codes::CodeCache;
 pub(crate) use codes::{CodeSet, Codes};
 use index::{KeyIndex, Name};
@@ -153,11 +153,12 @@ impl SenderKeys {
 
     fn routes_of_values(&mut self, dictionary: &ArrayRef, codes: impl Iterator<Item = u32>) -> Vec<Route> {
         let mut cache = self.code_cache(dictionary);
-        let encoder = KeyEncoder::new(std::slice::from_ref(dictionary));
+        let (encoder, texts) = (KeyEncoder::new(std::slice::from_ref(dictionary)), dictionary.as_string_opt::<i32>());
         let route = |code: u32| {
-            let known = &mut cache.known[code as usize];
+            let (known, code) = (&mut cache.known[code as usize], code as usize);
             if known.route.used_in != self.generations.current {
-                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_row(&encoder, code as usize));
+                let text = texts.map(|texts| texts.value(code));
+                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_value(text, &encoder, code));
                 known.route = self.use_route(known.id);
             }
             known.route.route()
@@ -216,15 +217,14 @@ impl SenderKeys {
     }
 
     fn local_ids_of_column(&mut self, column: &ArrayRef, columns: &[ArrayRef], active: Option<&BooleanBuffer>, ids: &mut Vec<u32>) {
-        match column.data_type() {
-            ArrowType::Dictionary(..) if column.as_dictionary_opt::<Int32Type>().is_some() => {
-                self.local_ids_of_codes(column.as_dictionary::<Int32Type>(), columns, active, ids);
-            }
-            ArrowType::Utf8 if column.null_count() == 0 => self.local_ids_of_bytes(column.as_string::<i32>(), columns, active, ids),
-            ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64 if column.null_count() == 0 => {
-                self.local_ids_of_integers(columns, active, ids);
-            }
-            _ => self.local_ids_of_rows(columns, column.len(), active, ids),
+        if let Some(column) = column.as_dictionary_opt::<Int32Type>() {
+            self.local_ids_of_codes(column, columns, active, ids);
+        } else if let Some(texts) = column.as_string_opt::<i32>() {
+            self.local_ids_of_values(columns, active, ids, |row| Name::Text(texts.value(row).as_bytes()));
+        } else if let Some(values) = Integers::of(column) {
+            self.local_ids_of_values(columns, active, ids, |row| Name::Integer(values.get(row)));
+        } else {
+            self.local_ids_of_rows(columns, column.len(), active, ids);
         }
     }
 
@@ -261,17 +261,18 @@ impl SenderKeys {
         active: Option<&BooleanBuffer>,
         ids: &mut [u32],
     ) {
-        let encoder = KeyEncoder::new(columns);
+        let (encoder, dictionary) = (KeyEncoder::new(columns), Arc::clone(&cache.dictionary));
+        let texts = dictionary.as_string_opt::<i32>();
         for (row, id) in ids.iter_mut().enumerate() {
             if *id != NO_ID || active.is_some_and(|active| !active.value(row)) {
                 continue;
             }
-            let slot = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
-                Some(code) => &mut cache.known[code],
-                None => &mut cache.null,
+            let (slot, text) = match column.key(row).filter(|&code| cache.dictionary.is_valid(code)) {
+                Some(code) => (&mut cache.known[code], texts.map(|texts| texts.value(code))),
+                None => (&mut cache.null, None),
             };
             if slot.route.used_in != self.generations.current {
-                slot.id = slot.id(self.generations.current).unwrap_or_else(|| self.intern_row(&encoder, row));
+                slot.id = slot.id(self.generations.current).unwrap_or_else(|| self.intern_value(text, &encoder, row));
                 slot.route = self.use_route(slot.id);
             }
             *id = slot.id;
@@ -279,24 +280,23 @@ impl SenderKeys {
         ids.iter_mut().filter(|id| **id == NO_ID).for_each(|id| *id = 0);
     }
 
-    fn local_ids_of_bytes(
+    /// By the names of a single column's values; a row without one goes by its canonical bytes.
+    fn local_ids_of_values<'n>(
         &mut self,
-        column: &GenericByteArray<Utf8Type>,
         columns: &[ArrayRef],
         active: Option<&BooleanBuffer>,
         ids: &mut Vec<u32>,
+        name: impl Fn(usize) -> Name<'n>,
     ) {
-        let encoder = KeyEncoder::new(columns);
-        for row in 0..column.len() {
-            let name = Name::Text(column.value(row).as_bytes());
-            ids.push(self.id_of_row(name, &encoder, row, active));
+        let (encoder, rows) = (KeyEncoder::new(columns), 0..columns[0].len());
+        match columns[0].nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => ids.extend(rows.map(|row| self.id_of_row(name(row), &encoder, row, active))),
+            Some(nulls) => ids.extend(rows.map(|row| match nulls.is_valid(row) {
+                true => self.id_of_row(name(row), &encoder, row, active),
+                false if active.is_none_or(|active| active.value(row)) => self.intern_row(&encoder, row),
+                false => 0,
+            })),
         }
-    }
-
-    fn local_ids_of_integers(&mut self, columns: &[ArrayRef], active: Option<&BooleanBuffer>, ids: &mut Vec<u32>) {
-        let values = Integers::of(&columns[0]).expect("a column of integers");
-        let encoder = KeyEncoder::new(columns);
-        ids.extend((0..columns[0].len()).map(|row| self.id_of_row(Name::Integer(values.get(row)), &encoder, row, active)));
     }
 
     /// The id of a row's key; any if the row is not active.
@@ -321,6 +321,14 @@ impl SenderKeys {
         let name = Name::Integer(value);
         let encode = |bytes: &mut Vec<u8>| encode_values(&[Value::BigInt(value)], &[data_type], bytes).expect("a value of the column");
         self.index.find(name).unwrap_or_else(|| self.add_encoded(name, encode))
+    }
+
+    /// Interns a row of a dictionary by the name that a column of such values gives it, which is the text, if it is one.
+    fn intern_value(&mut self, text: Option<&str>, encoder: &KeyEncoder<'_>, row: usize) -> u32 {
+        match text.map(|text| Name::Text(text.as_bytes())) {
+            Some(name) => self.index.find(name).unwrap_or_else(|| self.add_encoded(name, |bytes| encoder.encode(row, bytes))),
+            None => self.intern_row(encoder, row),
+        }
     }
 
     /// Interns a row by its canonical bytes.

@@ -1,6 +1,7 @@
 //! Names of keys → local ids.
 //!
-//! A key is known by one name: an integer by its value, a text by its bytes, any other row of key columns by its canonical bytes. An integer lies in
+//! A key is known by one name, however it arrives: an integer by its value, a text by its bytes, any other row of key columns, NULL too, by its canonical
+//! bytes. An integer lies in
 //! its slot of the hash table, so that looking it up touches one place in memory; a text's bytes lie behind the id. Ids of keys that were removed
 //! are given away again, lowest first; the last ones are dropped if they are free ([`KeyIndex::trim`]), and a key may be given a lower id
 //! ([`KeyIndex::move_last`]). So ids stay dense whatever comes and goes.

@@ -168,3 +168,40 @@ fn rows_that_do_not_count_have_no_say_in_codes() {
     let codes = spoken.keys.codes_of(&[integers(0..rows as i64)], Some(&none)).map(|codes| codes.of_rows.into_owned());
     assert!(codes.is_none_or(|codes| codes == vec![0; rows]));
 }
+
+/// A key has one name, whatever else is in its batch and whether it comes as a value or as a code.
+#[test]
+fn a_key_is_announced_once_whatever_lies_beside_it() {
+    let numbers = |nulls: bool| -> ArrayRef { Arc::new((0..50).map(|n| (!nulls || n % 7 > 0).then_some(n)).collect::<Int64Array>()) };
+    let words =
+        |nulls: bool| -> ArrayRef { Arc::new((0..50).map(|n| (!nulls || n % 7 > 0).then(|| format!("key {n}"))).collect::<StringArray>()) };
+    let dictionary = texts(0..50);
+    let nullable: ArrayRef = Arc::new((0..50).map(|n| (n % 5 > 0).then(|| format!("key {n}"))).collect::<StringArray>());
+    let of_codes = |nulls: bool, dictionary: &ArrayRef| -> ArrayRef {
+        let codes: Int32Array = (0..50).map(|n| (!nulls || n % 7 > 0).then_some(n)).collect();
+        Arc::new(DictionaryArray::new(codes, Arc::clone(dictionary)))
+    };
+    let mut spoken = Spoken::new();
+    for round in 0..6 {
+        spoken.rows(&numbers(round % 2 == 1), None);
+        spoken.flush(GENERATION_US / 2);
+    }
+    spoken.rows_by_code(&numbers(false));
+    assert_eq!(spoken.known.len(), 51, "fifty numbers and NULL");
+    let mut spoken = Spoken::new();
+    for round in 0..6 {
+        spoken.rows(&words(round % 2 == 1), None);
+        spoken.rows(&of_codes(round % 2 == 0, &dictionary), None);
+        spoken.rows(&of_codes(round % 2 == 0, &nullable), None);
+        spoken.rows_by_code(&of_codes(false, &dictionary));
+        spoken.flush(GENERATION_US / 2);
+    }
+    assert_eq!(spoken.known.len(), 51, "fifty texts and NULL");
+    // Rows without a key that do not count are nobody's.
+    let active = BooleanBuffer::collect_bool(50, |row| row % 7 > 0);
+    for column in [numbers(true), words(true), of_codes(true, &dictionary)] {
+        let mut spoken = Spoken::new();
+        spoken.rows(&column, Some(&active));
+        assert_eq!(spoken.known.len(), 42);
+    }
+}

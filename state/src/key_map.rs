@@ -6,7 +6,7 @@
 //!
 //! Invariant: of each directory that ever was, the entry for a hash holds every key of that hash that was there when the entry was last
 //! written. An old directory or segment, which a slow reader still holds, is what was there when it was replaced: then no key has been
-//! forgotten that it shows, and [`crate::keys::KeyReader::forgotten`] tells of those forgotten since.
+//! forgotten that it shows, and [`KeyMap::has`] tells of those forgotten since.
 
 use crate::shared::Shared;
 use arc_swap::ArcSwap;

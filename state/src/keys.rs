@@ -2,9 +2,10 @@
 //!
 //! A key has an id as long as something *holds* it: a tier of a store with rows of it, a session, or a sender's dictionary that
 //! may name it. When the last holder lets go, the key is forgotten and its id is given to the next new key, lowest first, so that
-//! pages stay dense. Readers look ids up without a lock; [`KeyReader::forgotten`] tells them when a key was forgotten in between, since
-//! its id may by then belong to another.
+//! pages stay dense. Readers look ids up in [`crate::key_map`] and ask afterwards whether the key still has the id that they have read by, since that may by
+//! then belong to another ([`KeyReader::read`], [`KeyReader::has`]); [`KeyReader::forgotten`] spares those who read whole pages most of these questions.
 
+use arc_swap::ArcSwap;
 use arrow::array::ArrayRef;
 use raympp_operators::keycode;
 use raympp_types::DataType;
@@ -22,8 +23,11 @@ use crate::key_order::KeyOrder;
 #[derive(Default)]
 pub struct KeyReader {
     ids: KeyMap,
-    forgotten: AtomicU64,
+    /// By page; a page without a counter has lost no key.
+    forgotten: ArcSwap<Counters>,
 }
+
+type Counters = Vec<Arc<AtomicU64>>;
 
 impl KeyReader {
     /// The id of a key.
@@ -48,9 +52,14 @@ impl KeyReader {
         self.ids.has(key, id)
     }
 
-    /// Number of keys forgotten so far: an id is the key's own as long as this stays.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Acquire)
+    /// Number of keys of a page of ids forgotten so far: its ids are their keys' own as long as this stays.
+    pub fn forgotten(&self, page: usize) -> u64 {
+        self.forgotten.load().get(page).map_or(0, |count| count.load(Ordering::Acquire))
+    }
+
+    /// [`KeyReader::forgotten`] of each page; those beyond have lost none.
+    pub fn forgotten_by_page(&self) -> Vec<u64> {
+        self.forgotten.load().iter().map(|count| count.load(Ordering::Acquire)).collect()
     }
 
     /// All keys and ids, in no order.
@@ -79,6 +88,8 @@ pub struct Keys {
     free: BinaryHeap<Reverse<u32>>,
     /// Decoded key columns by page, until a key of the page changes.
     columns: Vec<Option<Arc<Vec<ArrayRef>>>>,
+    /// The reader's.
+    forgotten: Counters,
     order: KeyOrder,
     key_bytes: usize,
 }
@@ -93,6 +104,7 @@ impl Keys {
             holders: Vec::new(),
             free: BinaryHeap::new(),
             columns: Vec::new(),
+            forgotten: Vec::new(),
             order: KeyOrder::default(),
             key_bytes: 0,
         }
@@ -100,7 +112,7 @@ impl Keys {
 
     /// The same keys with the same ids and holders, and readers of their own.
     pub(crate) fn copy(&self) -> Keys {
-        let reader = KeyReader { forgotten: AtomicU64::new(self.reader.forgotten()), ..KeyReader::default() };
+        let reader = KeyReader::default();
         reader.ids.expect(self.reader.len());
         self.reader.all().into_iter().for_each(|(key, id)| reader.ids.insert(key, id));
         Keys {
@@ -110,6 +122,7 @@ impl Keys {
             holders: self.holders.clone(),
             free: self.free.clone(),
             columns: self.columns.clone(),
+            forgotten: Vec::new(),
             order: self.order.clone(),
             key_bytes: self.key_bytes,
         }
@@ -177,10 +190,19 @@ impl Keys {
             self.key_bytes -= key.len();
             self.order.remove(id);
             self.reader.ids.remove(&key);
-            self.reader.forgotten.fetch_add(1, Ordering::Release);
+            self.count_forgotten(id as usize / PAGE_KEYS);
             self.free.push(Reverse(id));
             self.forget_columns(id);
         }
+    }
+
+    /// Behind the key's removal and before its id is given away: who has read what the next key wrote finds the count changed.
+    fn count_forgotten(&mut self, page: usize) {
+        if page >= self.forgotten.len() {
+            self.forgotten.resize_with(page + 1, Arc::default);
+            self.reader.forgotten.store(Arc::new(self.forgotten.clone()));
+        }
+        self.forgotten[page].fetch_add(1, Ordering::Release);
     }
 
     /// Canonical bytes of a key that has an id.

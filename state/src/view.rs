@@ -4,6 +4,7 @@
 //! instants. Nothing here takes a lock or goes through the partition's actor.
 
 mod assemble;
+mod page_keys;
 mod pieces;
 
 use crate::block::PAGE_KEYS;
@@ -14,6 +15,7 @@ use crate::sliced::SlicedPages;
 use arc_swap::ArcSwap;
 use arrow::array::{ArrayRef, RecordBatch};
 use assemble::WindowReader;
+use page_keys::{KeyInPage, PageOfKeys, keys_by_page};
 use raympp_operators::accumulator::AccumulatorColumn;
 use raympp_operators::keycode;
 use raympp_operators::sharing::{SharedMetric, SharedPlan};
@@ -195,18 +197,18 @@ impl ReplicaView {
         let contents = self.contents.load();
         let Some(Some(store)) = contents.stores.get(metric.store) else { return Vec::new() };
         let Some(space) = contents.plan.stores[metric.store].as_ref().map(|store| store.key_space) else { return Vec::new() };
-        let keys = PagedKeys::new(&contents.keys[space]);
+        let keys = keys_by_page(&contents.keys[space]);
         let first_after = contents.first_after.get(&metric.id).copied();
         match store {
-            StoreView::Sliced(pages) => self.scan_sliced(pages, &keys, metric, first_after, live_only),
-            StoreView::Sessions(pages) => self.scan_sessions(pages, &keys, metric, first_after, live_only),
+            StoreView::Sliced(pages) => self.scan_sliced(pages, keys, metric, first_after, live_only),
+            StoreView::Sessions(pages) => self.scan_sessions(pages, keys, metric, first_after, live_only),
         }
     }
 
     fn scan_sliced(
         &self,
         pages: &SlicedPages,
-        keys: &PagedKeys,
+        keys: Vec<PageOfKeys<'_>>,
         metric: &SharedMetric,
         first_after: Option<EventTime>,
         live_only: bool,
@@ -216,9 +218,11 @@ impl ReplicaView {
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
         let reader = WindowReader::new(&pages.store, metric);
         let mut scanned = Vec::new();
-        for (number, page) in pages.pages.load().iter().enumerate() {
-            let Some(in_page) = keys.pages.get(&number) else { continue };
-            let ids: Vec<u32> = in_page.iter().map(|(_, id)| *id).collect();
+        let pages = pages.pages.load();
+        for mut keys in keys {
+            // A page that is not there yet has no windows.
+            let Some(page) = pages.get(keys.number) else { break };
+            let ids: Vec<u32> = keys.ids().collect();
             let mut windows = page.version().read(|| reader.windows(page, retained_us));
             windows.retain(|&(start_us, end_us)| {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(start_us) <= seen);
@@ -226,11 +230,11 @@ impl ReplicaView {
             });
             for windows in windows.chunks(reader.run_length(ids.len())) {
                 let groups = reader.read_all(page, windows, &ids);
-                let gone = keys.gone(number);
+                keys.check();
                 for (&(start_us, end_us), mut groups) in windows.iter().zip(groups) {
-                    gone.iter().for_each(|&position| groups.rows[position] = 0);
+                    keys.gone.iter().for_each(|&position| groups.rows[position] = 0);
                     let closed = metric.plan.window.has_bounds() && EventTime(end_us) <= frontier;
-                    scanned.extend(self.scanned(metric, in_page, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
+                    scanned.extend(self.scanned(metric, &keys.keys, groups, (start_us, end_us), closed, live == Some((start_us, end_us))));
                 }
             }
         }
@@ -265,7 +269,7 @@ impl ReplicaView {
     fn scan_sessions(
         &self,
         pages: &SessionPages,
-        keys: &PagedKeys,
+        keys: Vec<PageOfKeys<'_>>,
         metric: &SharedMetric,
         first_after: Option<EventTime>,
         live_only: bool,
@@ -273,7 +277,7 @@ impl ReplicaView {
         let (frontier, seen) = (self.frontier(), self.seen());
         let retained_us = frontier.min(seen).0.saturating_sub(metric.plan.retention_us);
         let mut found: [Vec<FoundSession>; 2] = Default::default();
-        let mut look = |key: &[u8], list: &SessionList| {
+        let mut look = |key: &Arc<[u8]>, list: &SessionList| {
             for (i, session) in list.iter().enumerate() {
                 let end_us = session.last_us + pages.gap_us;
                 let live = i + 1 == list.len() && seen.0.saturating_sub(session.last_us) < pages.gap_us;
@@ -281,15 +285,16 @@ impl ReplicaView {
                 let foreign = first_after.is_some_and(|seen| metric.plan.window.has_bounds() && EventTime(session.first_us) <= seen);
                 if !foreign && (live || !live_only) && (!over || end_us > retained_us || live) {
                     // A running total never closes, even if its time to live is over.
-                    found[usize::from(over && metric.plan.window.has_bounds())].push((key.into(), Arc::clone(session), live));
+                    found[usize::from(over && metric.plan.window.has_bounds())].push((Arc::clone(key), Arc::clone(session), live));
                 }
             }
         };
-        for (&page, in_page) in &keys.pages {
-            let mut lists = pages.of_page(page, in_page.iter().map(|(_, id)| *id));
+        for mut keys in keys {
+            let mut lists = pages.of_page(keys.number, keys.ids());
+            keys.check();
             // A page that is not there yet has no lists.
-            keys.gone(page).into_iter().for_each(|position| drop(lists.get_mut(position).and_then(Option::take)));
-            in_page.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
+            keys.gone.iter().for_each(|&position| drop(lists.get_mut(position).and_then(Option::take)));
+            keys.keys.iter().zip(&lists).filter_map(|((key, _), list)| Some((key, list.as_ref()?))).for_each(|(key, list)| look(key, list));
         }
         let rows = |(closed, sessions): (usize, Vec<FoundSession>)| {
             let keys = self.key_columns(metric, sessions.iter().map(|(key, ..)| &**key));
@@ -334,38 +339,6 @@ fn live_bounds(metric: &SharedMetric, seen: EventTime) -> Option<(i64, i64)> {
 
 /// A key, a session of it, and whether that is its live one.
 type FoundSession = (Arc<[u8]>, Arc<Session>, bool);
-/// A key and its id within its page.
-type KeyInPage = (Arc<[u8]>, u32);
-
-/// All keys by page, as they were at one time. What is read by their ids is theirs if they still have these afterwards: then no other key had in between, for
-/// a key that is forgotten and comes again is another one ([`KeyReader::has`]).
-struct PagedKeys<'a> {
-    reader: &'a KeyReader,
-    forgotten: u64,
-    /// Keys of each page with their ids within the page.
-    pages: HashMap<usize, Vec<KeyInPage>>,
-}
-
-impl PagedKeys<'_> {
-    fn new(reader: &KeyReader) -> PagedKeys<'_> {
-        let forgotten = reader.forgotten();
-        let mut pages: HashMap<usize, Vec<KeyInPage>> = HashMap::new();
-        for (key, id) in reader.all() {
-            pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
-        }
-        pages.values_mut().for_each(|keys| keys.sort_by_key(|(_, id)| *id));
-        PagedKeys { reader, forgotten, pages }
-    }
-
-    /// Positions of a page's keys that no longer have their ids. Their windows are over, or others' have been read in their place.
-    fn gone(&self, page: usize) -> Vec<usize> {
-        if self.reader.forgotten() == self.forgotten {
-            return Vec::new();
-        }
-        let is_gone = |(key, in_page): &KeyInPage| !self.reader.has(key, (page * PAGE_KEYS) as u32 + in_page);
-        self.pages[&page].iter().enumerate().filter(|(_, key)| is_gone(key)).map(|(position, _)| position).collect()
-    }
-}
 
 /// Result rows of sessions.
 pub(crate) fn rows_of_sessions<'a>(

@@ -2,7 +2,8 @@
 //!
 //! An extendible hash table (Fagin, Nievergelt, Pippenger, Strong 1979): a directory, indexed by some bits of a key's hash, of segments of a few hundred
 //! keys, each [`Shared`]. So a reader looks at one segment without stopping the writer, and the writer never does more at once than
-//! divide a segment or copy one that is being read, however many keys there are; only the directory, eight bytes per segment, is doubled as a whole.
+//! divide a segment or copy one that is being read, however many keys there are; only the directory is doubled as a whole: eight bytes an entry, at most
+//! sixteen entries for as many keys as a segment holds.
 //!
 //! Invariant: of each directory that ever was, the entry for a hash holds every key of that hash that was there when the entry was last
 //! written. An old directory or segment, which a slow reader still holds, is what was there when it was replaced: then no key has been
@@ -16,8 +17,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A segment of so many keys is divided.
-const SEGMENT_KEYS: usize = 256;
+/// A segment of so many keys is divided: as many as a table of 256 slots holds, which keeps one in eight free. One more, and it would be doubled first.
+const SEGMENT_KEYS: usize = 224;
 /// The directory is not doubled while it has so many entries per segment's worth of keys: then hashes are too much alike for dividing to help.
 const ENTRIES_PER_SEGMENT: usize = 8;
 /// Bits of a hash below these choose a slot within a segment's own table, the highest ones tell slots apart.
@@ -128,7 +129,7 @@ impl KeyMap {
         all
     }
 
-    /// Makes room for so many keys, if there are none. For the writer.
+    /// Makes room for so many keys, if there are no keys yet. For the writer.
     pub(crate) fn expect(&self, keys: usize) {
         let segments = (2 * keys / SEGMENT_KEYS).next_power_of_two();
         if self.len() == 0 && segments > self.directory.load().entries.len() {
@@ -260,6 +261,8 @@ mod tests {
         (0..100_000).for_each(|number| map.insert(key(number).into(), number as u32));
         let directory = map.directory.load();
         let lens = directory.entries.iter().map(|segment| segment.load().keys.read(HashTable::len));
+        let rooms = directory.entries.iter().map(|segment| segment.load().keys.read(HashTable::capacity));
+        assert_eq!(rooms.max(), Some(SEGMENT_KEYS), "no table is doubled beyond what a segment holds");
         assert!(lens.clone().max() <= Some(SEGMENT_KEYS) && directory.entries.len() <= 100_000 * ENTRIES_PER_SEGMENT / SEGMENT_KEYS * 2);
         (0..100_000).for_each(|number| map.remove(&key(number)));
         assert_eq!(lens.max(), Some(0));

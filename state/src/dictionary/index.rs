@@ -1,8 +1,8 @@
 //! Names of keys → local ids.
 //!
 //! A key is known by one name, however it arrives: an integer by its value, a text by its bytes, any other row of key columns, NULL too, by its canonical
-//! bytes. An integer lies in
-//! its slot of the hash table, so that looking it up touches one place in memory; a text's bytes lie behind the id. Ids of keys that were removed
+//! bytes. An integer lies in its slot of the hash table, so that looking it up touches one place in memory; a text's bytes lie behind the id, and half of their
+//! hash in the slot, so that growing and what only looks alike touch nothing else. Ids of keys that were removed
 //! are given away again, lowest first; the last ones are dropped if they are free ([`KeyIndex::trim`]), and a key may be given a lower id
 //! ([`KeyIndex::move_last`]). So ids stay dense whatever comes and goes.
 
@@ -30,13 +30,14 @@ pub(super) enum Name<'a> {
 
 enum Entry {
     Integer(i64),
-    Bytes { bytes: Box<[u8]>, canonical: bool, hash: u64 },
+    Bytes { bytes: Box<[u8]>, canonical: bool },
 }
 
 /// See the module.
 pub(super) struct KeyIndex {
     integers: HashTable<(i64, u32)>,
-    bytes: HashTable<u32>,
+    /// Half a hash, and the id.
+    bytes: HashTable<(u32, u32)>,
     hasher: FixedState,
     /// By local id; `None`: free.
     entries: Vec<Option<Entry>>,
@@ -78,11 +79,17 @@ impl KeyIndex {
 
     #[inline]
     fn find_bytes(&self, wanted: &[u8], is_canonical: bool) -> Option<u32> {
-        let same = |&id: &u32| match &self.entries[id as usize] {
-            Some(Entry::Bytes { bytes, canonical, .. }) => **bytes == *wanted && *canonical == is_canonical,
+        let half = self.half_hash(wanted);
+        let is_same = |id: u32| match &self.entries[id as usize] {
+            Some(Entry::Bytes { bytes, canonical }) => **bytes == *wanted && *canonical == is_canonical,
             _ => false,
         };
-        self.bytes.find(self.hasher.hash_one(wanted), same).copied()
+        self.bytes.find(whole_hash(half), |&(other, id)| other == half && is_same(id)).map(|slot| slot.1)
+    }
+
+    #[inline]
+    fn half_hash(&self, bytes: &[u8]) -> u32 {
+        self.hasher.hash_one(bytes) as u32
     }
 
     /// Gives an id to a name that has none.
@@ -106,14 +113,9 @@ impl KeyIndex {
     }
 
     fn add_bytes(&mut self, bytes: &[u8], canonical: bool, id: u32) -> Entry {
-        let hash = self.hasher.hash_one(bytes);
-        let entries = &self.entries;
-        let hash_of = |&other: &u32| match &entries[other as usize] {
-            Some(Entry::Bytes { hash, .. }) => *hash,
-            _ => unreachable!("ids in this table are of bytes"),
-        };
-        self.bytes.insert_unique(hash, id, hash_of);
-        Entry::Bytes { bytes: bytes.into(), canonical, hash }
+        let half = self.half_hash(bytes);
+        self.bytes.insert_unique(whole_hash(half), (half, id), |slot| whole_hash(slot.0));
+        Entry::Bytes { bytes: bytes.into(), canonical }
     }
 
     /// The lowest free id, which is not free any more.
@@ -151,9 +153,9 @@ impl KeyIndex {
                     slot.1 = to;
                 }
             }
-            Entry::Bytes { hash, .. } => {
-                if let Some(slot) = self.bytes.find_mut(*hash, |&id| id == from) {
-                    *slot = to;
+            Entry::Bytes { bytes, .. } => {
+                if let Some(slot) = self.bytes.find_mut(whole_hash(self.hasher.hash_one(&**bytes) as u32), |slot| slot.1 == from) {
+                    slot.1 = to;
                 }
             }
         }
@@ -170,8 +172,8 @@ impl KeyIndex {
                     found.remove();
                 }
             }
-            Entry::Bytes { hash, .. } => {
-                if let Ok(found) = self.bytes.find_entry(hash, |&other| other == id) {
+            Entry::Bytes { bytes, .. } => {
+                if let Ok(found) = self.bytes.find_entry(whole_hash(self.half_hash(&bytes)), |slot| slot.1 == id) {
                     found.remove();
                 }
             }
@@ -179,5 +181,80 @@ impl KeyIndex {
         self.free.push(Reverse(id));
         self.keys -= 1;
         true
+    }
+}
+
+/// A table takes a slot's place from a hash's lowest bits and what tells slots apart from its highest ones; both have to come from the half that is kept.
+#[inline]
+fn whole_hash(half: u32) -> u64 {
+    u64::from(half) << 32 | u64::from(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raympp_testkit::random::Random;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// A name that owns its bytes.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    enum Owned {
+        Integer(i64),
+        Text(Vec<u8>),
+        Canonical(Vec<u8>),
+    }
+
+    impl Owned {
+        fn any(random: &mut Random) -> Owned {
+            let number = random.index(200);
+            let bytes = number.to_string().into_bytes();
+            match random.index(3) {
+                0 => Owned::Integer(number as i64),
+                1 => Owned::Text(bytes),
+                _ => Owned::Canonical(bytes),
+            }
+        }
+
+        fn name(&self) -> Name<'_> {
+            match self {
+                Owned::Integer(value) => Name::Integer(*value),
+                Owned::Text(bytes) => Name::Text(bytes),
+                Owned::Canonical(bytes) => Name::Canonical(bytes),
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_has_an_id_of_its_own_whatever_comes_and_goes_and_moves() {
+        for seed in 0..10 {
+            let mut random = Random::new(seed);
+            let (mut index, mut ids) = (KeyIndex::new(), BTreeMap::new());
+            for round in 0..30 {
+                for _ in 0..random.index(300) {
+                    let owned = Owned::any(&mut random);
+                    let expected = ids.get(&owned).copied();
+                    assert_eq!(index.find(owned.name()), expected, "seed {seed}, round {round}");
+                    if expected.is_none() {
+                        let used: BTreeSet<u32> = ids.values().copied().collect();
+                        let lowest = (0..).find(|id| !used.contains(id)).expect("some id is free");
+                        assert_eq!(index.add(owned.name()), lowest, "seed {seed}, round {round}");
+                        ids.insert(owned, lowest);
+                    }
+                }
+                let stays = 1 + random.index(4) as u64;
+                ids.retain(|_, id| !random.once_in(stays) || !index.remove(*id));
+                let most = random.index(300);
+                index.trim(most);
+                for _ in 0..random.index(20) {
+                    if let Some((from, to)) = index.move_last() {
+                        let moved = ids.values_mut().find(|id| **id == from).expect("a key that is there");
+                        *moved = to;
+                    }
+                }
+                index.trim(usize::MAX);
+                assert_eq!((index.keys(), index.ids()), (ids.len(), ids.values().max().map_or(0, |id| *id as usize + 1)));
+                assert!(ids.iter().all(|(owned, id)| index.find(owned.name()) == Some(*id)), "seed {seed}, round {round}");
+            }
+        }
     }
 }

@@ -100,7 +100,8 @@ impl Metric {
     }
 
     /// The live window's row of a key: one value per key of GROUP BY, in its order. `None` if the key has no row in the live window, or
-    /// HAVING refuses it. Never waits and takes no lock.
+    /// HAVING refuses it. It doesn't go through the partition's actor, and never makes it wait; where it meets a write to the same page or
+    /// to keys beside its own, it looks again, which takes as long as the write: microseconds.
     ///
     /// # Errors
     /// [`Error::Refused`] if the number or types of values are not those of the keys.

@@ -78,8 +78,8 @@ pub struct SenderKeys {
     wires: Vec<WireIds>,
     sweep: Sweep,
     generations: Generations,
-    codes: Option<CodeCache>,
-    integers: Option<IntegerSpan>,
+    dictionary_codes: Option<CodeCache>,
+    integer_codes: Option<IntegerSpan>,
     scratch: Vec<u8>,
 }
 
@@ -94,8 +94,8 @@ impl SenderKeys {
             wires: (0..key_groups.partitions()).map(|_| WireIds::default()).collect(),
             sweep: Sweep::default(),
             generations: Generations::default(),
-            codes: None,
-            integers: None,
+            dictionary_codes: None,
+            integer_codes: None,
             scratch: Vec::new(),
         }
     }
@@ -133,7 +133,7 @@ impl SenderKeys {
             return (column.values().null_count() == 0).then(|| Codes { set, of_rows: codes_of_rows(column) });
         }
         let values = Integers::of(column)?;
-        let integers = self.integers.get_or_insert_with(|| IntegerSpan::new(values));
+        let integers = self.integer_codes.get_or_insert_with(|| IntegerSpan::new(values));
         let of_rows = Cow::Owned(integers.codes(values, active, self.index.keys(), self.generations.current)?);
         Some(Codes { set: CodeSet::Integers(integers.span), of_rows })
     }
@@ -164,13 +164,13 @@ impl SenderKeys {
             known.route.route()
         };
         let routes = codes.map(route).collect();
-        self.codes = Some(cache);
+        self.dictionary_codes = Some(cache);
         routes
     }
 
     /// The span may have moved since the codes were made.
     fn routes_of_integers(&mut self, of: Span, codes: impl Iterator<Item = u32>) -> Vec<Route> {
-        let mut integers = self.integers.take().expect("codes of integers come from it");
+        let mut integers = self.integer_codes.take().expect("codes of integers come from it");
         let (span, data_type) = (integers.span, integers.data_type);
         let route = |code: u32| {
             let Some(at) = span.code_of(of, code) else {
@@ -185,7 +185,7 @@ impl SenderKeys {
             known.route.route()
         };
         let routes = codes.map(route).collect();
-        self.integers = Some(integers);
+        self.integer_codes = Some(integers);
         routes
     }
 
@@ -196,7 +196,7 @@ impl SenderKeys {
     }
 
     fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
-        match self.codes.take() {
+        match self.dictionary_codes.take() {
             Some(cache) if Arc::ptr_eq(&cache.dictionary, dictionary) => cache,
             _ => CodeCache::new(dictionary),
         }
@@ -249,7 +249,7 @@ impl SenderKeys {
         if !all_known {
             self.fill_missing(&mut cache, column, columns, active, ids);
         }
-        self.codes = Some(cache);
+        self.dictionary_codes = Some(cache);
     }
 
     /// The slow path of codes: rows whose code is not known to be used in this generation, and NULLs.

@@ -26,6 +26,7 @@ const DIRECTORY_SHIFT: u32 = 20;
 
 /// See the module.
 pub(crate) struct KeyMap {
+    /// Seeded at random, since keys come from outside and are not to be chosen so that they meet in one segment. No order of it is to be seen outside.
     hasher: RandomState,
     directory: ArcSwap<Directory>,
     len: AtomicUsize,
@@ -117,7 +118,7 @@ impl KeyMap {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// All keys and ids, in no order, each once; those that come or go meanwhile or not.
+    /// All keys and ids, each once, in an order that is another one each time the program runs; those that come or go meanwhile are there or not.
     pub(crate) fn all(&self) -> Vec<(Arc<[u8]>, u32)> {
         let directory = self.directory.load();
         let mut all = Vec::with_capacity(self.len());

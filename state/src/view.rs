@@ -1,7 +1,9 @@
 //! Reading a replica from any thread: the live window of a key, or all windows kept, without stopping the writer.
 //!
-//! Every key is read at one instant (its page's version covers cells and progress); different pages may be read at different
-//! instants. Nothing here takes a lock or goes through the partition's actor.
+//! A window of a page's keys is read at one instant (the page's version covers cells and progress), and so are a few windows that are put together in one
+//! run; other windows and other pages may be read at other instants. Nothing here goes through the partition's actor or makes it wait. A reader takes the read
+//! lock of a segment of keys, of heavy cells or of a page of sessions while it looks, and looks again where it meets the writer at it: for microseconds, unless the writer
+//! has lost its core in the middle.
 
 mod assemble;
 mod page_keys;

@@ -17,7 +17,7 @@ use raympp_types::DataType;
 
 /// A span may have so many integers, however few keys there are.
 const LEN_SMALL: u64 = 1 << 16;
-/// And at most so many for each key.
+/// And so many for each key, before its length is rounded up to a power of two.
 const LEN_PER_KEY: u64 = 4;
 /// And never more than these.
 const LEN_MAX: u64 = 1 << 22;

@@ -183,7 +183,7 @@ impl SenderKeys {
     }
 
     fn forget_codes(&mut self) {
-        (self.codes, self.integers) = (None, None);
+        (self.dictionary_codes, self.integer_codes) = (None, None);
     }
 }
 

@@ -13,10 +13,11 @@ mod integers;
 mod sweep;
 
 use crate::delta::DictionaryChange;
+use crate::keys::NO_ID;
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int32Type;
-use codes::CodeCache;
+use codes::{CodeCache, KnownCode};
 pub(crate) use codes::{CodeSet, Codes};
 use index::{KeyIndex, Name};
 use integers::{IntegerSpan, Integers, Span};
@@ -28,8 +29,9 @@ use sweep::{Generations, Sweep};
 
 /// Number of no generation.
 const NEVER: u16 = 0;
-/// No local id.
-const NO_ID: u32 = u32::MAX;
+
+// Routes say partitions in 16 bits.
+const _: () = assert!(KeyGroups::GROUPS_MAX - 1 <= u16::MAX as u32);
 
 /// Where the entries of a local id go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,12 +157,9 @@ impl SenderKeys {
         let mut cache = self.code_cache(dictionary);
         let (encoder, texts) = (KeyEncoder::new(std::slice::from_ref(dictionary)), dictionary.as_string_opt::<i32>());
         let route = |code: u32| {
-            let (known, code) = (&mut cache.known[code as usize], code as usize);
-            if known.route.used_in != self.generations.current {
-                let text = texts.map(|texts| texts.value(code));
-                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_value(text, &encoder, code));
-                known.route = self.use_route(known.id);
-            }
+            let known = &mut cache.known[code as usize];
+            let value = |keys: &mut SenderKeys| keys.intern_value(texts.map(|texts| texts.value(code as usize)), &encoder, code as usize);
+            self.renew(known, value);
             known.route.route()
         };
         let routes = codes.map(route).collect();
@@ -178,10 +177,7 @@ impl SenderKeys {
                 return self.route(id);
             };
             let known = &mut integers.known[at];
-            if known.route.used_in != self.generations.current {
-                known.id = known.id(self.generations.current).unwrap_or_else(|| self.intern_integer(of.value(code), data_type));
-                known.route = self.use_route(known.id);
-            }
+            self.renew(known, |keys| keys.intern_integer(of.value(code), data_type));
             known.route.route()
         };
         let routes = codes.map(route).collect();
@@ -189,10 +185,14 @@ impl SenderKeys {
         routes
     }
 
-    /// The route of a local id, which is used now.
-    fn use_route(&mut self, id: u32) -> KeptRoute {
-        self.route(id);
-        self.routes[id as usize]
+    /// Brings what is known of a code, which is used now, up to the generation at hand; `intern` finds the key of one that may have been retired.
+    #[inline]
+    fn renew(&mut self, known: &mut KnownCode, intern: impl FnOnce(&mut SenderKeys) -> u32) {
+        if known.route.used_in != self.generations.current {
+            let id = known.id(self.generations.current).unwrap_or_else(|| intern(self));
+            self.route(id);
+            *known = KnownCode { id, route: self.routes[id as usize] };
+        }
     }
 
     fn code_cache(&mut self, dictionary: &ArrayRef) -> CodeCache {
@@ -271,10 +271,7 @@ impl SenderKeys {
                 Some(code) => (&mut cache.known[code], texts.map(|texts| texts.value(code))),
                 None => (&mut cache.null, None),
             };
-            if slot.route.used_in != self.generations.current {
-                slot.id = slot.id(self.generations.current).unwrap_or_else(|| self.intern_value(text, &encoder, row));
-                slot.route = self.use_route(slot.id);
-            }
+            self.renew(slot, |keys| keys.intern_value(text, &encoder, row));
             *id = slot.id;
         }
         ids.iter_mut().filter(|id| **id == NO_ID).for_each(|id| *id = 0);

@@ -19,6 +19,9 @@ use crate::delta::KeyList;
 use crate::key_map::KeyMap;
 use crate::key_order::KeyOrder;
 
+/// No key's id, of whatever kind.
+pub(crate) const NO_ID: u32 = u32::MAX;
+
 /// What readers share.
 #[derive(Default)]
 pub struct KeyReader {

@@ -3,15 +3,13 @@
 //! Invariant: a key that a wire id names is held, so it keeps its id until the sender retires the wire id or the sender is forgotten.
 
 use crate::delta::DictionaryChange;
-use crate::keys::Keys;
+use crate::keys::{Keys, NO_ID};
 use std::collections::HashMap;
-
-/// A wire id without a key.
-const NO_ID: u32 = u32::MAX;
 
 /// What one chain's deltas have said, by key space.
 #[derive(Clone, Default)]
 pub(crate) struct Dictionaries {
+    /// By wire id; [`NO_ID`] for one without a key.
     ids: HashMap<usize, Vec<u32>>,
 }
 

@@ -4,8 +4,9 @@
 //! at hand, what is known of it is right; and for as long as a key is kept at least, the local id is. After that, whoever uses the code looks its key up
 //! again, so keys can be retired without looking for their codes.
 
+use super::KeptRoute;
 use super::integers::Span;
-use super::{KeptRoute, NO_ID};
+use crate::keys::NO_ID;
 use arrow::array::{Array, ArrayRef};
 use std::borrow::Cow;
 use std::sync::Arc;

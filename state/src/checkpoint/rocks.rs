@@ -7,7 +7,7 @@
 //!   harm: with several column families RocksDB syncs the closed logs first, so no table runs ahead of the log.
 //! - *Nothing lost unnoticed*: a flipped bit in the log would look like its torn end, and commits behind it would be gone without a word. So a
 //!   small file beside the database says which commit was the newest; one that should be there and is not is told as damaged
-//!   (`rocks/marker.rs`). One that RocksDB would read for ever is found before (`rocks/log.rs`). Tables that RocksDB forgets are noticed by a sum of all keys (`rocks/content.rs`).
+//!   (`rocks/marker.rs`). One that RocksDB would read for ever is found before, and mended where that is possible (`rocks/log.rs`). Tables that RocksDB forgets are noticed by a sum of all keys (`rocks/content.rs`).
 //! - *Exact*: archives carry their own checksums; RocksDB's are on as well and name the file.
 //!
 //! # After an error

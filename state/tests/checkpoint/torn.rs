@@ -65,22 +65,63 @@ fn a_torn_end_leaves_what_was_committed_and_a_prefix_of_the_rest() {
     assert!(seen.iter().all(|&times| times > 0), "every prefix came about: {seen:?}");
 }
 
-/// A bit that makes RocksDB wait for ever for a record that never comes to an end.
-#[test]
-fn a_record_of_a_kind_that_is_never_written_is_damage_like_any_other() {
-    let (written, _) = written();
-    let log = &logs(&written)[0];
+/// Makes the second record of the newest log one that RocksDB would read for ever, and returns where it begins.
+fn make_endless(store: &Directory) -> usize {
+    let log = &logs(store)[0];
     let mut bytes = fs::read(log).unwrap();
     // The first record says how the database was made; the second one's length lies behind its checksum.
     let second = 7 + usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
     assert_eq!(bytes[second + 6], 1, "a whole record");
     bytes[second + 6] ^= 4;
     fs::write(log, bytes).unwrap();
+    second
+}
+
+/// A bit that makes RocksDB wait for ever for a record that never comes to an end. The record's checksum tells what it was.
+#[test]
+fn a_record_of_a_kind_that_is_never_written_is_mended() {
+    let (written, _) = written();
+    let undamaged = fs::read(&logs(&written)[0]).unwrap();
+    let second = make_endless(&written);
     let error = RocksStore::open_read_only(written.path()).map(drop).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged);
     assert!(error.to_string().contains(&format!("byte {second}")), "{error}");
+    // Logs of manifests that nobody needs are nobody's business.
+    let manifest = written.path().join("db").join("MANIFEST-999999");
+    fs::copy(&logs(&written)[0], &manifest).unwrap();
+    let copy = written.copy();
+    fs::write(&logs(&copy)[0], &undamaged).unwrap();
+    assert_eq!(RocksStore::open_read_only(copy.path()).unwrap().read_commit(Epoch(2)).unwrap(), commit(2));
+    let store = RocksStore::open(written.path()).unwrap();
+    assert_eq!((store.read_commit(Epoch(1)).unwrap(), store.read_commit(Epoch(2)).unwrap()), (commit(1), commit(2)));
+    assert_eq!(store.records().unwrap().len(), 15, "nothing is lost");
+}
+
+#[test]
+fn a_record_of_which_more_is_damaged_than_its_kind_is_damage_like_any_other() {
+    let (written, _) = written();
+    let second = make_endless(&written);
+    let log = &logs(&written)[0];
+    let mut bytes = fs::read(log).unwrap();
+    bytes[second + 20] ^= 1;
+    fs::write(log, bytes).unwrap();
+    assert_eq!(RocksStore::open_read_only(written.path()).map(drop).unwrap_err().kind, StoreErrorKind::Damaged);
     let store = RocksStore::open(written.path()).unwrap();
     assert_eq!(store.read_commit(Epoch(2)).unwrap_err().kind, StoreErrorKind::Damaged);
+}
+
+/// Files are changed by none but who can have the database's lock.
+#[test]
+fn a_log_of_a_database_in_use_is_left_alone() {
+    let ((used, _), (other, _)) = (written(), written());
+    let store = RocksStore::open(used.path()).unwrap();
+    make_endless(&other);
+    let damaged = used.path().join("db").join("000001.log");
+    fs::copy(&logs(&other)[0], &damaged).unwrap();
+    let before = fs::read(&damaged).unwrap();
+    assert_eq!(RocksStore::open(used.path()).map(drop).unwrap_err().kind, StoreErrorKind::Locked);
+    assert_eq!(fs::read(&damaged).unwrap(), before);
+    assert_eq!(store.read_commit(Epoch(2)).unwrap(), commit(2));
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod barriers;
 mod exactly_once;
 #[path = "state/harness.rs"]
 mod harness;
+#[path = "state/key_kinds.rs"]
+mod key_kinds;
 #[path = "state/long_bounds.rs"]
 mod long_bounds;
 #[path = "state/memory.rs"]

@@ -2,7 +2,7 @@
 //!
 //! An extendible hash table (Fagin, Nievergelt, Pippenger, Strong 1979): a directory, indexed by some bits of a key's hash, of segments of a few hundred
 //! keys, each [`Shared`]. So a reader looks at one segment without stopping the writer, and the writer never does more at once than
-//! divide a segment or copy one that is being read, however many keys there are; only the directory is doubled as a whole: eight bytes an entry, at most
+//! divide a segment, put two together again or copy one that is being read, however many keys there are; only the directory is doubled as a whole: eight bytes an entry, at most
 //! sixteen entries for as many keys as a segment holds.
 //!
 //! Invariant: of each directory that ever was, the entry for a hash holds every key of that hash that was there when the entry was last
@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A segment of so many keys is divided: as many as a table of 256 slots holds, which keeps one in eight free. One more, and it would be doubled first.
 const SEGMENT_KEYS: usize = 224;
+/// Two segments that came of one are put together again when they have no more keys than so many.
+const MERGED_KEYS: usize = 64;
 /// The directory is not doubled while it has so many entries per segment's worth of keys: then hashes are too much alike for dividing to help.
 const ENTRIES_PER_SEGMENT: usize = 8;
 /// Bits of a hash below these choose a slot within a segment's own table, the highest ones tell slots apart.
@@ -62,6 +64,11 @@ impl Directory {
         (hash >> DIRECTORY_SHIFT) as usize & (self.entries.len() - 1)
     }
 
+    /// The places that have the same so many lowest bits as one of them.
+    fn sharing(&self, place: usize, bits: u32) -> impl Iterator<Item = usize> + use<> {
+        (place & ((1 << bits) - 1)..self.entries.len()).step_by(1 << bits)
+    }
+
     fn segment(&self, hash: u64) -> arc_swap::Guard<Arc<Segment>> {
         self.entries[self.place(hash)].load()
     }
@@ -79,6 +86,14 @@ impl Segment {
             keys.insert_unique(entry.hash, entry, |entry| entry.hash);
         }
         Segment { bits, keys: Shared::new(keys) }
+    }
+
+    fn len(&self) -> usize {
+        self.keys.read(HashTable::len)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.keys.read(|keys| keys.iter().cloned().collect())
     }
 }
 
@@ -122,10 +137,16 @@ impl KeyMap {
     pub(crate) fn all(&self) -> Vec<(Arc<[u8]>, u32)> {
         let directory = self.directory.load();
         let mut all = Vec::with_capacity(self.len());
-        for (place, entry) in directory.entries.iter().enumerate() {
-            // Entries may share a segment, also one that is divided while they are looked at: each says of what is in its own place.
-            let own = |entry: &&Entry| directory.place(entry.hash) == place;
-            entry.load().keys.read(|keys| all.extend(keys.iter().filter(own).map(|entry| (Arc::clone(&entry.key), entry.id))));
+        // A segment says what is in all places that share it, but for those that have been looked at: it may be divided or put together meanwhile.
+        let mut is_seen = vec![false; directory.entries.len()];
+        for place in 0..is_seen.len() {
+            if is_seen[place] {
+                continue;
+            }
+            let segment = directory.entries[place].load();
+            let is_new = |entry: &&Entry| !is_seen[directory.place(entry.hash)];
+            segment.keys.read(|keys| all.extend(keys.iter().filter(is_new).map(|entry| (Arc::clone(&entry.key), entry.id))));
+            directory.sharing(place, segment.bits).for_each(|place| is_seen[place] = true);
         }
         all
     }
@@ -170,11 +191,28 @@ impl KeyMap {
             self.directory.store(Arc::new(directory.doubled()));
         }
         let directory = self.directory.load();
-        let (bit, all) = (1 << segment.bits, segment.keys.read(|keys| keys.iter().cloned().collect::<Vec<Entry>>()));
+        let (bit, all) = (1 << segment.bits, segment.entries());
         let (upper, lower): (Vec<Entry>, Vec<Entry>) = all.into_iter().partition(|entry| directory.place(entry.hash) & bit != 0);
         let [lower, upper] = [lower, upper].map(|entries| Arc::new(Segment::of(segment.bits + 1, entries)));
-        for place in (directory.place(hash) & (bit - 1)..directory.entries.len()).step_by(bit) {
+        for place in directory.sharing(directory.place(hash), segment.bits) {
             directory.entries[place].store(Arc::clone(if place & bit != 0 { &upper } else { &lower }));
+        }
+    }
+
+    /// Puts one segment in place of two that have few keys left, as long as there are such.
+    fn merge(&self, hash: u64) {
+        let directory = self.directory.load();
+        loop {
+            let segment = directory.segment(hash);
+            let Some(bits) = segment.bits.checked_sub(1) else { return };
+            let place = directory.place(hash);
+            let other = directory.entries[place ^ (1 << bits)].load();
+            if other.bits != segment.bits || segment.len() + other.len() > MERGED_KEYS {
+                return;
+            }
+            let both = segment.entries().into_iter().chain(other.entries()).collect();
+            let merged = Arc::new(Segment::of(bits, both));
+            directory.sharing(place, bits).for_each(|place| directory.entries[place].store(Arc::clone(&merged)));
         }
     }
 
@@ -182,15 +220,18 @@ impl KeyMap {
     pub(crate) fn remove(&self, key: &[u8]) {
         let hash = self.hasher.hash_one(key);
         let segment = self.directory.load().segment(hash);
-        let removed = segment.keys.write(|keys| {
+        let (removed, left) = segment.keys.write(|keys| {
             let found = keys.find_entry(hash, |entry| *entry.key == *key);
             let removed = found.map(|found| found.remove()).is_ok();
             if keys.capacity() > SEGMENT_KEYS / 4 && keys.len() < keys.capacity() / 8 {
                 keys.shrink_to(keys.len() * 2, |entry| entry.hash);
             }
-            removed
+            (removed, keys.len())
         });
         self.len.fetch_sub(usize::from(removed), Ordering::Relaxed);
+        if removed && left <= MERGED_KEYS / 2 {
+            self.merge(hash);
+        }
     }
 }
 
@@ -267,7 +308,11 @@ mod tests {
         assert!(lens.clone().max() <= Some(SEGMENT_KEYS) && directory.entries.len() <= 100_000 * ENTRIES_PER_SEGMENT / SEGMENT_KEYS * 2);
         (0..100_000).for_each(|number| map.remove(&key(number)));
         assert_eq!(lens.max(), Some(0));
-        assert!(directory.entries.iter().all(|segment| segment.load().keys.read(HashTable::capacity) <= SEGMENT_KEYS / 4));
+        let first = directory.entries[0].load_full();
+        assert!(first.bits == 0 && directory.entries.iter().all(|entry| Arc::ptr_eq(&entry.load(), &first)), "one segment is left");
+        assert!(first.keys.read(HashTable::capacity) <= MERGED_KEYS);
+        (0..1_000).for_each(|number| map.insert(key(number).into(), number as u32));
+        assert_eq!(contents(&map).len(), 1_000);
     }
 
     /// Keys that stay are found by every look and come once in every scan, while others come and go around them.

@@ -10,6 +10,8 @@ import numpy
 COLUMNS = {"channel": ("channel.i32", "<i4"), "status": ("status.i8", "i1"), "amount": ("amount.i64", "<i8"), "event_time": ("event_time.i64", "<i8")}
 # Seconds of slide and size.
 QUERIES = {"hop": (1, 60), "tumble10": (10, 10), "tumble1": (1, 1)}
+# A pass of the rows is as many of these long as there are rows.
+ROW_US = 1
 
 
 def sql(slide_s, size_s):
@@ -46,18 +48,21 @@ def main():
     parser.add_argument("--query", required=True, choices=QUERIES)
     for name in ("--rows", "--threads", "--runs"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--passes", type=int, default=1)
     options = parser.parse_args()
     columns = {name: numpy.fromfile(f"{options.input}/{file}", dtype, options.rows) for name, (file, dtype) in COLUMNS.items()}
     connection = duckdb.connect(config={"threads": options.threads})
-    connection.execute("CREATE TABLE payments AS SELECT * FROM columns")
+    connection.execute("CREATE TABLE payments AS SELECT * FROM columns LIMIT 0")
+    for shift_us in range(0, options.passes * options.rows * ROW_US, options.rows * ROW_US):
+        connection.execute(f"INSERT INTO payments SELECT * REPLACE (event_time + {shift_us} AS event_time) FROM columns")
     for run in range(options.runs):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         results = connection.execute(sql(*QUERIES[options.query])).fetchnumpy()
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         print(json.dumps({
-            "peer": "DuckDB, in batch", "version": duckdb.__version__, "settings": f"{options.threads} threads, a table in memory",
-            "run": run, "rows": options.rows, "results": len(results["channel"]), "hash": f"{hash_of(results):016x}", "seconds": seconds,
-        }))
+            "peer": "DuckDB, in batch", "version": duckdb.__version__, "settings": f"{options.threads} threads, a table in memory made before the clock",
+            "run": run, "rows": options.rows, "passes": options.passes, "results": len(results["channel"]), "hash": f"{hash_of(results):016x}", "seconds": seconds, "cpu_seconds": cpu_seconds,
+        }), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::Error;
 
-const USAGE: &str = "usage: PROGRAM --input DIR --query hop|tumble10|tumble1 --rows N --threads T [--runs R]";
+const USAGE: &str = "usage: PROGRAM --input DIR --query hop|tumble10|tumble1 --rows N --threads T [--passes P] [--runs R]";
 
 /// A query's windows, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Args {
     pub rows: usize,
     /// How many threads may work on the query.
     pub threads: usize,
+    /// How many times over a run takes the rows.
+    pub passes: usize,
     /// How often to run it.
     pub runs: usize,
 }
@@ -59,7 +61,7 @@ impl Args {
     }
 
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Error> {
-        let (mut input, mut query, mut rows, mut threads, mut runs) = (None, None, None, 1, 1);
+        let (mut input, mut query, mut rows, mut threads, mut passes, mut runs) = (None, None, None, 1, 1, 1);
         while let Some(name) = words.next() {
             let value = words.next().ok_or_else(|| Error::Failed(format!("{name} has no value; {USAGE}")))?;
             match name.as_str() {
@@ -67,12 +69,13 @@ impl Args {
                 "--query" => query = Some(value.parse()?),
                 "--rows" => rows = Some(value.parse()?),
                 "--threads" => threads = value.parse()?,
+                "--passes" => passes = value.parse()?,
                 "--runs" => runs = value.parse()?,
                 _ => return Err(Error::Failed(format!("no option {name}; {USAGE}"))),
             }
         }
         match (input, query, rows) {
-            (Some(input), Some(query), Some(rows)) if threads > 0 => Ok(Self { input, query, rows, threads, runs }),
+            (Some(input), Some(query), Some(rows)) if threads > 0 => Ok(Self { input, query, rows, threads, passes, runs }),
             _ => Err(Error::Failed(USAGE.into())),
         }
     }
@@ -88,8 +91,8 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let args = parse("--input d --query hop --rows 7 --threads 2 --runs 3").unwrap();
-        assert_eq!((args.rows, args.threads, args.runs, args.query.slides()), (7, 2, 3, 60));
+        let args = parse("--input d --query hop --rows 7 --threads 2 --passes 4 --runs 3").unwrap();
+        assert_eq!((args.rows, args.threads, args.passes, args.runs, args.query.slides()), (7, 2, 4, 3, 60));
     }
 
     #[test]

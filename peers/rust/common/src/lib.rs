@@ -1,6 +1,7 @@
 //! What every Rust peer shares: the command line, the rows, the query, the hash and the line of JSON. `peers/README.md` defines each of them.
 
 mod args;
+mod clock;
 mod results;
 mod rows;
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub use args::{Args, Query};
+pub use clock::{Clock, Took};
 pub use results::{Results, mix};
 pub use rows::Rows;
 
@@ -36,8 +38,10 @@ impl<E: std::error::Error> From<E> for Error {
 pub struct Run {
     /// The result rows and their hash.
     pub results: Results,
-    /// Elapsed time.
-    pub seconds: f64,
+    /// How long it took.
+    pub took: Took,
+    /// What was chosen for this run besides the peer's settings, in words.
+    pub chosen: Option<String>,
 }
 
 /// Which system a program measures.
@@ -55,15 +59,18 @@ pub fn main(peer: &Peer<'_>, mut run: impl FnMut(&Args, &Arc<Rows>) -> Result<Ru
     let outcome = Args::from_command_line().and_then(|args| {
         let rows = Arc::new(Rows::load(&args)?);
         for index in 0..args.runs {
-            let Run { results, seconds } = run(&args, &rows)?;
+            let Run { results, took, chosen } = run(&args, &rows)?;
+            let settings = chosen.map_or_else(|| peer.settings.to_owned(), |chosen| format!("{}, {chosen}", peer.settings));
             println!(
-                r#"{{"peer": "{}", "version": "{}", "settings": "{}", "run": {index}, "rows": {}, "results": {}, "hash": "{:016x}", "seconds": {seconds}}}"#,
+                r#"{{"peer": "{}", "version": "{}", "settings": "{settings}", "run": {index}, "rows": {}, "passes": {}, "results": {}, "hash": "{:016x}", "seconds": {}, "cpu_seconds": {:.2}}}"#,
                 peer.name,
                 peer.version,
-                peer.settings,
                 rows.len(),
+                args.passes,
                 results.rows,
                 results.hash,
+                took.seconds,
+                took.cpu_seconds,
             );
         }
         Ok(())

@@ -2,20 +2,16 @@
 
 use dbsp::utils::{Tup2, Tup3};
 use dbsp::{DBSPHandle, IndexedZSetReader};
-use peer_common::{Error, LATENESS_US, Query, Results, Rows};
+use peer_common::{Error, Query, Results};
 
-use crate::circuit::{Handles, Key, Output, Slide, Totals, Value};
-
-/// How many rows a transaction has at most.
-const BATCH: usize = 1_000_000;
+use crate::circuit::{Handles, Output, Totals};
+use crate::steps::Step;
 
 /// The circuit with what its client has to keep.
 pub struct Feed {
     circuit: DBSPHandle,
     handles: Handles,
     query: Query,
-    pending: Vec<Tup2<Key, Tup2<Value, i64>>>,
-    watermark: Slide,
     /// The hopping window's rows by channel, as the circuit's changes made them.
     window: Vec<Totals>,
     results: Results,
@@ -25,31 +21,12 @@ impl Feed {
     /// Nothing pushed yet.
     #[must_use]
     pub fn new(circuit: DBSPHandle, handles: Handles, query: Query) -> Self {
-        let pending = Vec::with_capacity(BATCH);
-        Self { circuit, handles, query, pending, watermark: 0, window: Vec::new(), results: Results::default() }
+        Self { circuit, handles, query, window: Vec::new(), results: Results::default() }
     }
 
     /// Pushes all rows, and moves the watermark past the last window.
-    pub fn all(&mut self, rows: &Rows) -> Result<(), Error> {
-        let slide = |time: i64| Slide::try_from(time / self.query.slide_us);
-        let mut highest = rows.event_time.first().copied().unwrap_or_default();
-        self.watermark = slide(highest - LATENESS_US)?;
-        let mut passes = i64::MIN;
-        for row in 0..rows.len() {
-            let event_time = rows.event_time[row];
-            let key = Tup2(Slide::try_from(event_time / self.query.slide_us)?, rows.channel[row]);
-            self.pending.push(Tup2(key, Tup2(Tup2(rows.status[row], rows.amount[row]), 1)));
-            highest = highest.max(event_time);
-            if highest >= passes {
-                let reached = Slide::try_from((highest - LATENESS_US) / self.query.slide_us)?;
-                self.move_to(reached)?;
-                passes = i64::from(reached + 1) * self.query.slide_us + LATENESS_US;
-            } else if self.pending.len() == BATCH {
-                self.transaction()?;
-            }
-        }
-        let last = Slide::try_from(highest / self.query.slide_us)?;
-        self.move_to(last + self.query.slides() as Slide)
+    pub fn all(&mut self, steps: Vec<Step>) -> Result<(), Error> {
+        steps.into_iter().try_for_each(|step| self.step(step))
     }
 
     /// What came out.
@@ -58,12 +35,14 @@ impl Feed {
         (self.results, self.circuit)
     }
 
-    /// Moves the watermark slide by slide, so that every window is the newest complete one for one transaction.
-    fn move_to(&mut self, watermark: Slide) -> Result<(), Error> {
-        while self.watermark < watermark {
-            self.watermark += 1;
-            self.transaction()?;
-            let end_us = i64::from(self.watermark) * self.query.slide_us;
+    /// One transaction, and the results of the window that it completes.
+    fn step(&mut self, mut step: Step) -> Result<(), Error> {
+        self.handles.rows.append(&mut step.rows);
+        self.handles.watermark.set_for_all(step.watermark);
+        self.circuit.transaction()?;
+        self.take_changes();
+        if step.moves {
+            let end_us = i64::from(step.watermark) * self.query.slide_us;
             for (channel, Tup3(payments, successes, volume)) in self.window.iter().enumerate() {
                 if *payments > 0 {
                     self.results.add(end_us, channel as i32, *payments, *successes, *volume);
@@ -73,11 +52,7 @@ impl Feed {
         Ok(())
     }
 
-    fn transaction(&mut self) -> Result<(), Error> {
-        let mut batch = std::mem::replace(&mut self.pending, Vec::with_capacity(BATCH));
-        self.handles.rows.append(&mut batch);
-        self.handles.watermark.set_for_all(self.watermark);
-        self.circuit.transaction()?;
+    fn take_changes(&mut self) {
         match &self.handles.output {
             Output::Tumbling(output) => {
                 for changes in output.take_from_all() {
@@ -96,7 +71,6 @@ impl Feed {
                 }
             }
         }
-        Ok(())
     }
 }
 

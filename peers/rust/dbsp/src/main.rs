@@ -3,13 +3,13 @@
 
 mod circuit;
 mod feed;
+mod steps;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use dbsp::Runtime;
 use dbsp::circuit::CircuitConfig;
-use peer_common::{Args, Error, Peer, Rows, Run};
+use peer_common::{Args, Clock, Error, Peer, Rows, Run};
 
 use crate::feed::Feed;
 
@@ -17,7 +17,7 @@ use crate::feed::Feed;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let settings = "indexed Z-set by slide and channel, aggregate_linear with retained keys, window of the watermark, transactions of at most \
+    let settings = "transactions made before the clock, indexed Z-set by slide and channel, aggregate_linear with retained keys, window of the watermark, transactions of at most \
                     1000000 rows or one slide, state in memory, merger threads besides the workers, mimalloc";
     peer_common::main(&Peer { name: "dbsp", version: "0.349.0", settings }, |args, rows| run(args, rows))
 }
@@ -26,11 +26,12 @@ fn run(args: &Args, rows: &Rows) -> Result<Run, Error> {
     let query = args.query;
     let config = CircuitConfig::with_workers(args.threads);
     let (circuit, handles) = Runtime::init_circuit(config, move |circuit| Ok(circuit::build(circuit, query)))?;
-    let begin = Instant::now();
     let mut feed = Feed::new(circuit, handles, query);
-    feed.all(rows)?;
+    let steps = steps::steps(rows, query, args.passes)?;
+    let clock = Clock::start();
+    feed.all(steps)?;
     let (results, circuit) = feed.finish();
-    let seconds = begin.elapsed().as_secs_f64();
+    let took = clock.stop();
     circuit.kill().map_err(|_| Error::Failed("a worker panicked".into()))?;
-    Ok(Run { results, seconds })
+    Ok(Run { results, took, chosen: None })
 }

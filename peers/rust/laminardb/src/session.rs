@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use laminar_db::subscription::{PortalFrame, SubscribeStart, SubscriptionPortal};
 use laminar_db::{DbError, LaminarDB, UntypedSourceHandle};
-use peer_common::{Args, Error, LATENESS_US, Query, Results, Run};
-use tokio::sync::Notify;
+use peer_common::{Args, Clock, Error, LATENESS_US, Query, Results, Run};
+use tokio::sync::watch;
 
 use crate::columns::{self, Batches};
 
@@ -45,14 +45,15 @@ impl Session {
     pub async fn run(&self, batches: &Batches) -> Result<Run, Error> {
         let source = self.db.source_untyped("payments")?;
         let mut portal = self.db.open_subscription("metric", None, SubscribeStart::Tail).await?;
-        let closed = Arc::new(Notify::new());
-        let pushing = push(source, batches, Arc::clone(&closed));
+        let (closed, is_closed) = watch::channel(i64::MIN);
+        let pushing = push(source, batches, is_closed);
 
-        let begin = Instant::now();
+        let clock = Clock::start();
         let pushing = tokio::spawn(pushing);
-        let (results, end) = take(&mut portal, batches.end_us, &closed).await?;
+        let (results, ended) = take(&mut portal, batches.end_us, &closed).await?;
+        let took = clock.stop_at(ended);
         pushing.await??;
-        Ok(Run { results, seconds: (end - begin).as_secs_f64() })
+        Ok(Run { results, took, chosen: None })
     }
 
     /// Ends the database.
@@ -85,16 +86,24 @@ fn stream(query: Query) -> String {
     )
 }
 
-/// Pushes the rows, then the row that closes their windows, and when those are closing the row that closes its own.
-fn push(source: UntypedSourceHandle, batches: &Batches, closed: Arc<Notify>) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-    let (rows, closing, last) = (batches.rows.clone(), batches.closing.clone(), batches.last.clone());
+/// Pushes the rows, then the rows that close their windows, each when the window before is closed.
+fn push(
+    source: UntypedSourceHandle,
+    batches: &Batches,
+    mut is_closed: watch::Receiver<i64>,
+) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+    let (rows, closing) = (batches.rows.clone(), batches.closing.clone());
     async move {
         for batch in rows {
             push_batch(&source, &batch).await?;
         }
-        push_batch(&source, &closing).await?;
-        closed.notified().await;
-        push_batch(&source, &last).await
+        let mut before_us = i64::MIN;
+        for (closes_us, batch) in closing {
+            is_closed.wait_for(|closed_us| *closed_us >= before_us).await?;
+            push_batch(&source, &batch).await?;
+            before_us = closes_us;
+        }
+        Ok(())
     }
 }
 
@@ -107,21 +116,19 @@ async fn push_batch(source: &UntypedSourceHandle, batch: &RecordBatch) -> Result
 }
 
 /// Takes the results, and says when the last of them came. That they were the last is known from what comes after them.
-async fn take(portal: &mut SubscriptionPortal, end_us: i64, closed: &Notify) -> Result<(Results, Instant), Error> {
+async fn take(portal: &mut SubscriptionPortal, end_us: i64, closed: &watch::Sender<i64>) -> Result<(Results, Instant), Error> {
     let mut results = Results::default();
-    let mut end = Instant::now();
+    let mut ended = Instant::now();
     while let Some(frame) = portal.next_frame().await {
         match frame {
             PortalFrame::Batch { batch, .. } => {
-                let seen = columns::add(&mut results, &batch, end_us);
-                if seen.rows {
-                    end = Instant::now();
+                let (latest_us, has_results) = columns::add(&mut results, &batch);
+                if has_results {
+                    ended = Instant::now();
                 }
-                if seen.last_window {
-                    closed.notify_one();
-                }
-                if seen.marker {
-                    return Ok((results, end));
+                closed.send_if_modified(|closed_us| std::mem::replace(closed_us, latest_us.max(*closed_us)) < latest_us);
+                if latest_us > end_us {
+                    return Ok((results, ended));
                 }
             }
             PortalFrame::Barrier { .. } => {}

@@ -5,7 +5,7 @@ pub mod slices;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
-use peer_common::{Args, Error, Results, Rows, Run};
+use peer_common::{Args, Clock, Error, Results, Rows, Run};
 use timely::worker::Worker;
 
 /// Version of the timely crate, which the workspace's manifest pins.
@@ -17,18 +17,18 @@ pub struct Gate(Barrier);
 impl Gate {
     /// Waits for the other workers, and says when the first row may enter.
     #[must_use]
-    pub fn open(&self) -> Instant {
+    pub fn open(&self) -> Clock {
         self.0.wait();
-        Instant::now()
+        Clock::start()
     }
 }
 
-/// What a worker found, from when to when.
+/// What a worker found, and since when.
 pub struct Worked {
     /// Its results.
     pub results: Results,
-    /// When its gate opened.
-    pub begin: Instant,
+    /// Started when its gate opened.
+    pub clock: Clock,
 }
 
 /// Runs `work` on as many workers as asked, from nothing.
@@ -41,13 +41,13 @@ pub fn run(args: &Args, rows: &Arc<Rows>, work: fn(&mut Worker, &Args, &Arc<Rows
     })
     .map_err(Error::Failed)?;
 
-    let (mut results, mut begin, mut end) = (Results::default(), None, None);
+    let (mut results, mut clock, mut end): (_, Option<Clock>, _) = (Results::default(), None, None);
     for joined in guards.join() {
         let (worked, ended) = joined.map_err(Error::Failed)?;
         results.merge(&worked.results);
-        begin = begin.min(Some(worked.begin)).or(Some(worked.begin));
+        clock = Some(clock.map_or(worked.clock, |clock| clock.earlier(worked.clock)));
         end = end.max(Some(ended));
     }
-    let seconds = begin.zip(end).map_or(0.0, |(begin, end)| (end - begin).as_secs_f64());
-    Ok(Run { results, seconds })
+    let took = clock.zip(end).map(|(clock, end)| clock.stop_at(end)).unwrap_or_default();
+    Ok(Run { results, took, chosen: None })
 }

@@ -73,18 +73,18 @@ impl OpenSlices {
         Self { slide_us, slices: VecDeque::new(), channels: 0 }
     }
 
-    /// Adds a batch of rows.
-    pub fn add(&mut self, rows: &Rows, mut batch: Range<usize>) {
+    /// Adds a batch of rows, their event times shifted.
+    pub fn add(&mut self, rows: &Rows, shift_us: i64, mut batch: Range<usize>) {
         while !batch.is_empty() {
-            batch.start += self.add_run(rows, batch.clone());
+            batch.start += self.add_run(rows, shift_us, batch.clone());
         }
     }
 
     /// Adds rows up to the first that is of another slide, or of a channel beyond the array, and says how many that were.
-    fn add_run(&mut self, rows: &Rows, batch: Range<usize>) -> usize {
-        let slice = rows.event_time[batch.start] / self.slide_us;
+    fn add_run(&mut self, rows: &Rows, shift_us: i64, batch: Range<usize>) -> usize {
+        let slice = (rows.event_time[batch.start] + shift_us) / self.slide_us;
         let least = rows.channel[batch.start] as usize + 1;
-        let (slide_us, start_us) = (self.slide_us as u64, slice * self.slide_us);
+        let (slide_us, start_us) = (self.slide_us as u64, slice * self.slide_us - shift_us);
         let cells = self.cells(slice as u64, least);
         let columns = rows.event_time[batch.clone()].iter().zip(&rows.channel[batch.clone()]);
         let columns = columns.zip(rows.amount[batch.clone()].iter().zip(&rows.status[batch.clone()]));
@@ -194,12 +194,20 @@ mod tests {
     #[test]
     fn slices_open_in_any_order_and_close_in_order() {
         let mut open = OpenSlices::new(10);
-        open.add(&rows(&[(10, 1, 5, 0), (9, 2000, 7, 1), (19, 1, -5, 0)]), 0..3);
+        open.add(&rows(&[(10, 1, 5, 0), (9, 2000, 7, 1), (19, 1, -5, 0)]), 0, 0..3);
         let (slice, cells) = open.pop(|slice| slice < 1).unwrap();
         assert_eq!((slice, cells[2000]), (0, Cell { volume: 7, payments: 1, successes: 0 }));
         assert!(open.pop(|slice| slice < 1).is_none());
         let (slice, cells) = open.pop(|_| true).unwrap();
         assert_eq!((slice, cells[1]), (1, Cell { volume: 5, payments: 1, successes: 1 }));
+    }
+
+    #[test]
+    fn event_times_are_shifted() {
+        let mut open = OpenSlices::new(10);
+        open.add(&rows(&[(9, 0, 5, 0), (10, 0, 7, 0)]), 10, 0..2);
+        assert_eq!(open.pop(|_| true).map(|(slice, cells)| (slice, cells[0].volume)), Some((1, 5)));
+        assert_eq!(open.pop(|_| true).map(|(slice, cells)| (slice, cells[0].volume)), Some((2, 7)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ const BATCH: usize = 10_000;
 const AHEAD_US: u64 = 1_000_000;
 
 fn main() -> ExitCode {
-    let settings = "exchange by channel, a HashMap per window under its capability, hop from slides in a second operator, \
+    let settings = "rows as structs made before the clock, exchange by channel, a HashMap per window under its capability, hop from slides in a second operator, \
                     10000 rows between steps, input at most 1 s of event time ahead, mimalloc";
     peer_common::main(&Peer { name: "timely-documented", version: VERSION, settings }, |args, rows| peer_timely::run(args, rows, work))
 }
@@ -80,13 +80,16 @@ fn work(worker: &mut Worker, args: &Args, rows: &Arc<Rows>, gate: &Gate) -> Work
             .probe_with(&probe);
     });
 
-    let begin = gate.open();
+    let payments = payments_of(rows, worker.index(), worker.peers());
+    let clock = gate.open();
     let mut watermark = 0;
-    for (sent, row) in (worker.index()..rows.len()).step_by(worker.peers()).enumerate() {
-        let event_time = rows.event_time[row];
-        input.send(Payment { channel: rows.channel[row], status: rows.status[row], amount: rows.amount[row], event_time });
-        watermark = watermark.max((event_time - LATENESS_US) as u64);
-        if sent % BATCH == BATCH - 1 {
+    for shift_us in rows.shifts_us(args.passes) {
+        for batch in payments.chunks(BATCH) {
+            for payment in batch {
+                let event_time = payment.event_time + shift_us;
+                input.send(Payment { event_time, ..payment.clone() });
+                watermark = watermark.max((event_time - LATENESS_US) as u64);
+            }
             input.advance_to(watermark);
             worker.step();
             worker.step_or_park_while(None, || probe.less_than(&watermark.saturating_sub(AHEAD_US)));
@@ -95,7 +98,18 @@ fn work(worker: &mut Worker, args: &Args, rows: &Arc<Rows>, gate: &Gate) -> Work
     input.close();
     worker.step_or_park_while(None, || !probe.done());
     let results = *results.borrow();
-    Worked { results, begin }
+    Worked { results, clock }
+}
+
+/// The rows of one of so many workers.
+fn payments_of(rows: &Rows, index: usize, peers: usize) -> Vec<Payment> {
+    let payment = |row: usize| Payment {
+        channel: rows.channel[row],
+        status: rows.status[row],
+        amount: rows.amount[row],
+        event_time: rows.event_time[row],
+    };
+    (index..rows.len()).step_by(peers).map(payment).collect()
 }
 
 /// Totals of each channel in tumbling windows of `size` microseconds.

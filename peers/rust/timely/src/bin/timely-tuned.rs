@@ -27,10 +27,13 @@ const BATCH: usize = 16_384;
 const AHEAD: u64 = 2;
 
 fn main() -> ExitCode {
-    let settings = "batches of 16384 rows as ranges of shared columns, arrays by channel, aggregated per slide before the exchange, \
+    let settings = "columns as they are, batches of 16384 rows as ranges of them, arrays by channel, aggregated per slide before the exchange, \
                     running sums over slides, time counted in slides, input at most 2 slides ahead, mimalloc";
     peer_common::main(&Peer { name: "timely-tuned", version: VERSION, settings }, |args, rows| peer_timely::run(args, rows, work))
 }
+
+/// What is added to the event times of rows, and which rows those are.
+type Batch = (i64, Range<usize>);
 
 /// What one worker saw in a slide of the channels of another: those whose number, modulo the number of workers, is `worker`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -67,12 +70,12 @@ fn work(worker: &mut Worker, args: &Args, rows: &Arc<Rows>, gate: &Gate) -> Work
             .probe_with(&probe);
     });
 
-    let begin = gate.open();
+    let clock = gate.open();
     let mut highest = 0;
-    for first in (index * BATCH..rows.len()).step_by(peers * BATCH) {
-        let batch = first..rows.len().min(first + BATCH);
-        highest = rows.event_time[batch.clone()].iter().copied().fold(highest, i64::max);
-        input.send_batch(&mut vec![batch]);
+    let batches = (index * BATCH..rows.len()).step_by(peers * BATCH).map(|first| first..rows.len().min(first + BATCH));
+    for (shift_us, batch) in rows.shifts_us(args.passes).flat_map(|shift_us| batches.clone().map(move |batch| (shift_us, batch))) {
+        highest = rows.event_time[batch.clone()].iter().copied().fold(highest - shift_us, i64::max) + shift_us;
+        input.send_batch(&mut vec![(shift_us, batch)]);
         let slide = ((highest - LATENESS_US) / query.slide_us) as u64;
         if slide > *input.time() {
             input.advance_to(slide);
@@ -83,12 +86,12 @@ fn work(worker: &mut Worker, args: &Args, rows: &Arc<Rows>, gate: &Gate) -> Work
     input.close();
     worker.step_or_park_while(None, || !probe.done());
     let results = *results.borrow();
-    Worked { results, begin }
+    Worked { results, clock }
 }
 
 /// Aggregates this worker's rows per slide, and sends each worker its channels of a slide that is over.
 fn aggregate<'scope>(
-    batches: StreamVec<'scope, u64, Range<usize>>,
+    batches: StreamVec<'scope, u64, Batch>,
     rows: Arc<Rows>,
     query: Query,
     peers: usize,
@@ -102,8 +105,8 @@ fn aggregate<'scope>(
                 if oldest.is_none() {
                     oldest = capability.retain_least(output.output_index());
                 }
-                for batch in batches.drain(..) {
-                    open.add(&rows, batch);
+                for (shift_us, batch) in batches.drain(..) {
+                    open.add(&rows, shift_us, batch);
                 }
             });
             while let Some(capability) = &mut oldest {

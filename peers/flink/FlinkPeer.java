@@ -54,17 +54,30 @@ public final class FlinkPeer {
         }
         int rows = Integer.parseInt(given.get("--rows"));
         int threads = Integer.parseInt(given.get("--threads"));
+        int passes = Integer.parseInt(given.getOrDefault("--passes", "1"));
         int runs = Integer.parseInt(given.getOrDefault("--runs", "1"));
+        long rate = Long.parseLong(given.getOrDefault("--rate", "0"));
+        if (rate > 0 && (passes > 1 || !given.get("--query").equals("hop"))) {
+            throw new IllegalArgumentException("--rate is for --query hop and one pass");
+        }
         long checkpointMillis = Long.parseLong(given.getOrDefault("--checkpoint", "0"));
 
-        Rows.load(Path.of(given.get("--input")), rows);
+        Rows.load(Path.of(given.get("--input")), rows, passes, rate);
         for (int run = 0; run < runs; run++) {
             Path checkpoints = checkpointMillis > 0 ? Files.createTempDirectory("flink-peer") : null;
             Results.reset();
             execute(window, configuration(threads, checkpointMillis, checkpoints));
-            out.printf(
-                    "{\"peer\": \"Apache Flink\", \"version\": \"%s\", \"settings\": \"%s\", \"run\": %d, \"rows\": %d, \"results\": %d, \"hash\": \"%016x\", \"seconds\": %.6f}%n",
-                    EnvironmentInformation.getVersion(), settings(threads, checkpointMillis), run, rows, Results.COUNT.sum(), Results.HASH.sum(), Results.seconds());
+            if (Rate.isSet()) {
+                out.printf(
+                        "{\"peer\": \"Apache Flink\", \"settings\": \"%s\", \"run\": %d, \"rows\": %d, \"results\": %d, %s, \"cpu_seconds\": %.2f, \"checkpoints\": %d}%n",
+                        settings(threads, checkpointMillis), run, rows, Results.COUNT.sum(), Rate.percentiles(), Results.cpuSeconds(), Results.CHECKPOINTS.sum());
+            } else {
+                out.printf(
+                        "{\"peer\": \"Apache Flink\", \"version\": \"%s\", \"settings\": \"%s\", \"run\": %d, \"rows\": %d, \"passes\": %d, \"results\": %d, \"hash\": \"%016x\", \"seconds\": %.6f, \"cpu_seconds\": %.2f%s}%n",
+                        EnvironmentInformation.getVersion(), settings(threads, checkpointMillis), run, rows, passes, Results.COUNT.sum(), Results.HASH.sum(), Results.seconds(),
+                        Results.cpuSeconds(), checkpoints == null ? "" : ", \"checkpoints\": " + Results.CHECKPOINTS.sum());
+            }
+            out.flush();
             if (checkpoints != null) {
                 delete(checkpoints);
             }
@@ -94,6 +107,14 @@ public final class FlinkPeer {
         options.put("taskmanager.memory.network.min", "256m");
         options.put("taskmanager.memory.network.max", "256m");
         options.put("state.backend.type", "hashmap");
+        if (Rate.isSet()) {
+            // A result is to come as soon as it can.
+            options.put("execution.buffer-timeout.interval", "1 ms");
+            options.put("pipeline.auto-watermark-interval", "1 ms");
+        } else {
+            // A buffer is sent when it is full, and not after a time.
+            options.put("execution.buffer-timeout.enabled", "false");
+        }
         // A run that fails must not pass for a slow one.
         options.put("restart-strategy.type", "none");
         if (checkpoints != null) {
@@ -105,10 +126,11 @@ public final class FlinkPeer {
     }
 
     private static String settings(int threads, long checkpointMillis) {
-        return "SQL window table function on a local cluster in streaming mode, parallelism %d, object reuse, two-phase aggregation, %d MiB of managed memory per slot, hashmap state, watermark in the source every 200 ms, %s, Java %s, %d MiB heap, %s"
+        return "SQL window table function on a local cluster in streaming mode, parallelism %d, object reuse, two-phase aggregation, %d MiB of managed memory per slot, hashmap state, %s, %s, Java %s, %d MiB heap, %s"
                 .formatted(
                         threads,
                         MANAGED_MIB,
+                        Rate.isSet() ? "watermark in the source every millisecond, buffers sent after a millisecond at the latest" : "watermark in the source every 200 ms, buffers sent when full (no buffer timeout)",
                         checkpointMillis > 0 ? "exactly-once checkpoint every " + checkpointMillis + " ms" : "no checkpoints",
                         System.getProperty("java.version"),
                         Runtime.getRuntime().maxMemory() >> 20,

@@ -1,3 +1,5 @@
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
 import org.apache.flink.api.common.eventtime.Watermark;
@@ -10,22 +12,34 @@ import org.apache.flink.table.data.RowData;
 final class Results implements Sink<RowData> {
     static final LongAdder COUNT = new LongAdder();
     static final LongAdder HASH = new LongAdder();
+    static final LongAdder CHECKPOINTS = new LongAdder();
+    private static final OperatingSystemMXBean SYSTEM = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     private static final LongAccumulator STARTED = new LongAccumulator(Math::min, Long.MAX_VALUE);
+    private static final LongAccumulator STARTED_CPU = new LongAccumulator(Math::min, Long.MAX_VALUE);
     private static final LongAccumulator ENDED = new LongAccumulator(Math::max, Long.MIN_VALUE);
+    private static final LongAccumulator ENDED_CPU = new LongAccumulator(Math::max, Long.MIN_VALUE);
 
     static void reset() {
         COUNT.reset();
         HASH.reset();
+        CHECKPOINTS.reset();
         STARTED.reset();
+        STARTED_CPU.reset();
         ENDED.reset();
+        ENDED_CPU.reset();
     }
 
     static void started() {
         STARTED.accumulate(System.nanoTime());
+        STARTED_CPU.accumulate(SYSTEM.getProcessCpuTime());
     }
 
     static double seconds() {
         return (ENDED.get() - STARTED.get()) / 1e9;
+    }
+
+    static double cpuSeconds() {
+        return (ENDED_CPU.get() - STARTED_CPU.get()) / 1e9;
     }
 
     @Override
@@ -40,7 +54,11 @@ final class Results implements Sink<RowData> {
 
         @Override
         public void write(RowData row, Context context) {
-            long h = mix(row.getTimestamp(1, 3).getMillisecond() * 1000L);
+            long end = row.getTimestamp(1, 3).getMillisecond();
+            if (Rate.isSet()) {
+                Rate.result(end);
+            }
+            long h = mix(end * 1000L);
             h = mix(h ^ row.getInt(0));
             h = mix(h ^ row.getLong(2));
             h = mix(h ^ row.getLong(3));
@@ -61,6 +79,7 @@ final class Results implements Sink<RowData> {
                 COUNT.add(count);
                 HASH.add(hash);
                 ENDED.accumulate(ended);
+                ENDED_CPU.accumulate(SYSTEM.getProcessCpuTime());
             }
         }
 

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.apache.flink.api.connector.source.Boundedness;
@@ -32,8 +33,16 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
     private static byte[] statuses;
     private static long[] amounts;
     private static long[] eventTimes;
+    /** How many rows all passes have, and what is added to event times from one pass to the next. */
+    private static long total;
+    private static long passMillis;
 
-    static void load(Path directory, int rows) throws IOException {
+    static void load(Path directory, int rows, int passes, long rate) throws IOException {
+        if (passes > 1 && rows % 1000 != 0) {
+            throw new IllegalArgumentException("--rows takes a multiple of 1000 if there are more passes than one: a row is a microsecond long, and event time has milliseconds here");
+        }
+        total = (long) rows * passes;
+        passMillis = rows / 1000;
         channels = new int[rows];
         statuses = new byte[rows];
         amounts = new long[rows];
@@ -41,8 +50,12 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
         column(directory.resolve("channel.i32"), rows, 4, (at, bytes) -> channels[at] = bytes.getInt());
         column(directory.resolve("status.i8"), rows, 1, (at, bytes) -> statuses[at] = bytes.get());
         column(directory.resolve("amount.i64"), rows, 8, (at, bytes) -> amounts[at] = bytes.getLong());
+        column(directory.resolve("event_time.i64"), rows, 8, (at, bytes) -> eventTimes[at] = bytes.getLong());
+        if (rate > 0) {
+            Rate.set(rate, eventTimes);
+        }
         // A time that windows and watermarks go by has milliseconds in Flink. Windows begin at whole seconds, so that no row changes its window.
-        column(directory.resolve("event_time.i64"), rows, 8, (at, bytes) -> eventTimes[at] = Math.floorDiv(bytes.getLong(), 1000L));
+        Arrays.setAll(eventTimes, at -> Math.floorDiv(eventTimes[at], 1000L));
     }
 
     private interface Cell {
@@ -65,8 +78,8 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
         }
     }
 
-    /** The rows of one subtask from {@code next} on, each as far from the one before it as there are subtasks: so all subtasks are at the same event time. */
-    record Share(int subtask, int next) implements SourceSplit {
+    /** The rows of one subtask from {@code next} on, which counts through all passes, each as far from the one before it as there are subtasks: so all subtasks are at the same event time. */
+    record Share(int subtask, long next) implements SourceSplit {
         @Override
         public String splitId() {
             return Integer.toString(subtask);
@@ -108,12 +121,14 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
         // A view of the columns, in the class that Flink's own readers of columnar formats emit.
         private final ColumnarRowData row;
         private final CompletableFuture<Void> assigned = new CompletableFuture<>();
+        private final Columns columns = new Columns();
         private int subtask;
-        private int next;
+        private long next;
+        // The place of the next row in the columns.
+        private int at;
 
         Reader(int step) {
             this.step = step;
-            Columns columns = new Columns();
             row = new ColumnarRowData(new VectorizedColumnBatch(new ColumnVector[] {columns, columns, columns, columns}));
         }
 
@@ -121,12 +136,14 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
         public void addSplits(List<Share> shares) {
             subtask = shares.get(0).subtask();
             next = shares.get(0).next();
+            at = (int) (next % channels.length);
+            columns.shiftMillis = next / channels.length * passMillis;
             assigned.complete(null);
         }
 
         @Override
         public CompletableFuture<Void> isAvailable() {
-            return assigned;
+            return Rate.isSet() && assigned.isDone() ? Rate.pause() : assigned;
         }
 
         @Override
@@ -134,20 +151,35 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
             if (!assigned.isDone()) {
                 return InputStatus.NOTHING_AVAILABLE;
             }
+            if (Rate.isSet() && !Rate.isDue(next)) {
+                return InputStatus.NOTHING_AVAILABLE;
+            }
             if (next == subtask) {
                 Results.started();
             }
-            if (next < channels.length) {
-                row.setRowId(next);
+            if (next < total) {
+                row.setRowId(at);
                 output.collect(row);
                 next += step;
+                at += step;
+                while (at >= channels.length) {
+                    at -= channels.length;
+                    columns.shiftMillis += passMillis;
+                }
             }
-            return next < channels.length ? InputStatus.MORE_AVAILABLE : InputStatus.END_OF_INPUT;
+            return next < total ? InputStatus.MORE_AVAILABLE : InputStatus.END_OF_INPUT;
         }
 
         @Override
         public List<Share> snapshotState(long checkpoint) {
             return assigned.isDone() ? List.of(new Share(subtask, next)) : List.of();
+        }
+
+        @Override
+        public void notifyCheckpointComplete(long checkpoint) {
+            if (subtask == 0) {
+                Results.CHECKPOINTS.increment();
+            }
         }
 
         @Override
@@ -196,13 +228,13 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
 
         @Override
         public byte[] serialize(Share share) {
-            return ByteBuffer.allocate(8).putInt(share.subtask()).putInt(share.next()).array();
+            return ByteBuffer.allocate(12).putInt(share.subtask()).putLong(share.next()).array();
         }
 
         @Override
         public Share deserialize(int version, byte[] bytes) {
             ByteBuffer buffer = ByteBuffer.wrap(bytes);
-            return new Share(buffer.getInt(), buffer.getInt());
+            return new Share(buffer.getInt(), buffer.getLong());
         }
     }
 
@@ -225,6 +257,8 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
 
     /** All four columns: as no two have the same type, one class can stand for each, and calls of it stay monomorphic. */
     private static final class Columns implements IntColumnVector, ByteColumnVector, LongColumnVector, TimestampColumnVector {
+        private long shiftMillis;
+
         @Override
         public int getInt(int at) {
             return channels[at];
@@ -242,7 +276,7 @@ final class Rows implements Source<RowData, Rows.Share, Void> {
 
         @Override
         public TimestampData getTimestamp(int at, int precision) {
-            return TimestampData.fromEpochMillis(eventTimes[at]);
+            return TimestampData.fromEpochMillis(eventTimes[at] + shiftMillis);
         }
 
         @Override

@@ -1,8 +1,9 @@
 //! Ray-MPP as a program among its peers: the same rows, metric, output and hash of the results as theirs (`peers/README.md`).
 //!
-//! `rows DIR CHANNELS ROWS` writes the rows that all of them read, `peer --input DIR …` runs the engine on them.
+//! `rows DIR CHANNELS ROWS` writes the rows that all of them read, `peer --input DIR …` runs the engine on them. A directory of rows is whole or not there: it is written aside and
+//! renamed, and says what made it, so that one that an older generator made is made again.
 
-use crate::payments::{BATCH_ROWS, Channels, Payments};
+use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND};
 use arrow::array::{ArrayRef, AsArray, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use raympp_engine::{Engine, Error, Subscription, Writer};
@@ -17,16 +18,46 @@ const START_US: i64 = 1_731_283_200 * 1_000_000;
 const STREAM: &str = "CREATE STREAM payments (channel INTEGER, status SMALLINT, amount BIGINT, event_time TIMESTAMP,
     WATERMARK FOR event_time AS event_time - INTERVAL '50 milliseconds');";
 /// Threads of the engine have a writer each.
-const USAGE: &str =
-    "usage: peer --input DIR --query hop|tumble10|tumble1 --rows N --threads T --runs R [--checkpoint MILLISECONDS] [--replicas N]";
+const USAGE: &str = "usage: peer --input DIR --query hop|tumble10|tumble1 --rows N --threads T [--passes P] [--runs R] [--checkpoint MILLISECONDS] [--replicas N]";
+/// A file in a directory of rows: what made them.
+const GENERATOR: &str = "generator";
+/// The kernel counts processor time in hundredths of a second for all programs.
+const TICKS_PER_S: f64 = 100.0;
 
-/// Writes columns of so many rows over so many channels.
+/// Makes sure that the directory has columns of so many rows over so many channels.
 pub fn write_rows(directory: &Path, channels: usize, rows: usize) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+    let generator = format!("{channels} channels, {rows} rows, of which the first are {:016x}\n", hash_of_first(channels));
+    if std::fs::read_to_string(directory.join(GENERATOR)).is_ok_and(|made_by| made_by == generator) {
+        return Ok(());
+    }
+    let aside = directory.with_extension("part");
+    [&aside, directory].into_iter().filter(|old| old.exists()).try_for_each(std::fs::remove_dir_all)?;
+    std::fs::create_dir_all(&aside)?;
+    write_columns(&aside, channels, rows)?;
+    std::fs::write(aside.join(GENERATOR), generator)?;
+    std::fs::rename(&aside, directory)
+}
+
+/// Tells generators apart that make other rows.
+fn hash_of_first(channels: usize) -> u64 {
+    let batch = new_payments(channels).take(1).remove(0);
+    let (channel, status) = (batch.column(0).as_dictionary::<Int32Type>(), batch.column(1).as_dictionary::<Int32Type>());
+    let (amount, time) = (batch.column(2).as_primitive::<Int64Type>(), batch.column(3).as_primitive::<TimestampMicrosecondType>());
+    (0..batch.num_rows()).fold(START_US as u64, |hash, row| {
+        let values = [i64::from(channel.keys().value(row)), i64::from(status.keys().value(row)), amount.value(row), time.value(row)];
+        values.into_iter().fold(hash, |hash, value| mix(hash ^ value as u64))
+    })
+}
+
+fn new_payments(channels: usize) -> Payments {
+    Payments::new(channels, Channels::Dictionary, 7)
+}
+
+fn write_columns(directory: &Path, channels: usize, rows: usize) -> std::io::Result<()> {
     let create = |name: &str| File::create(directory.join(name)).map(BufWriter::new);
     let (mut channel, mut status) = (create("channel.i32")?, create("status.i8")?);
     let (mut amount, mut event_time) = (create("amount.i64")?, create("event_time.i64")?);
-    let (mut payments, mut left) = (Payments::new(channels, Channels::Dictionary, 7), rows);
+    let (mut payments, mut left) = (new_payments(channels), rows);
     while left > 0 {
         let batch = payments.take(1).remove(0);
         let batch = batch.slice(0, left.min(batch.num_rows()));
@@ -52,6 +83,7 @@ struct Options {
     query: &'static str,
     rows: usize,
     threads: usize,
+    passes: usize,
     runs: usize,
     checkpoint: Option<Duration>,
     replicas: usize,
@@ -73,6 +105,7 @@ impl Options {
             query,
             rows: value("--rows")?.parse().ok()?,
             threads: number("--threads", 1)?,
+            passes: number("--passes", 1)?,
             runs: number("--runs", 1)?,
             checkpoint: (millis > 0).then_some(Duration::from_millis(millis as u64)),
             replicas: number("--replicas", 1)?,
@@ -91,7 +124,7 @@ impl Options {
         let checkpoints = self.checkpoint.map_or("no checkpoints".to_owned(), |interval| format!("checkpoints every {interval:?}"));
         let (threads, replicas) = (self.threads, self.replicas);
         format!(
-            "{threads} threads, a writer each, Arrow batches of {BATCH_ROWS} rows, {replicas} replicas of each partition, {checkpoints}"
+            "{threads} threads, a writer each, Arrow batches of {BATCH_ROWS} rows made before the clock, {replicas} replicas of each partition, {checkpoints}"
         )
     }
 }
@@ -102,12 +135,14 @@ pub fn run(arguments: &[&str]) -> Result<(), Error> {
     let batches = read_rows(&options.input, options.rows)
         .map_err(|error| Error::Refused(format!("{}: {error}; the command rows makes them", options.input.display())))?;
     for run in 0..options.runs {
-        let (results, took) = run_once(&options, &batches)?;
+        let Run { results, took, cpu_seconds, commits } = run_once(&options, &batches)?;
+        let checkpoints = commits.map_or_else(String::new, |commits| format!(r#", "checkpoints": {commits}"#));
         println!(
-            r#"{{"peer": "Ray-MPP", "version": "{}", "settings": "{}", "run": {run}, "rows": {}, "results": {}, "hash": "{:016x}", "seconds": {}}}"#,
+            r#"{{"peer": "Ray-MPP", "version": "{}", "settings": "{}", "run": {run}, "rows": {}, "passes": {}, "results": {}, "hash": "{:016x}", "seconds": {}, "cpu_seconds": {cpu_seconds:.2}{checkpoints}}}"#,
             env!("CARGO_PKG_VERSION"),
             options.settings(),
             options.rows,
+            options.passes,
             results.rows,
             results.hash,
             took.as_secs_f64()
@@ -116,7 +151,17 @@ pub fn run(arguments: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-fn run_once(options: &Options, batches: &[RecordBatch]) -> Result<(Results, Duration), Error> {
+/// What a run found and took.
+struct Run {
+    results: Results,
+    took: Duration,
+    /// Time on all processors together.
+    cpu_seconds: f64,
+    /// Checkpoints committed meanwhile.
+    commits: Option<u64>,
+}
+
+fn run_once(options: &Options, batches: &[RecordBatch]) -> Result<Run, Error> {
     let directory = std::env::temp_dir().join(format!("raympp-peer-{}", std::process::id()));
     let mut builder = Engine::builder().threads(options.threads).replicas(options.replicas);
     if let Some(interval) = options.checkpoint {
@@ -128,20 +173,42 @@ fn run_once(options: &Options, batches: &[RecordBatch]) -> Result<(Results, Dura
     let subscription = engine.metric("m")?.subscribe();
     let taker = std::thread::spawn(move || take(subscription));
     let writers = (0..options.threads).map(|_| engine.writer("payments")).collect::<Result<Vec<_>, Error>>()?;
-    let started = Instant::now();
-    for (i, batch) in batches.iter().enumerate() {
-        writers[i % writers.len()].push_batch(batch)?;
+    let (started, cpu_started_s) = (Instant::now(), cpu_seconds());
+    for pass in 0..options.passes {
+        let shift_us = (pass * options.rows) as i64 * 1_000_000 / ROWS_PER_SECOND;
+        for (i, batch) in batches.iter().enumerate() {
+            writers[i % writers.len()].push_batch(&shifted(batch, shift_us))?;
+        }
     }
     writers.into_iter().for_each(Writer::finish);
     engine.wait()?;
     let results = taker.join().expect("adding up does not panic");
-    let took = started.elapsed();
+    let (took, cpu_seconds) = (started.elapsed(), cpu_seconds() - cpu_started_s);
+    let commits = engine.stats().checkpoints.map(|checkpoints| checkpoints.commits);
     engine.shutdown()?;
     if options.checkpoint.is_some() {
         // It lies among temporary files.
         let _ = std::fs::remove_dir_all(&directory);
     }
-    Ok((results, took))
+    Ok(Run { results, took, cpu_seconds, commits })
+}
+
+/// The batch at another time: one addition per row, which every peer makes while its clock runs.
+fn shifted(batch: &RecordBatch, shift_us: i64) -> RecordBatch {
+    let mut columns = batch.columns().to_vec();
+    columns[3] =
+        Arc::new(columns[3].as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(|time| time + shift_us));
+    RecordBatch::try_new(batch.schema(), columns).expect("columns of the schema")
+}
+
+/// Processor time of this process until now, user and system; 0 where the system does not tell.
+fn cpu_seconds() -> f64 {
+    // The fields utime and stime (proc(5)), 14th and 15th; only the second one, in brackets, can have blanks.
+    let ticks = |stat: String| -> Option<f64> {
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        Some(fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?)
+    };
+    std::fs::read_to_string("/proc/self/stat").ok().and_then(ticks).unwrap_or(0.0) / TICKS_PER_S
 }
 
 /// The rows in batches, all of one allocation per column.
@@ -212,13 +279,35 @@ mod tests {
         let batches = read_rows(&directory, 20_000).expect("they were just written");
         std::fs::remove_dir_all(&directory).expect("it was made above");
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
+        let both: Vec<RecordBatch> = batches.iter().cloned().chain(batches.iter().map(|batch| shifted(batch, 20_000))).collect();
         for query in ["hop", "tumble10"] {
             let arguments = ["--input", "", "--query", query, "--rows", "20000", "--threads", "2", "--replicas", "2", "--checkpoint", "5"];
-            let options = Options::read(&arguments).expect("these are all");
-            let (results, _) = run_once(&options, &batches).expect("nothing is in its way");
-            let expected = by_hand(&batches, if query == "hop" { (1, 60) } else { (10, 10) });
-            assert_eq!((results.rows, results.hash), expected, "{query}");
+            let mut options = Options::read(&arguments).expect("these are all");
+            let windows = if query == "hop" { (1, 60) } else { (10, 10) };
+            for (passes, rows) in [(1, &batches), (2, &both)] {
+                options.passes = passes;
+                let run = run_once(&options, &batches).expect("nothing is in its way");
+                assert_eq!((run.results.rows, run.results.hash), by_hand(rows, windows), "{query}, {passes} passes");
+                assert!(run.commits.is_some(), "there are checkpoints");
+            }
         }
+    }
+
+    #[test]
+    fn rows_are_made_again_only_if_they_are_not_whole_or_not_the_same() {
+        let directory = std::env::temp_dir().join(format!("raympp-peer-rows-again-{}", std::process::id()));
+        let column = directory.join("event_time.i64");
+        let bytes = || std::fs::metadata(&column).map_or(0, |column| column.len());
+        std::fs::create_dir_all(&directory)
+            .and_then(|()| std::fs::write(&column, "an interrupted write"))
+            .expect("a directory for temporary files");
+        write_rows(&directory, 5, 100).expect("it is there");
+        assert_eq!(bytes(), 800);
+        std::fs::write(&column, "kept").and_then(|()| write_rows(&directory, 5, 100)).expect("it is there");
+        assert_eq!(bytes(), 4);
+        write_rows(&directory, 5, 200).expect("it is there");
+        assert_eq!(bytes(), 1_600);
+        std::fs::remove_dir_all(&directory).expect("it was made above");
     }
 
     fn by_hand(batches: &[RecordBatch], (slide_s, size_s): (i64, i64)) -> (u64, u64) {

@@ -235,6 +235,18 @@ mod tests {
         }
     }
 
+    /// As the benchmark's own SQL names them.
+    #[test]
+    fn query_16_counts_bids_bidders_and_auctions_by_rank() {
+        let metrics = Metrics::Named(vec!["q16".to_owned()]);
+        let workload = Workload::open("nexmark", &Settings { metrics, ..settings() }).expect("it is known");
+        let schema = workload.metrics[0].output_schema();
+        let columns: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
+        let counts = ["bids", "bidders", "auctions"].map(|what| ["total", "rank1", "rank2", "rank3"].map(|rank| format!("{rank}_{what}")));
+        assert_eq!(columns[..4], ["channel", "window_start", "window_end", "latest"]);
+        assert_eq!(columns[4..], counts.concat());
+    }
+
     #[test]
     fn prepared_rows_come_again_at_times_of_their_own() {
         let schedule = Schedule::new(1_000, &[]);

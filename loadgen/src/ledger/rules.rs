@@ -118,26 +118,31 @@ fn values_by_rank(value: i64, price: i64) -> impl Iterator<Item = Cell> {
     std::iter::once(true).chain(ranks(price)).map(move |counts| Cell::distinct(value, counts))
 }
 
+/// Bids, different bidders and different auctions, each as a whole and by rank.
+fn ranked(rows: &Columns<'_>, row: usize) -> impl Iterator<Item = Cell> + use<> {
+    let price = rows.whole("price", row);
+    let people = values_by_rank(rows.whole("bidder", row), price);
+    bids_by_rank(price).chain(people).chain(values_by_rank(rows.whole("auction", row), price))
+}
+
+/// What the cells of [`ranked`] show, which begin at this one.
+fn ranked_results(cells: &Cells, first: usize) -> impl Iterator<Item = Value> {
+    let bids = (first..first + 4).map(|cell| whole(cells.sum(cell)));
+    bids.chain((first + 4..first + 12).map(|cell| whole(cells.distinct(cell))))
+}
+
 const Q15: Rule = Rule {
-    cells: |rows, row, _| {
-        let price = rows.whole("price", row);
-        let people = values_by_rank(rows.whole("bidder", row), price);
-        Cells(bids_by_rank(price).chain(people).chain(values_by_rank(rows.whole("auction", row), price)).collect())
-    },
-    results: |cells| texts((0..4).map(|cell| whole(cells.sum(cell))).chain((4..12).map(|cell| whole(cells.distinct(cell))))),
+    cells: |rows, row, _| Cells(ranked(rows, row).collect()),
+    results: |cells| texts(ranked_results(cells, 0)),
     ..COUNT
 };
 
 const Q16: Rule = Rule {
     key: |rows, row| Some(vec![rows.text("channel", row)]),
-    cells: |rows, row, place| {
-        let people = [Cell::distinct(rows.whole("bidder", row), true), Cell::distinct(rows.whole("auction", row), true)];
-        Cells(std::iter::once(Cell::Max(Some(place.time_us))).chain(bids_by_rank(rows.whole("price", row))).chain(people).collect())
-    },
+    cells: |rows, row, place| Cells(std::iter::once(Cell::Max(Some(place.time_us))).chain(ranked(rows, row)).collect()),
     results: |cells| {
         let latest = cells.extreme(0).map_or(Value::Null, Value::Timestamp);
-        let counts = (1..5).map(|cell| whole(cells.sum(cell))).chain((5..7).map(|cell| whole(cells.distinct(cell))));
-        texts(std::iter::once(latest).chain(counts))
+        texts(std::iter::once(latest).chain(ranked_results(cells, 1)))
     },
 };
 

@@ -184,7 +184,7 @@ fn latencies(
         faults: Vec::new(),
     };
     let metrics = Metrics::Others(script.to_owned());
-    let settings = Settings { seed: 42, keys: keys as u64, skew: 0.0, rate, metrics, flights: PathBuf::new() };
+    let settings = Settings { seed: 42, keys: keys as u64, skew: 0.0, out_of_orderness: None, rate, metrics, flights: PathBuf::new() };
     let mut workload = Workload::open(workload, &settings).map_err(failed)?;
     let options = TargetOptions {
         threads: 1,

@@ -52,7 +52,7 @@ pub(crate) struct Cli {
     /// payments, nexmark, ysb or flights
     #[arg(long, default_value = "payments")]
     pub(crate) workload: String,
-    /// Only this metric of the workload (may be repeated) [default: all]
+    /// Only this metric of the workload (may be repeated) [default: all, of payments success]
     #[arg(long, value_name = "NAME")]
     pub(crate) metric: Vec<String>,
     /// A script with metrics over the workload's stream, to be computed instead of its own
@@ -76,6 +76,9 @@ pub(crate) struct Cli {
     /// Zipf exponent of the payments' channels [default: 0, all alike]
     #[arg(long, value_parser = parse_skew)]
     skew: Option<f64>,
+    /// How far rows may be behind the clock, for example 200ms; beyond the watermark's bound some are late [default: the bound]
+    #[arg(long, value_name = "DURATION", value_parser = span::parse)]
+    out_of_orderness: Option<Duration>,
     /// Rows are others with another seed
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -211,11 +214,12 @@ impl Cli {
     pub(crate) fn workload_settings(&self, rate: u64) -> Result<Settings> {
         let metrics = match &self.script {
             Some(path) => Metrics::Others(std::fs::read_to_string(path).map_err(|error| Error::File { path: path.clone(), error })?),
-            None if self.metric.is_empty() => Metrics::All,
+            None if self.metric.is_empty() => Metrics::Usual,
             None => Metrics::Named(self.metric.clone()),
         };
         let (keys, skew) = (self.keys.unwrap_or(KEYS), self.skew.unwrap_or(0.0));
-        Ok(Settings { seed: self.seed, keys, skew, rate, metrics, flights: self.flight_log() })
+        let (seed, out_of_orderness, flights) = (self.seed, self.out_of_orderness, self.flight_log());
+        Ok(Settings { seed, keys, skew, out_of_orderness, rate, metrics, flights })
     }
 
     /// Where the engine keeps its state.

@@ -201,7 +201,7 @@ fn search(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
 /// A run at a rate. It is given up once more rows are due and not visible than come in a time in which that is hopeless.
 fn trial(cli: &Cli, rate: u64, interrupts: &Interrupts) -> Result<Trial> {
     let (mut workload, plan, slo) = (Workload::open(&cli.workload, &cli.workload_settings(rate)?)?, cli.run_plan(rate), cli.slo());
-    workload.prepare(PREPARED)?;
+    workload.prepare(PREPARED, &plan.schedule)?;
     let scratch = cli.scratch()?;
     let job = workload.job(&cli.target_options(scratch.path()));
     let backlog_max = (rate as f64 * slo.limit.max(GIVE_UP).as_secs_f64()) as u64;

@@ -2,8 +2,9 @@
 //!
 //! A script defines one stream without a connector and the metrics over it. Its rows are made here, each from its number, the seed and the time it is due
 //! at and nothing else, so they can be made again: for a restarted engine, and for the ledger. Event time is the time at which a row is due, less what it
-//! is behind ([`Disorder`]); only the flights have their own.
+//! is behind ([`Disorder`]); only the flights have their own. So what depends on event time comes when it should, in bursts too.
 
+mod degradations;
 mod flights;
 mod generated;
 mod prepared;
@@ -21,6 +22,7 @@ use raympp_operators::sql::{Catalog, Statement, bind_script};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// 2024-11-11 00:00:00, where event time begins.
 pub const START_US: i64 = 1_731_283_200 * 1_000_000;
@@ -28,6 +30,8 @@ pub const START_US: i64 = 1_731_283_200 * 1_000_000;
 /// What is computed of a workload's rows.
 #[derive(Clone, Debug)]
 pub enum Metrics {
+    /// Those that are meant by the workload's name alone: of payments the success rates by channel, of others all.
+    Usual,
     /// All metrics of its script.
     All,
     /// These metrics of its script.
@@ -45,6 +49,8 @@ pub struct Settings {
     pub keys: u64,
     /// Zipf exponent of the channels; 0: all alike.
     pub skew: f64,
+    /// How far rows may be behind the clock, exclusive: some are late if that is more than the watermark's bound, which is what counts if nothing is said.
+    pub out_of_orderness: Option<Duration>,
     /// Rows per second before bursts.
     pub rate: u64,
     /// What is computed of its rows.
@@ -80,16 +86,24 @@ pub struct Workload {
 struct Known {
     name: &'static str,
     script: &'static str,
+    /// [`Metrics::Usual`], if not all.
+    usual: Option<&'static str>,
     rows: fn(&StreamPlan, &Settings) -> Result<Box<dyn Rows>>,
     /// Rows are drawn by chance, so that it makes no difference if the same ones come again.
     can_come_again: bool,
 }
 
 const KNOWN: &[Known] = &[
-    Known { name: "payments", script: include_str!("../workloads/payments.sql"), rows: generated::payments, can_come_again: true },
-    Known { name: "nexmark", script: include_str!("../workloads/nexmark.sql"), rows: generated::bids, can_come_again: false },
-    Known { name: "ysb", script: include_str!("../workloads/ysb.sql"), rows: ysb::rows, can_come_again: true },
-    Known { name: "flights", script: include_str!("../workloads/flights.sql"), rows: flights::rows, can_come_again: false },
+    Known {
+        name: "payments",
+        script: include_str!("../workloads/payments.sql"),
+        usual: Some("success"),
+        rows: generated::payments,
+        can_come_again: true,
+    },
+    Known { name: "nexmark", script: include_str!("../workloads/nexmark.sql"), usual: None, rows: generated::bids, can_come_again: false },
+    Known { name: "ysb", script: include_str!("../workloads/ysb.sql"), usual: None, rows: ysb::rows, can_come_again: true },
+    Known { name: "flights", script: include_str!("../workloads/flights.sql"), usual: None, rows: flights::rows, can_come_again: false },
 ];
 
 /// Names of all workloads.
@@ -122,15 +136,15 @@ impl Workload {
 }
 
 impl Workload {
-    /// Makes the first `rows` rows now, which then come again and again, each time when they are due: for high rates. Rows of workloads that depend on their
+    /// Makes the first `rows` rows of a schedule now, which then come again and again, each time when they are due: for high rates. Rows of workloads that depend on their
     /// number in other ways than by chance (auctions come and go, flights follow each other) are made as before; answers whether these rows were prepared.
     ///
     /// # Errors
     /// [`Error::Workload`] if they can't be made.
-    pub fn prepare(&mut self, rows: u64) -> Result<bool> {
+    pub fn prepare(&mut self, rows: u64, schedule: &Schedule) -> Result<bool> {
         let can_come_again = KNOWN.iter().any(|known| known.name == self.name && known.can_come_again);
         if let Some(time_column) = self.stream.event_time.filter(|_| can_come_again) {
-            self.rows = Box::new(Prepared::new(self.rows.as_mut(), rows, time_column)?);
+            self.rows = Box::new(Prepared::new(self.rows.as_mut(), rows, schedule, time_column)?);
         }
         Ok(can_come_again)
     }
@@ -159,18 +173,20 @@ impl Workload {
 fn script(known: &Known, metrics: &Metrics) -> Result<String> {
     let mut statements = known.script.split_inclusive(';').filter(|text| text.ends_with(';'));
     let stream = statements.next().unwrap_or_default();
-    match metrics {
-        Metrics::All => Ok(known.script.to_owned()),
-        Metrics::Others(script) => Ok(format!("{stream}\n{script}")),
-        Metrics::Named(names) => {
-            let statements: Vec<&str> = statements.collect();
-            let named = |name: &String| {
-                let begin = format!("CREATE METRIC {name} AS");
-                let found = statements.iter().find(|text| text.contains(&begin));
-                found.copied().ok_or_else(|| Error::Usage(format!("workload {} has no metric {name}", known.name)))
-            };
-            Ok(stream.to_owned() + &names.iter().map(named).collect::<Result<String>>()?)
-        }
+    let named = |names: &[&str]| -> Result<String> {
+        let statements: Vec<&str> = statements.clone().collect();
+        let named = |name: &&str| {
+            let begin = format!("CREATE METRIC {name} AS");
+            let found = statements.iter().find(|text| text.contains(&begin));
+            found.copied().ok_or_else(|| Error::Usage(format!("workload {} has no metric {name}", known.name)))
+        };
+        Ok(stream.to_owned() + &names.iter().map(named).collect::<Result<String>>()?)
+    };
+    match (metrics, known.usual) {
+        (Metrics::All, _) | (Metrics::Usual, None) => Ok(known.script.to_owned()),
+        (Metrics::Usual, Some(usual)) => named(&[usual]),
+        (Metrics::Named(names), _) => named(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        (Metrics::Others(script), _) => Ok(format!("{stream}\n{script}")),
     }
 }
 
@@ -183,7 +199,7 @@ fn event_time(due_ns: u64, behind_us: i64) -> i64 {
     START_US + (due_ns / 1_000) as i64 - behind_us
 }
 
-/// How far rows are behind the clock: each by its own number, up to a bound that no watermark of a workload is behind.
+/// How far rows are behind the clock: each by its own number, up to a bound.
 #[derive(Clone, Copy, Debug)]
 struct Disorder {
     seed: u64,
@@ -192,9 +208,10 @@ struct Disorder {
 }
 
 impl Disorder {
-    /// As much as the stream bears without late rows.
-    fn of(stream: &StreamPlan, seed: u64) -> Disorder {
-        Disorder { seed: random::at(seed, 0xD150), bound_us: stream.bound_us as u64 }
+    /// As much as the settings say, or else as the stream bears without late rows.
+    fn of(stream: &StreamPlan, settings: &Settings) -> Disorder {
+        let bound_us = settings.out_of_orderness.map_or(stream.bound_us as u64, |behind| behind.as_micros() as u64);
+        Disorder { seed: random::at(settings.seed, 0xD150), bound_us }
     }
 
     /// Event times of these rows, in microseconds since 1970.
@@ -214,7 +231,7 @@ mod tests {
 
     fn settings() -> Settings {
         let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
-        Settings { seed: 3, keys: 100, skew: 0.5, rate: 1_000, metrics: Metrics::All, flights }
+        Settings { seed: 3, keys: 100, skew: 0.5, out_of_orderness: None, rate: 1_000, metrics: Metrics::All, flights }
     }
 
     /// However they are asked for, and in whatever order.
@@ -247,6 +264,43 @@ mod tests {
         assert_eq!(columns[4..], counts.concat());
     }
 
+    /// The canonical workload is one metric, whatever else the script has; of the others it is all that there is.
+    #[test]
+    fn what_runs_without_a_choice_is_one_metric_of_payments_and_all_of_the_others() {
+        let metrics = |name: &str, metrics| -> Vec<String> {
+            let workload = Workload::open(name, &Settings { metrics, ..settings() }).expect("it is known");
+            workload.metrics.iter().map(|metric| metric.name.clone()).collect()
+        };
+        assert_eq!(metrics("payments", Metrics::Usual), ["success"]);
+        assert_eq!(metrics("payments", Metrics::All), ["success", "merchant_success"]);
+        for name in ["nexmark", "ysb", "flights"] {
+            assert_eq!(metrics(name, Metrics::Usual), metrics(name, Metrics::All), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_are_as_far_behind_the_clock_as_it_is_said() {
+        let schedule = Schedule::new(1_000, &[]);
+        let behind_ms_max = |out_of_orderness: Option<Duration>| {
+            let disorder = Disorder::of(
+                &Workload::open("payments", &settings()).expect("it is known").stream,
+                &Settings { out_of_orderness, ..settings() },
+            );
+            let times = disorder.event_times(0..10_000, &schedule);
+            let behind_us = (0..10_000).zip(times).map(|(row, time)| START_US + schedule.due_ns(row) as i64 / 1_000 - time);
+            behind_us.max().expect("there are rows") / 1_000
+        };
+        let said = [None, Some(Duration::ZERO), Some(Duration::from_millis(200))];
+        assert_eq!(said.map(behind_ms_max), [49, 0, 199]);
+    }
+
+    #[test]
+    fn flights_are_as_late_as_they_were() {
+        let settings = Settings { out_of_orderness: Some(Duration::from_millis(1)), ..settings() };
+        let error = Workload::open("flights", &settings).err().expect("they have their own times").to_string();
+        assert!(error.contains("flights come in the order in which they left"), "{error}");
+    }
+
     #[test]
     fn prepared_rows_come_again_at_times_of_their_own() {
         let schedule = Schedule::new(1_000, &[]);
@@ -254,7 +308,7 @@ mod tests {
         for (name, can_come_again) in [("payments", true), ("ysb", true), ("nexmark", false), ("flights", false)] {
             let open = || Workload::open(name, &settings()).expect("it is known");
             let (mut plain, mut prepared) = (open(), open());
-            assert_eq!(prepared.prepare(rows).expect("rows"), can_come_again);
+            assert_eq!(prepared.prepare(rows, &schedule).expect("rows"), can_come_again);
             let mut taken = |workload: &mut Workload, numbers| workload.rows.take(numbers, &schedule).expect("rows");
             assert_eq!(taken(&mut plain, 300..700), taken(&mut prepared, 300..700), "{name}");
             if can_come_again {

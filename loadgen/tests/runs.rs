@@ -42,7 +42,7 @@ impl Drop for Directory {
 
 fn settings(rate: u64) -> Settings {
     let flights = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/flights-2013.csv.gz"));
-    Settings { seed: 5, keys: 200, skew: 0.7, rate, metrics: Metrics::All, flights }
+    Settings { seed: 5, keys: 200, skew: 0.7, out_of_orderness: None, rate, metrics: Metrics::All, flights }
 }
 
 fn options(directory: &Directory) -> TargetOptions {
@@ -74,8 +74,21 @@ fn run_and_verify(
     start: impl FnOnce(Job) -> Box<dyn Target>,
     hand_overs: impl Fn(usize) -> usize,
 ) -> (Found, Verdict) {
-    let (directory, mut workload) = (Directory::new(name), Workload::open(name, &settings(20_000)).unwrap());
-    let mut target = start(workload.job(&options(&directory)));
+    let directory = Directory::new(name);
+    run_and_verify_with(name, &settings(20_000), &directory, plan, start, hand_overs)
+}
+
+/// As [`run_and_verify`], with rows made by these settings and files in this directory.
+fn run_and_verify_with(
+    name: &str,
+    settings: &Settings,
+    directory: &Directory,
+    plan: &RunPlan,
+    start: impl FnOnce(Job) -> Box<dyn Target>,
+    hand_overs: impl Fn(usize) -> usize,
+) -> (Found, Verdict) {
+    let mut workload = Workload::open(name, settings).unwrap();
+    let mut target = start(workload.job(&options(directory)));
     let ledger = Ledger::new(&workload.stream, &workload.metrics, &workload.metrics, 3).unwrap();
     let found = run(&mut workload, target.as_mut(), plan, &mut |_| true).unwrap();
     target.finish().unwrap();
@@ -103,6 +116,31 @@ fn every_window_of_every_workload_is_right() {
         let counted = found.recorder.latencies(Kind::Visible).len();
         assert_eq!(counted, 26_000, "{name}: each row is seen once, those of the warm-up left out");
     }
+}
+
+/// Rows up to 200 ms behind the clock where watermarks allow 50 ms: the engine puts as many aside as the ledger finds late, and all others count.
+#[test]
+fn rows_behind_the_watermark_are_late_in_the_ledger_as_in_the_engine() {
+    let settings = Settings { out_of_orderness: Some(Duration::from_millis(200)), ..settings(20_000) };
+    for (name, stream) in [("payments", "payments"), ("nexmark", "bid"), ("ysb", "events")] {
+        let directory = Directory::new(&format!("late-{name}"));
+        let late = directory.0.join("late");
+        let start = |mut job: Job| {
+            job.script +=
+                &format!("\nCREATE SINK late FROM {stream}_late WITH (connector = 'file', path = '{}', format = 'jsonl');", late.display());
+            in_process(job)
+        };
+        let (found, verdict) = run_and_verify_with(name, &settings, &directory, &plan(20_000, &[]), start, |all| all);
+        assert!(verdict.is_right(), "{name}: {verdict:?}");
+        assert!(verdict.late > 10_000 && verdict.late < found.rows, "{name}: most rows are too far behind, and not all: {verdict:?}");
+        assert_eq!(verdict.late, lines_below(&late), "{name}");
+    }
+}
+
+/// Lines of all parts in a directory.
+fn lines_below(directory: &Path) -> u64 {
+    let parts = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    parts.map(|part| std::fs::read_to_string(part).unwrap().lines().count() as u64).sum()
 }
 
 #[test]

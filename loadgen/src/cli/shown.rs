@@ -13,6 +13,7 @@ impl Cli {
         let metrics: Vec<&str> = workload.metrics.iter().map(|metric| metric.name.as_str()).collect();
         let bursts: Vec<String> = self.burst.iter().map(|burst| Written(burst).to_string()).collect();
         let checkpoints = self.checkpoint().map(|interval| format!("{interval:?}{}", is_implied(self.checkpoint.is_some(), self.kills())));
+        let behind = self.out_of_orderness.map_or("the watermark's bound".to_owned(), |behind| format!("{behind:?}"));
         let shown = |name: &str, value: String| Some((name.to_owned(), value));
         [
             shown("rate", format!("{} rows/s", self.rate)),
@@ -24,6 +25,7 @@ impl Cli {
             (workload.name != "flights").then(|| shown("keys", self.keys.unwrap_or(KEYS).to_string())).flatten(),
             (workload.name == "payments").then(|| shown("skew", self.skew.unwrap_or(0.0).to_string())).flatten(),
             (workload.name == "flights").then(|| shown("flights", self.flight_log().display().to_string())).flatten(),
+            (workload.name != "flights").then(|| shown("out-of-orderness", behind)).flatten(),
             shown("seed", self.seed.to_string()),
             shown("step", format!("{:?}", self.step)),
             shown("producers", self.producers().to_string()),

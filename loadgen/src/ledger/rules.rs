@@ -55,6 +55,7 @@ impl<'a> Columns<'a> {
 pub(super) fn rule_of(metric: &str) -> Option<Rule> {
     Some(match metric {
         "success" => SUCCESS,
+        "merchant_success" => Rule { key: |rows, row| Some(vec![rows.text("merchant", row)]), ..SUCCESS },
         "q5" => Rule { key: |rows, row| Some(vec![rows.text("auction", row)]), ..COUNT },
         "q7" => Q7,
         "q11" | "q12" => Rule { key: |rows, row| Some(vec![rows.text("bidder", row)]), ..COUNT },
@@ -131,11 +132,8 @@ fn ranked_results(cells: &Cells, first: usize) -> impl Iterator<Item = Value> {
     bids.chain((first + 4..first + 12).map(|cell| whole(cells.distinct(cell))))
 }
 
-const Q15: Rule = Rule {
-    cells: |rows, row, _| Cells(ranked(rows, row).collect()),
-    results: |cells| texts(ranked_results(cells, 0)),
-    ..COUNT
-};
+const Q15: Rule =
+    Rule { cells: |rows, row, _| Cells(ranked(rows, row).collect()), results: |cells| texts(ranked_results(cells, 0)), ..COUNT };
 
 const Q16: Rule = Rule {
     key: |rows, row| Some(vec![rows.text("channel", row)]),

@@ -24,6 +24,11 @@ struct Flights {
 
 /// The log, read as a whole.
 pub(super) fn rows(stream: &StreamPlan, settings: &Settings) -> Result<Box<dyn Rows>> {
+    if settings.out_of_orderness.is_some() {
+        return Err(Error::Usage(
+            "flights come in the order in which they left, so nothing says how far they are behind a clock".to_owned(),
+        ));
+    }
     let path = settings.flights.to_string_lossy().into_owned();
     let options = [("path".to_owned(), path), ("format".to_owned(), "csv".to_owned())].into_iter().collect();
     let plan = StreamPlan { connector: Some("file".to_owned()), options, ..stream.clone() };

@@ -1,5 +1,6 @@
 //! Payments and bids: rows of the engine's own generators, timed anew.
 
+use super::degradations::Degradations;
 use super::{Disorder, Rows, Settings, failed};
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
@@ -18,25 +19,35 @@ struct Generated {
     reader: Option<(u64, Box<dyn SplitReader>)>,
     time_column: usize,
     disorder: Disorder,
+    degradations: Option<Degradations>,
 }
 
-/// Payments through `keys` channels, of which one is degraded now and then.
+/// Payments through `keys` channels, of which one is degraded now and then: by the time at which they are due, where the generator goes by their number.
 pub(super) fn payments(stream: &StreamPlan, settings: &Settings) -> Result<Box<dyn Rows>> {
-    generated("payments", stream, settings, &[("keys", settings.keys.to_string()), ("skew", settings.skew.to_string())])
+    let options = [("keys", settings.keys.to_string()), ("skew", settings.skew.to_string()), ("degrade", false.to_string())];
+    let degradations = Degradations::of(stream, settings).ok_or_else(|| failed("payments", &"its stream lacks a column"))?;
+    generated("payments", stream, settings, &options, Some(degradations))
 }
 
 /// Bids on `keys` auctions at a time.
 pub(super) fn bids(stream: &StreamPlan, settings: &Settings) -> Result<Box<dyn Rows>> {
-    generated("nexmark", stream, settings, &[("table", "bid".to_owned()), ("keys", settings.keys.to_string())])
+    generated("nexmark", stream, settings, &[("table", "bid".to_owned()), ("keys", settings.keys.to_string())], None)
 }
 
-fn generated(connector: &'static str, stream: &StreamPlan, settings: &Settings, options: &[(&str, String)]) -> Result<Box<dyn Rows>> {
+fn generated(
+    connector: &'static str,
+    stream: &StreamPlan,
+    settings: &Settings,
+    options: &[(&str, String)],
+    degradations: Option<Degradations>,
+) -> Result<Box<dyn Rows>> {
     let all = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let shape = [("seed".to_owned(), settings.seed.to_string()), ("event_rate".to_owned(), settings.rate.to_string())];
     let plan = StreamPlan { connector: Some(connector.to_owned()), options: all.chain(shape).collect(), ..stream.clone() };
     let time_column = stream.event_time.ok_or_else(|| failed(connector, &"its stream has no event time"))?;
     let source = source::create(&plan).map_err(|error| failed(connector, &error))?;
-    Ok(Box::new(Generated { workload: connector, source, reader: None, time_column, disorder: Disorder::of(stream, settings.seed) }))
+    let disorder = Disorder::of(stream, settings);
+    Ok(Box::new(Generated { workload: connector, source, reader: None, time_column, disorder, degradations }))
 }
 
 impl Generated {
@@ -70,7 +81,11 @@ impl Rows for Generated {
             several => arrow::compute::concat_batches(&several[0].schema(), several).map_err(|error| failed(&error))?,
         };
         let mut columns = batch.columns().to_vec();
-        columns[self.time_column] = Arc::new(TimestampMicrosecondArray::from(self.disorder.event_times(numbers, schedule)));
+        let times = self.disorder.event_times(numbers.clone(), schedule);
+        if let Some(degradations) = &self.degradations {
+            degradations.degrade(numbers, &times, &mut columns).map_err(|error| failed(&error))?;
+        }
+        columns[self.time_column] = Arc::new(TimestampMicrosecondArray::from(times));
         RecordBatch::try_new(batch.schema(), columns).map_err(|error| failed(&error))
     }
 }

@@ -21,11 +21,10 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// The first `rows` rows of others.
-    pub(super) fn new(others: &mut dyn Rows, rows: u64, time_column: usize) -> Result<Prepared> {
+    pub(super) fn new(others: &mut dyn Rows, rows: u64, schedule: &Schedule, time_column: usize) -> Result<Prepared> {
         let rows = rows.max(STEP_ROWS_MAX);
-        let schedule = Schedule::new(1_000_000, &[]);
         let steps = (0..rows).step_by(STEP_ROWS_MAX as usize);
-        let mut made = steps.map(|first| others.take(first..rows.min(first + STEP_ROWS_MAX), &schedule)).collect::<Result<Vec<_>>>()?;
+        let mut made = steps.map(|first| others.take(first..rows.min(first + STEP_ROWS_MAX), schedule)).collect::<Result<Vec<_>>>()?;
         made.push(made[0].clone());
         let made = concat_batches(&made[0].schema(), &made).map_err(|error| failed("a workload", &error))?;
         let times = made.column(time_column).as_primitive::<TimestampMicrosecondType>().values();

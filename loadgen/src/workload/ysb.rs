@@ -23,7 +23,7 @@ struct Events {
 pub(super) fn rows(stream: &StreamPlan, settings: &Settings) -> Result<Box<dyn Rows>> {
     let texts = |texts: &[&str]| -> ArrayRef { Arc::new(StringArray::from_iter_values(texts)) };
     let (ad_types, event_types) = (texts(&AD_TYPES), texts(&EVENT_TYPES));
-    let disorder = Disorder::of(stream, settings.seed);
+    let disorder = Disorder::of(stream, settings);
     Ok(Box::new(Events { seed: settings.seed, ads: settings.keys.max(1), ad_types, event_types, disorder }))
 }
 

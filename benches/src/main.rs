@@ -1,4 +1,4 @@
-//! Benchmarks of Ray-MPP, each in one run that prints ratios.
+//! Benchmarks of Ray-MPP, each in one run that prints ratios. Exit codes: 0 done, whatever has been missed, 1 failed, 2 bad usage.
 //!
 //! `rows` and `peer` are for `./x bench peers`, where Ray-MPP is one program among its peers.
 //!
@@ -124,25 +124,39 @@ fn rows_for_peers(directory: &str, channels: &str, rows: &str) -> ExitCode {
     }
 }
 
+/// The parts whose name contains one of `names`, or all; in words, which there are, if a name is in none.
+fn chosen(benchmark: &str, parts: &[Part], names: &[&str]) -> Result<Vec<Part>, String> {
+    let has = |part: &Part, name: &&str| part.name.contains(name);
+    if let Some(unknown) = names.iter().find(|name| !parts.iter().any(|part| has(part, name))) {
+        let known = parts.iter().map(|part| format!("\n  {}", part.name)).collect::<String>();
+        return Err(format!("no part of {benchmark} has {unknown:?} in its name; there are{known}"));
+    }
+    Ok(parts.iter().filter(|part| names.is_empty() || names.iter().any(|name| has(part, name))).copied().collect())
+}
+
 fn main() -> ExitCode {
+    const USAGE: &str =
+        "usage: fold [PART …] | checkpoint [PART …] | guarantees [PART …] | all --tiny | rows DIRECTORY CHANNELS ROWS | peer …";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (effort, parts, names) = match &arguments[..] {
+    let (effort, parts) = match &arguments[..] {
         ["rows", directory, channels, rows] => return rows_for_peers(directory, channels, rows),
         ["peer", arguments @ ..] => return exit("peer", peer::run(arguments)),
-        ["all", "--tiny"] => (TINY, [FOLD, CHECKPOINT, GUARANTEES].concat(), &[][..]),
-        ["fold", names @ ..] => (FULL, FOLD.to_vec(), names),
-        ["checkpoint", names @ ..] => (FULL, CHECKPOINT.to_vec(), names),
-        ["guarantees", names @ ..] => (FULL, GUARANTEES.to_vec(), names),
-        _ => {
-            eprintln!(
-                "usage: fold [PART …] | checkpoint [PART …] | guarantees [PART …] | all --tiny | rows DIRECTORY CHANNELS ROWS | peer …"
-            );
+        ["all", "--tiny"] => (TINY, Ok([FOLD, CHECKPOINT, GUARANTEES].concat())),
+        ["fold", names @ ..] => (FULL, chosen("fold", FOLD, names)),
+        ["checkpoint", names @ ..] => (FULL, chosen("checkpoint", CHECKPOINT, names)),
+        ["guarantees", names @ ..] => (FULL, chosen("guarantees", GUARANTEES, names)),
+        _ => (FULL, Err(USAGE.to_owned())),
+    };
+    let parts = match parts {
+        Ok(parts) => parts,
+        Err(error) => {
+            eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
     let mut report = Report::default();
-    for part in parts.iter().filter(|part| names.is_empty() || names.iter().any(|name| part.name.contains(name))) {
+    for part in parts {
         // On a thread of its own, which a part may bind to a core.
         let run = std::thread::scope(|scope| scope.spawn(|| (part.run)(effort, &mut report)).join());
         let outcome = run.expect("a benchmark panics only when results differ");
@@ -152,4 +166,27 @@ fn main() -> ExitCode {
     }
     report.finish();
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_chosen_by_a_piece_of_their_name() {
+        let names =
+            |names: &[&str]| chosen("checkpoint", CHECKPOINT, names).map(|parts| parts.iter().map(|part| part.name).collect::<Vec<_>>());
+        assert_eq!(names(&[]), Ok(CHECKPOINT.iter().map(|part| part.name).collect()));
+        assert_eq!(names(&["restore", "100 ms"]), Ok(vec!["10,000 keys, 100 ms", "1,000,000 keys, 100 ms", "restore"]));
+    }
+
+    /// Also beside one that is known: whoever mistypes one of two must not take silence for a measurement.
+    #[test]
+    fn a_part_that_there_is_not_is_an_error_that_lists_those_there_are() {
+        for names in [&["retsore"][..], &["restore", "retsore"]] {
+            let error = chosen("checkpoint", CHECKPOINT, names).err().expect("there is none");
+            assert!(error.starts_with("no part of checkpoint has \"retsore\" in its name; there are\n"), "{error}");
+            assert!(CHECKPOINT.iter().all(|part| error.contains(&format!("\n  {}", part.name))), "{error}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use crate::fold::Effort;
 use crate::job::Job;
 use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND, STREAM};
-use crate::report::Report;
+use crate::report::{Better, Report};
 use hdrhistogram::Histogram;
 use raympp_engine::{Engine, EngineBuilder, Error};
 use raympp_loadgen::in_process::{InProcess, Sessions};
@@ -107,9 +107,16 @@ pub fn table(keys: usize, effort: Effort, report: &mut Report) -> Result<(), Err
             let rate = throughput(keys, window, guarantee, effort)?;
             let times = (window.warm_up(), window.counted());
             let found = latencies("payments", keys, &success_over(window), guarantee, times, effort)?;
-            let [visible, results] = [Kind::Visible, Kind::Result].map(|kind| spread(found.recorder.latencies(kind)));
             let name = format!("{keys} keys, {}, {}", window.name, guarantee.name);
-            report.note(&name, &format!("{rate}; visible {visible}; results of {} windows {results}", found.windows));
+            report.figure(&format!("{name}: million rows/s/core"), rate.per_core() / 1e6, Better::Higher, &rate.to_string());
+            let kinds = [("visible", Kind::Visible, String::new()), ("result", Kind::Result, format!("{} windows", found.windows))];
+            for (what, kind, detail) in kinds {
+                let latencies = found.recorder.latencies(kind);
+                for (quantile_name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.99", 0.9999)] {
+                    let found = millis(latencies.value_at_quantile(quantile));
+                    report.figure(&format!("{name}: {what}, {quantile_name}, ms"), found, Better::Lower, &detail);
+                }
+            }
         }
     }
     Ok(())

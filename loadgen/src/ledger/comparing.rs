@@ -217,7 +217,8 @@ mod tests {
     /// The book of a workload's only metric, with three seconds of 300 keys in it.
     fn book(workload: &str, metric: &str) -> Book {
         let metrics = Metrics::Named(vec![metric.to_owned()]);
-        let settings = Settings { seed: 3, keys: 300, skew: 0.0, rate: 10_000, metrics, flights: std::path::PathBuf::new() };
+        let settings =
+            Settings { seed: 3, keys: 300, skew: 0.0, out_of_orderness: None, rate: 10_000, metrics, flights: std::path::PathBuf::new() };
         let mut workload = Workload::open(workload, &settings).expect("it is known");
         let mut ledger = Ledger::new(&workload.stream, &workload.metrics, &workload.metrics, 1).expect("there is a rule");
         ledger.enter(0, &workload.rows.take(0..30_000, &Schedule::new(10_000, &[])).expect("rows"));

@@ -3,18 +3,21 @@
 //! A [`Case`] is a name and what makes it [`Ready`] over so many rows: input that all runs share, what each run uses up, and the work itself, the
 //! only part that is measured. Everything comes from fixed seeds and nothing reads a clock or waits for a thread, so the hash of a result is the same in
 //! each run and on each machine. Modules in reading order: [`rows`] is what all work on, [`hashes`] what results are told by, [`feed`] takes
-//! rows to where state begins; then one module per sort of case.
+//! rows to where state begins, [`scratch`] is for what lies on disk; then one module per sort of case.
 
 mod rows;
 mod hashes;
 mod feed;
+mod scratch;
 mod operators;
 mod accumulators;
 mod folding;
 mod applying;
 mod checkpoints;
 mod records;
+mod stores;
 mod texts;
+mod parquet_files;
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -47,7 +50,9 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Case>)> {
         ("state", applying::cases()),
         ("checkpoints", checkpoints::cases()),
         ("records", records::cases()),
+        ("stores", stores::cases()),
         ("text", texts::cases()),
+        ("parquet", parquet_files::cases()),
     ]
 }
 

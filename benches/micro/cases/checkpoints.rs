@@ -34,7 +34,8 @@ fn lists(feed: &Feed) -> EpochLists {
     lists
 }
 
-fn list(feed: &Feed) -> EpochList {
+/// The first epoch's list.
+pub(super) fn list(feed: &Feed) -> EpochList {
     completed(lists(feed)).1
 }
 
@@ -43,7 +44,8 @@ fn completed(mut lists: EpochLists) -> (EpochLists, EpochList) {
     (lists, list)
 }
 
-fn entries(list: &EpochList) -> usize {
+/// Entries of all its records.
+pub(super) fn entries(list: &EpochList) -> usize {
     list.records.values().map(Record::len).sum()
 }
 

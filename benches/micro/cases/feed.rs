@@ -5,15 +5,19 @@ use arrow::array::RecordBatch;
 use raympp_operators::sharing::{SharedMetric, SharedPlan};
 use raympp_state::chain::{Chain, ChainOptions, Rows};
 use raympp_state::delta::{Delta, Mark};
-use raympp_state::epoch_list::EpochLists;
+use raympp_state::epoch_list::{EpochLists, Uncounted};
+use raympp_state::persister::{OpenPartition, OpenStream, SplitInfo, StreamInfo};
 use raympp_state::replica::{Applied, Replica};
 use raympp_testkit::script::StreamScript;
-use raympp_types::{DataType, Epoch, KeyGroups, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm};
+use raympp_types::{DataType, Epoch, KeyGroups, Offset, PartitionId, PlanVersion, RunningWatermark, SplitId, SplitTerm, StreamId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SPLIT: SplitId = SplitId(0);
 /// The only one.
-const PARTITION: PartitionId = PartitionId(0);
+pub(super) const STREAM: StreamId = StreamId(0);
+/// The only one.
+pub(super) const PARTITION: PartitionId = PartitionId(0);
 
 /// A stream with one metric, and rows of its one split.
 pub(super) struct Feed {
@@ -81,6 +85,26 @@ impl Feed {
     /// Epoch lists that have taken nothing.
     pub(super) fn lists(&self) -> EpochLists {
         EpochLists::new(PARTITION, &self.plan, self.script.stream.bound_us, &[SPLIT])
+    }
+
+    /// The stream as a persister meets it first.
+    pub(super) fn open_stream(&self) -> OpenStream {
+        OpenStream {
+            info: StreamInfo {
+                id: STREAM,
+                name: self.script.stream.name.clone(),
+                definition: String::new(),
+                bound_us: self.script.stream.bound_us,
+                key_groups: KeyGroups::GROUPS_DEFAULT,
+                partitions: 1,
+            },
+            plan: Arc::clone(&self.plan),
+            stores: BTreeMap::new(),
+            first_after: BTreeMap::new(),
+            splits: [(SPLIT, SplitInfo::default())].into(),
+            partitions: vec![OpenPartition { partition: PARTITION, lists: self.lists(), uncounted: Uncounted::default() }],
+            committed: None,
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! Rows of a stream with a column of each type, in batches whose event times follow each other, and the plans of metrics over it.
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int32Type;
+use raympp_operators::expr::arrow_types::interval_to_arrow;
 use raympp_operators::plan::MetricPlan;
 use raympp_testkit::random::Random;
 use raympp_testkit::script::{StreamScript, bind};
+use raympp_types::Interval;
 use std::sync::Arc;
 
 const STREAM: &str = "CREATE STREAM rows (channel VARCHAR, city VARCHAR, account BIGINT, ok BOOLEAN, small SMALLINT, whole INTEGER,
     amount BIGINT, ratio REAL, price DOUBLE PRECISION, fee DECIMAL(18, 2), note VARCHAR, stamp VARCHAR, event_time TIMESTAMP,
+    due DATE, pause INTERVAL, token BYTEA,
     WATERMARK FOR event_time AS event_time - INTERVAL '50 milliseconds');";
 
 /// Rows of a key in a batch, on average.
@@ -62,7 +65,16 @@ pub(super) fn batch(rows: usize, number: i64) -> RecordBatch {
     let stamp = StringArray::from_iter_values((0..rows).map(|_| stamp(&mut random)));
     let time = |row: usize| number * SPAN_US + row as i64 * SPAN_US / rows as i64;
     let times: TimestampMicrosecondArray = (0..rows).map(|row| Some(time(row) - random.between(0, DISORDER_US))).collect();
-    let columns: [(&str, ArrayRef); 13] = [
+    let due: Date32Array = (0..rows).map(|_| Some(random.between(0, 40_000) as i32)).collect();
+    let pause = |random: &mut Random| Interval {
+        months: random.between(-30, 30) as i32,
+        days: random.between(-40, 40) as i32,
+        micros: random.between(-100_000_000_000, 100_000_000_000),
+    };
+    let pause: IntervalMonthDayNanoArray = (0..rows).map(|_| interval_to_arrow(pause(&mut random))).collect();
+    let token = |random: &mut Random| random.bits().to_le_bytes();
+    let token: BinaryArray = (0..rows).map(|_| Some([token(&mut random), token(&mut random)].concat())).collect();
+    let columns: [(&str, ArrayRef); 16] = [
         ("channel", Arc::new(dictionary)),
         ("city", Arc::new(cities)),
         ("account", Arc::new(accounts)),
@@ -76,6 +88,9 @@ pub(super) fn batch(rows: usize, number: i64) -> RecordBatch {
         ("note", Arc::new(note)),
         ("stamp", Arc::new(stamp)),
         ("event_time", Arc::new(times)),
+        ("due", Arc::new(due)),
+        ("pause", Arc::new(pause)),
+        ("token", Arc::new(token)),
     ];
     RecordBatch::try_from_iter(columns).expect("columns of one length")
 }

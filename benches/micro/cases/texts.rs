@@ -11,7 +11,7 @@ use raympp_engine::decode::json::JsonDecoder;
 use raympp_engine::sink::encode::{encode_csv, encode_jsonl};
 
 /// Columns by what is special about them.
-const COLUMNS: [(&str, &[&str]); 9] = [
+pub(super) const COLUMNS: [(&str, &[&str]); 12] = [
     ("few strings", &["city"]),
     ("many strings", &["stamp"]),
     ("boolean", &["ok"]),
@@ -20,6 +20,9 @@ const COLUMNS: [(&str, &[&str]); 9] = [
     ("double", &["price"]),
     ("decimal", &["fee"]),
     ("timestamp", &["event_time"]),
+    ("date", &["due"]),
+    ("interval", &["pause"]),
+    ("bytea", &["token"]),
     ("six columns", &["city", "account", "ok", "price", "note", "event_time"]),
 ];
 
@@ -62,9 +65,16 @@ pub(super) fn cases() -> Vec<Case> {
     FORMATS.iter().flat_map(|format| COLUMNS.map(|columns| of_columns(*format, columns))).flatten().collect()
 }
 
-fn projected(columns: &[&str], rows: usize) -> RecordBatch {
+/// These columns of a batch.
+pub(super) fn projected(columns: &[&str], rows: usize) -> RecordBatch {
     let positions: Vec<usize> = columns.iter().map(|column| position(column)).collect();
     batch(rows, 0).project(&positions).expect("columns of the batch")
+}
+
+/// The schema of these columns.
+pub(super) fn schema_of(columns: &[&str]) -> Schema {
+    let all = script("SELECT COUNT(*) AS n FROM rows").stream.schema.fields.clone();
+    Schema::new(columns.iter().map(|column| all[position(column)].clone()).collect())
 }
 
 fn encode(format: Format, columns: &[&str], rows: usize) -> Ready {
@@ -73,8 +83,7 @@ fn encode(format: Format, columns: &[&str], rows: usize) -> Ready {
 }
 
 fn decode(format: Format, columns: &[&str], rows: usize) -> Ready {
-    let all = script("SELECT COUNT(*) AS n FROM rows").stream.schema.fields.clone();
-    let schema = Schema::new(columns.iter().map(|column| all[position(column)].clone()).collect());
+    let schema = schema_of(columns);
     let text = (format.encode)(&projected(columns, rows));
     let decode = move |mut decoder: Box<dyn RecordDecoder>| {
         let header = decoder.read_header(&text, true).expect("the columns' names").expect("a whole text").consumed;

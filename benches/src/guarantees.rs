@@ -131,11 +131,25 @@ struct Rate {
     commits: u64,
 }
 
+impl Rate {
+    /// Rows a second of all cores together.
+    fn per_s(&self) -> f64 {
+        self.rows as f64 / self.took.as_secs_f64()
+    }
+
+    /// Cores that were busy with it, its own one at least.
+    fn cores(&self) -> f64 {
+        (self.engine.as_secs_f64() / self.took.as_secs_f64()).max(1.0)
+    }
+
+    fn per_core(&self) -> f64 {
+        self.per_s() / self.cores()
+    }
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cores = (self.engine.as_secs_f64() / self.took.as_secs_f64()).max(1.0);
-        let per_s = self.rows as f64 / self.took.as_secs_f64() / 1e6;
-        write!(f, "{:.1} million rows/s/core ({per_s:.1} on {cores:.2} cores, {} commits)", per_s / cores, self.commits)
+        write!(f, "{:.1} on {:.2} cores, {} commits", self.per_s() / 1e6, self.cores(), self.commits)
     }
 }
 

@@ -146,7 +146,7 @@ fn figure(line: &str) -> Option<(&str, f64, Better)> {
     ];
     if let Some((name, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... bench: ")) {
         let (value, _) = rest.split_once(" ns/iter")?;
-        return Some((name, value.trim().parse().ok()?, Better::Lower));
+        return Some((name, value.trim().replace(',', "").parse().ok()?, Better::Lower));
     }
     let (before, better) = MARKS.iter().find_map(|(mark, better)| Some((line.split_once(mark)?.0, *better)))?;
     let (name, value) = before.rsplit_once(' ')?;
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn micro_benchmarks_are_told_from_their_hashes() {
-        let line = "test operators/WHERE/string IN 3 ... bench:       51234 ns/iter (+/- 812)";
-        assert_eq!(figure(line), Some(("operators/WHERE/string IN 3", 51_234.0, Better::Lower)));
+        let line = "test operators/WHERE/string IN 3 ... bench:     107,937 ns/iter (+/- 4,614)";
+        assert_eq!(figure(line), Some(("operators/WHERE/string IN 3", 107_937.0, Better::Lower)));
         assert_eq!(figure("operators/WHERE/string IN 3 results: 00ff00ff00ff00ff"), None);
         assert_eq!(figure("test operators/WHERE/string IN 3 ... ok"), None);
     }

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn an_objective_without_rows_is_not_met() {
         let slo = Slo::parse("max < 1ms").expect("it is one");
-        let mut recorder = Recorder::new(1_000, 100);
+        let mut recorder = Recorder::new(1_000, 100, 2_000);
         recorder.record(Kind::Visible, 999, 1_000, 1);
         assert!(!slo.is_met(&recorder), "a row of the warm-up is not counted");
         recorder.record(Kind::Visible, 1_000, 2_000, 1);

@@ -309,7 +309,7 @@ mod tests {
             let open = || Workload::open(name, &settings()).expect("it is known");
             let (mut plain, mut prepared) = (open(), open());
             assert_eq!(prepared.prepare(rows, &schedule).expect("rows"), can_come_again);
-            let mut taken = |workload: &mut Workload, numbers| workload.rows.take(numbers, &schedule).expect("rows");
+            let taken = |workload: &mut Workload, numbers| workload.rows.take(numbers, &schedule).expect("rows");
             assert_eq!(taken(&mut plain, 300..700), taken(&mut prepared, 300..700), "{name}");
             if can_come_again {
                 let time_column = plain.stream.event_time.expect("it has one");

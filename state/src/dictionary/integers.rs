@@ -77,7 +77,7 @@ impl<'a> Integers<'a> {
         }
     }
 
-    /// The code of each value, 0 for those that are not active; `None` if an active one lies outside of the span.
+    /// The code of each value, any for those that are not active; `None` if an active one lies outside of the span.
     fn codes(self, active: Option<&BooleanBuffer>, span: Span) -> Option<Vec<u32>> {
         match self {
             Integers::SmallInt(values) => codes(values, active, span),
@@ -97,23 +97,23 @@ impl<'a> Integers<'a> {
 }
 
 fn codes<T: ArrowNativeType + Into<i64>>(values: &[T], active: Option<&BooleanBuffer>, span: Span) -> Option<Vec<u32>> {
+    let distance = |value: T| value.into().wrapping_sub(span.base) as u64;
+    // Rows that are not active mostly lie in the span too, and a pass that does not look which they are is several times as fast.
+    codes_of(values.iter().map(|&value| distance(value)), span).or_else(|| {
+        let bits = active?.iter();
+        codes_of(values.iter().zip(bits).map(|(&value, is_active)| if is_active { distance(value) } else { 0 }), span)
+    })
+}
+
+/// Distances from where the span begins, as codes; `None` if one lies beyond its end.
+fn codes_of(distances: impl Iterator<Item = u64>, span: Span) -> Option<Vec<u32>> {
     // The span's length is a power of two, so the bits of all codes together tell whether one is beyond.
     let mut all = 0;
-    let mut code = |value: T, mask: u64| {
-        let code = value.into().wrapping_sub(span.base) as u64 & mask;
-        all |= code;
-        code as u32
+    let code = |distance: u64| {
+        all |= distance;
+        distance as u32
     };
-    let codes = match active {
-        None => values.iter().map(|&value| code(value, u64::MAX)).collect(),
-        Some(active) => {
-            let mut codes = Vec::with_capacity(values.len());
-            for (values, word) in values.chunks(64).zip(active.bit_chunks().iter_padded()) {
-                codes.extend(values.iter().enumerate().map(|(bit, &value)| code(value, ((word >> bit) & 1).wrapping_neg())));
-            }
-            codes
-        }
-    };
+    let codes = distances.map(code).collect();
     (all >> span.bits == 0).then_some(codes)
 }
 
@@ -182,7 +182,7 @@ impl IntegerSpan {
         IntegerSpan { span, data_type: values.data_type(), known, rows: u64::MAX, rows_unseen: 0, seen_in: NEVER }
     }
 
-    /// The code of each value, 0 for those that are not active, if the active ones lie close enough together; `keys` are there. The span becomes what it
+    /// The code of each value, any for those that are not active, if the active ones lie close enough together; `keys` are there. The span becomes what it
     /// has to be.
     pub(super) fn codes(&mut self, values: Integers<'_>, active: Option<&BooleanBuffer>, keys: usize, generation: u16) -> Option<Vec<u32>> {
         let rows = values.len() as u64;

@@ -167,8 +167,9 @@ fn rows_that_do_not_count_have_no_say_in_codes() {
     }
     let mut spoken = Spoken::new();
     let none = BooleanBuffer::new_unset(rows);
-    let codes = spoken.keys.codes_of(&[integers(0..rows as i64)], Some(&none)).map(|codes| codes.of_rows.into_owned());
-    assert!(codes.is_none_or(|codes| codes == vec![0; rows]));
+    let column = [integers(0..rows as i64)];
+    let codes = spoken.keys.codes_of(&column, Some(&none));
+    assert!(codes.is_none_or(|codes| codes.of_rows.iter().all(|&code| (code as usize) < codes.set.len())));
 }
 
 /// A key has one name, whatever else is in its batch and whether it comes as a value or as a code.

@@ -26,8 +26,8 @@ pub struct Job {
     taking_ns: Vec<Arc<AtomicU64>>,
 }
 
-/// A processor's time that this process, or this thread, has had.
-fn processor_time(of: ClockId) -> Duration {
+/// A processor's time that this process, or this thread, has had, user and system, on all processors together.
+pub fn processor_time(of: ClockId) -> Duration {
     let time = clock_gettime(of);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -3,10 +3,12 @@
 //! `rows DIR CHANNELS ROWS` writes the rows that all of them read, `peer --input DIR …` runs the engine on them. A directory of rows is whole or not there: it is written aside and
 //! renamed, and says what made it, so that one that an older generator made is made again.
 
+use crate::job::processor_time;
 use crate::payments::{BATCH_ROWS, Channels, Payments, ROWS_PER_SECOND};
 use arrow::array::{ArrayRef, AsArray, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use raympp_engine::{Engine, Error, Subscription, Writer};
+use rustix::time::ClockId;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,8 +23,6 @@ const STREAM: &str = "CREATE STREAM payments (channel INTEGER, status SMALLINT, 
 const USAGE: &str = "usage: peer --input DIR --query hop|tumble10|tumble1 --rows N --threads T [--passes P] [--runs R] [--checkpoint MILLISECONDS] [--replicas N]";
 /// A file in a directory of rows: what made them.
 const GENERATOR: &str = "generator";
-/// The kernel counts processor time in hundredths of a second for all programs.
-const TICKS_PER_S: f64 = 100.0;
 
 /// Makes sure that the directory has columns of so many rows over so many channels.
 pub fn write_rows(directory: &Path, channels: usize, rows: usize) -> std::io::Result<()> {
@@ -173,7 +173,7 @@ fn run_once(options: &Options, batches: &[RecordBatch]) -> Result<Run, Error> {
     let subscription = engine.metric("m")?.subscribe();
     let taker = std::thread::spawn(move || take(subscription));
     let writers = (0..options.threads).map(|_| engine.writer("payments")).collect::<Result<Vec<_>, Error>>()?;
-    let (started, cpu_started_s) = (Instant::now(), cpu_seconds());
+    let (started, cpu_started) = (Instant::now(), processor_time(ClockId::ProcessCPUTime));
     for pass in 0..options.passes {
         let shift_us = (pass * options.rows) as i64 * 1_000_000 / ROWS_PER_SECOND;
         for (i, batch) in batches.iter().enumerate() {
@@ -183,14 +183,14 @@ fn run_once(options: &Options, batches: &[RecordBatch]) -> Result<Run, Error> {
     writers.into_iter().for_each(Writer::finish);
     engine.wait()?;
     let results = taker.join().expect("adding up does not panic");
-    let (took, cpu_seconds) = (started.elapsed(), cpu_seconds() - cpu_started_s);
+    let (took, cpu) = (started.elapsed(), processor_time(ClockId::ProcessCPUTime) - cpu_started);
     let commits = engine.stats().checkpoints.map(|checkpoints| checkpoints.commits);
     engine.shutdown()?;
     if options.checkpoint.is_some() {
         // It lies among temporary files.
         let _ = std::fs::remove_dir_all(&directory);
     }
-    Ok(Run { results, took, cpu_seconds, commits })
+    Ok(Run { results, took, cpu_seconds: cpu.as_secs_f64(), commits })
 }
 
 /// The batch at another time: one addition per row, which every peer makes while its clock runs.
@@ -199,16 +199,6 @@ fn shifted(batch: &RecordBatch, shift_us: i64) -> RecordBatch {
     columns[3] =
         Arc::new(columns[3].as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(|time| time + shift_us));
     RecordBatch::try_new(batch.schema(), columns).expect("columns of the schema")
-}
-
-/// Processor time of this process until now, user and system; 0 where the system does not tell.
-fn cpu_seconds() -> f64 {
-    // The fields utime and stime (proc(5)), 14th and 15th; only the second one, in brackets, can have blanks.
-    let ticks = |stat: String| -> Option<f64> {
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        Some(fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?)
-    };
-    std::fs::read_to_string("/proc/self/stat").ok().and_then(ticks).unwrap_or(0.0) / TICKS_PER_S
 }
 
 /// The rows in batches, all of one allocation per column.

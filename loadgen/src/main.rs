@@ -7,11 +7,11 @@
 mod cli;
 mod files;
 mod progress;
-mod verifying;
 
 use clap::Parser;
 use cli::{Cli, Command};
 use files::Files;
+use progress::Progress;
 use raympp_loadgen::child::{self, Child};
 use raympp_loadgen::error::{Error, Result};
 use raympp_loadgen::find_max::{Trial, best, find_max, peak};
@@ -107,9 +107,9 @@ fn measure(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
     let untriggered = finish(target)?;
     let verdict = match (ledger, &options.published) {
         (Some(ledger), Some(published)) => {
-            let mut verifying = verifying::Verifying::start(cli);
+            let mut progress = Progress::start_later(cli);
             let mut watch = |now: &_| {
-                verifying.show(now);
+                progress.show_verifying(now);
                 !interrupts.any()
             };
             Some(verify(ledger, &mut workload, &plan, found.hand_overs, published, &mut watch)?)
@@ -155,12 +155,12 @@ fn load(
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(Found, Box<dyn Target>)> {
     let mut target = start(cli, job)?;
-    let mut progress = progress::Progress::start(cli);
+    let mut progress = Progress::start(cli);
     let found = run(workload, target.as_mut(), plan, &mut |now| {
-        progress.show(now);
+        progress.show_run(now, plan.duration);
         go_on(now.due - now.visible)
     })?;
-    progress.finish();
+    drop(progress);
     Ok((found, target))
 }
 

@@ -27,11 +27,19 @@ struct Piece {
     rate: u64,
 }
 
+impl Piece {
+    /// When a row is due, in whole nanoseconds, and what is left over, in parts of a nanosecond of which the rate is a whole one.
+    #[inline]
+    fn due(self, row: u64) -> (u64, u64) {
+        let (past, rate) = (u128::from(row - self.first_row) * SECOND_NS, u128::from(self.rate));
+        (self.from_ns + (past / rate) as u64, (past % rate) as u64)
+    }
+}
+
 /// Times of the rows of a piece, one after the other, in whole nanoseconds and what is left over.
 #[derive(Clone, Copy, Default)]
 struct EvenSteps {
     at_ns: u64,
-    /// In parts of a nanosecond of which the rate is a whole one.
     rest: u64,
     step_ns: u64,
     step_rest: u64,
@@ -40,14 +48,8 @@ struct EvenSteps {
 
 impl EvenSteps {
     fn from(piece: Piece, row: u64) -> EvenSteps {
-        let (past, rate) = (u128::from(row - piece.first_row) * SECOND_NS, u128::from(piece.rate));
-        EvenSteps {
-            at_ns: piece.from_ns + (past / rate) as u64,
-            rest: (past % rate) as u64,
-            step_ns: (SECOND_NS / rate) as u64,
-            step_rest: (SECOND_NS % rate) as u64,
-            rate: piece.rate,
-        }
+        let ((at_ns, rest), rate) = (piece.due(row), u128::from(piece.rate));
+        EvenSteps { at_ns, rest, step_ns: (SECOND_NS / rate) as u64, step_rest: (SECOND_NS % rate) as u64, rate: piece.rate }
     }
 
     #[inline]
@@ -85,8 +87,12 @@ impl Schedule {
 
     /// When a row is due.
     pub fn due_ns(&self, row: u64) -> u64 {
-        let piece = self.pieces[self.pieces.partition_point(|piece| piece.first_row <= row) - 1];
-        piece.from_ns + (u128::from(row - piece.first_row) * SECOND_NS / u128::from(piece.rate)) as u64
+        self.pieces[self.piece_after(row) - 1].due(row).0
+    }
+
+    /// Position of the first piece whose rows all come after this one.
+    fn piece_after(&self, row: u64) -> usize {
+        self.pieces.partition_point(|piece| piece.first_row <= row)
     }
 
     /// When each of these rows is due: as [`Schedule::due_ns`], without a division for each row.
@@ -97,7 +103,7 @@ impl Schedule {
                 return None;
             }
             if row >= piece_ends {
-                let next = self.pieces.partition_point(|piece| piece.first_row <= row);
+                let next = self.piece_after(row);
                 piece_ends = self.pieces.get(next).map_or(u64::MAX, |piece| piece.first_row);
                 due = EvenSteps::from(self.pieces[next - 1], row);
             }

@@ -88,6 +88,13 @@ fn peers_are_built(target: &Path) -> bool {
     target.join("peers/rust/release/peer-floor").exists()
 }
 
+/// The middle one, or between the two in the middle, if they are two.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! machine is at the moment; rates, latencies and micro-benchmarks do. The median of the rounds counts. Figures are told by the form of their
 //! lines (`benches/src/report.rs`; criterion's `--output-format bencher`); a revision that has none in that form is an error.
 
+use super::median;
 use crate::report::Outcome;
 use crate::shell::Program;
 use crate::workspace::Workspace;
@@ -190,12 +191,6 @@ fn verdict(a: f64, b: f64, better: Better) -> String {
         "A"
     };
     format!("{direction} is better: {which}")
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 #[cfg(test)]

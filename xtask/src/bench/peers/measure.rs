@@ -1,6 +1,7 @@
 //! What a peer is asked for, and how fast it was: first one pass, which all peers must agree on, then runs of as many passes as take some seconds, so that what happens now and then, a
 //! checkpoint for one, happens often enough in each. The first run of a call is a warm-up, which is not counted.
 
+use super::super::median;
 use super::Case;
 use super::calls::{Asked, Line, call};
 use super::programs::Peer;
@@ -75,13 +76,6 @@ impl<'a> Measured<'a> {
 
 fn busy_cores(line: &Line) -> f64 {
     line.cpu_seconds / line.seconds
-}
-
-/// Between the two in the middle, if they are two.
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
 #[cfg(test)]

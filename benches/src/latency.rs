@@ -1,7 +1,7 @@
 //! `fold`'s latencies: a live point look-up while rows flow, and the time from a pushed row to its visible effect.
 //!
 //! Both run an open loop: a row is due at its own time, whatever happened before, and a delay counts from when the row was due. The
-//! machine's own jitter – how late an empty loop sees the clock – is printed beside them.
+//! machine's own jitter – how late empty loops on all processors see the clock – is printed beside them.
 
 use crate::job::{Job, one_thread};
 use crate::payments::{BATCH_ROWS, Channels, Payments, STREAM, SteadyPayments};
@@ -44,9 +44,12 @@ pub fn spread(times: &Histogram<u64>) -> String {
     format!("p50 {:.1}, p99 {:.1}, p99.9 {:.1}, p99.99 {:.1}, max {:.1} µs", at(0.5), at(0.99), at(0.999), at(0.9999), micros(times.max()))
 }
 
-/// How long an empty loop does not get to look at the clock.
+/// How long empty loops, one for each processor, do not get to look at the clock.
 pub fn jitter(duration: Duration, report: &mut Report) {
-    report.note("the machine's own jitter, weighed by time (empty loop)", &spread(&raympp_loadgen::pauses::jitter(duration)));
+    report.note(
+        "the machine's own jitter, weighed by time (an empty loop on each processor)",
+        &spread(&raympp_loadgen::pauses::jitter(duration)),
+    );
 }
 
 /// Point look-ups of the live window by one thread while another pushes a million rows a second.

@@ -1,6 +1,7 @@
 //! How long a loop does not get to look at the clock: what the machine, or the loop's own work, adds to whatever is measured in it.
 
 use hdrhistogram::Histogram;
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 /// Longest pause that is told apart from longer ones: a minute, in nanoseconds.
@@ -41,10 +42,24 @@ impl Pauses {
     }
 }
 
-/// Of an empty loop: the machine's own jitter, in nanoseconds.
+/// The machine's own jitter, in nanoseconds: pauses of empty loops, one for each processor, as if an engine and a generator kept all of them busy. With one
+/// left idle, what else the machine does would go there and not be seen.
 pub fn jitter(duration: Duration) -> Histogram<u64> {
+    let loops = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let started: Vec<_> = (0..loops).map(|_| scope.spawn(|| empty_loop(duration))).collect();
+        started.into_iter().fold(histogram(), |mut all, pauses| {
+            all += pauses.join().expect("an empty loop does not panic");
+            all
+        })
+    })
+}
+
+/// Pauses of one thread that does nothing else.
+fn empty_loop(duration: Duration) -> Histogram<u64> {
     let mut pauses = Pauses::default();
     let started = Instant::now();
+    pauses.note(0);
     loop {
         let elapsed = started.elapsed();
         pauses.note(elapsed.as_nanos() as u64);
@@ -57,6 +72,13 @@ pub fn jitter(duration: Duration) -> Histogram<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_processor_has_a_loop() {
+        let (duration, loops) = (Duration::from_millis(5), std::thread::available_parallelism().map_or(1, NonZero::get));
+        let (found, whole) = (jitter(duration).len(), loops as u64 * duration.as_nanos() as u64);
+        assert!(found >= whole, "{} of {whole} ns are of no loop", whole - found);
+    }
 
     #[test]
     fn a_pause_weighs_as_long_as_it_lasts() {

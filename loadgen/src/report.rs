@@ -41,7 +41,7 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     /// Processors of the machine.
     pub processors: usize,
-    /// How late an empty loop on this machine sees the clock, weighed by time, in microseconds by quantile.
+    /// How late empty loops on all of this machine's processors see the clock, weighed by time, in microseconds by quantile.
     pub jitter_us: BTreeMap<String, f64>,
     /// The same of the load generator while it ran: pauses of the machine under load, or work of its own. They are part of all latencies.
     pub pauses_us: BTreeMap<String, f64>,

@@ -26,7 +26,7 @@ pub(crate) const STEP_ROWS_MAX: u64 = 8_192;
 /// Steps whose rows are made before they are due.
 const STEPS_AHEAD: usize = 64;
 /// Groups of a step whose rows are taken to be due together, at most: the earliest counts for all.
-const GROUPS_MAX: u64 = 256;
+const GROUPS_MAX: u64 = 64;
 /// What happened when a checkpoint was committed.
 pub const CHECKPOINT: &str = "checkpoint";
 /// What happened when a target that was started again could take rows.
@@ -333,9 +333,7 @@ impl<'a> Run<'a> {
     fn note_times(&mut self, producer: usize, step: &Step) {
         let Some(column) = self.workload.stream.event_time else { return };
         let times = step.rows.column(column).as_primitive::<TimestampMicrosecondType>();
-        for (number, &time_us) in step.numbers.clone().zip(times.values()) {
-            self.closing.note(producer, time_us, || self.plan.schedule.due_ns(number));
-        }
+        self.closing.note(producer, times.values(), |row| self.plan.schedule.due_ns(step.numbers.start + row as u64));
     }
 
     /// Looks at what has become visible and at what has come out.

@@ -63,6 +63,42 @@ impl EvenSteps {
     }
 }
 
+/// When rows are due, one after the other.
+struct DueTimes<'a> {
+    schedule: &'a Schedule,
+    rows: Range<u64>,
+    /// The first row that `steps` do not reach.
+    piece_ends: u64,
+    steps: EvenSteps,
+}
+
+impl Iterator for DueTimes<'_> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        let row = self.rows.next()?;
+        if row >= self.piece_ends {
+            self.turn(row);
+        }
+        Some(self.steps.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
+
+impl DueTimes<'_> {
+    /// Goes on with the piece of this row.
+    #[cold]
+    fn turn(&mut self, row: u64) {
+        let next = self.schedule.piece_after(row);
+        self.piece_ends = self.schedule.pieces.get(next).map_or(u64::MAX, |piece| piece.first_row);
+        self.steps = EvenSteps::from(self.schedule.pieces[next - 1], row);
+    }
+}
+
 /// When rows are due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -97,19 +133,7 @@ impl Schedule {
 
     /// When each of these rows is due: as [`Schedule::due_ns`], without a division for each row.
     pub fn due(&self, rows: Range<u64>) -> impl Iterator<Item = u64> {
-        let (mut row, mut piece_ends, mut due) = (rows.start, rows.start, EvenSteps::default());
-        std::iter::from_fn(move || {
-            if row >= rows.end {
-                return None;
-            }
-            if row >= piece_ends {
-                let next = self.piece_after(row);
-                piece_ends = self.pieces.get(next).map_or(u64::MAX, |piece| piece.first_row);
-                due = EvenSteps::from(self.pieces[next - 1], row);
-            }
-            row += 1;
-            Some(due.next())
-        })
+        DueTimes { schedule: self, piece_ends: rows.start, steps: EvenSteps::default(), rows }
     }
 
     /// How many rows are due up to a time, itself included.

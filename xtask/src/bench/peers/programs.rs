@@ -102,6 +102,8 @@ fn ours(benches: &Path, cores: usize) -> Vec<Peer> {
     let ours = |name: &str| Peer::new(name, OURS, Program::new(benches).arguments(&["peer"]), cores);
     vec![
         Peer { is_reference: true, ..ours(OURS) },
+        // As often as Flink, which is compared with the first variant that guarantees the same.
+        Peer { arguments: &["--checkpoint", "1000"], is_exactly_once: true, ..ours("Ray-MPP, exactly-once, every second") },
         Peer { arguments: &["--checkpoint", "100"], is_exactly_once: true, ..ours("Ray-MPP, exactly-once, every 100 ms") },
         Peer {
             arguments: &["--checkpoint", "100", "--replicas", "2"],

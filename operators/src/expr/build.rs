@@ -3,7 +3,7 @@
 //!
 //! Invariant: every [`Expr`] that leaves here has operands of exactly the types its node computes with.
 
-use super::coerce::{self, as_decimal, coerce, comparable, digits_of, settle, unify};
+use super::coerce::{self, as_decimal, coerce, comparable, digits_of, narrow_constant, settle, unify};
 use super::error::{TypeError, TypeErrorKind};
 use super::node::{Arithmetic, Comparison, Function, Node};
 use super::pattern::{CompiledRegex, LikeFlags};
@@ -93,6 +93,8 @@ fn connect(decisive: bool, left: Expr, right: Expr) -> Built {
 }
 
 fn compare(op: Comparison, left: Expr, right: Expr) -> Built {
+    let left = narrow_constant(left, &right);
+    let right = narrow_constant(right, &left);
     let (left, right) = comparable(left, right, op.symbol())?;
     Ok(Expr::new(DataType::Boolean, Node::Compare { op, left, right }))
 }

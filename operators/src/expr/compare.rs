@@ -1,5 +1,5 @@
 //! Comparisons. Arrow's kernels do those whose order is that of the values; floats, decimals and intervals have rules of their own,
-//! and INTEGER and BIGINT, which most WHERE clauses compare, take the loop of those, which is several times as fast.
+//! and integers, which most WHERE clauses compare, take the loop of those, which is several times as fast.
 //!
 //! Floats: NaN equals NaN and is greater than everything else, −0.0 equals 0.0. Intervals: a month counts as 30 days, a day as 24 hours.
 //! Decimals of different scales are compared exactly: a value too large to be brought to the other's scale is further from zero than
@@ -11,7 +11,7 @@ use arrow::array::{Array, BooleanArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType,
 };
 use raympp_types::{DataType, text::power_of_ten};
@@ -21,6 +21,7 @@ use std::cmp::Ordering;
 pub(super) fn compare(op: Comparison, left: &Vector, right: &Vector) -> Vector {
     let Some(shape) = Shape::of(&[left, right]) else { return Vector::null(DataType::Boolean) };
     let values = match (left.array.data_type(), right.array.data_type()) {
+        (ArrowType::Int16, ArrowType::Int16) => ordered::<Int16Type>(op, left, right, |a, b| a < b, |a, b| a == b),
         (ArrowType::Int32, ArrowType::Int32) => ordered::<Int32Type>(op, left, right, |a, b| a < b, |a, b| a == b),
         (ArrowType::Int64, ArrowType::Int64) => ordered::<Int64Type>(op, left, right, |a, b| a < b, |a, b| a == b),
         (ArrowType::Float32, _) => ordered::<Float32Type>(

@@ -95,6 +95,13 @@ fn comparisons() {
     check_operators(&[
         (integer("1"), Lt, bigint("2"), "true"),
         (smallint("1"), Eq, dec(5, 2, "1.00"), "true"),
+        (smallint("-32768"), GtEq, integer("-32768"), "true"),
+        (smallint("32767"), Lt, integer("32768"), "true"),
+        (smallint("-1"), NotEq, bigint("65535"), "true"),
+        (integer("-1"), NotEq, bigint("4294967295"), "true"),
+        (integer("7"), LtEq, bigint("6"), "false"),
+        (smallint("NULL"), Eq, integer("1"), "NULL"),
+        (smallint("1"), Eq, integer("NULL"), "NULL"),
         (dec(38, 38, "0.5"), Lt, dec(38, 0, "1"), "true"),
         (dec(38, 38, "-0.5"), Gt, dec(38, 0, "-99999999999999999999999999999999999999"), "true"),
         (dec(38, 0, "0"), Eq, dec(38, 38, "0"), "true"),

@@ -136,6 +136,25 @@ fn expressions_show_as_sql() {
     }
 }
 
+/// A constant is looked at once, a column row by row.
+#[test]
+fn comparisons_with_a_constant_cast_no_column_if_the_constant_fits_it() {
+    let small = || Expr::column(0, "a", DataType::SmallInt);
+    let int = || Expr::column(1, "b", DataType::Integer);
+    let (integer, bigint) = (|value| Expr::literal(Value::Integer(value)), |value| Expr::literal(Value::BigInt(value)));
+    for (built, expected) in [
+        (binary(Eq, small(), integer(32_767)), "a = 32767"),
+        (binary(Gt, bigint(-32_768), small()), "-32768 > a"),
+        (binary(Lt, small(), integer(32_768)), "CAST(a AS INTEGER) < 32768"),
+        (binary(GtEq, int(), bigint(-2_147_483_648)), "b >= -2147483648"),
+        (binary(NotEq, int(), bigint(2_147_483_648)), "CAST(b AS BIGINT) <> 2147483648"),
+        (binary(Eq, small(), int()), "CAST(a AS INTEGER) = b"),
+        (binary(Eq, integer(1), bigint(1)), "TRUE"),
+    ] {
+        assert_eq!(built.unwrap().to_string(), expected);
+    }
+}
+
 #[test]
 fn equality_is_structural_and_by_bits() {
     let a = || Expr::column(0, "a", DataType::Double);

@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 /// Rows that may wait in one writer's queue: as many as a core folds in one flush of 5 ms, so that a producer which waits for room is back before the input runs
-/// dry, which would end the flush early. With a quarter of them, deltas were three times as many, and checkpoints of 10,000 keys cost a third more time.
+/// dry, which would end the flush early. With a quarter of them there were two to three times as many deltas, each of which the persister merges once more.
 const QUEUE_ROWS: usize = 1 << 19;
 
 /// What was pushed at once.

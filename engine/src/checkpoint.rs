@@ -2,17 +2,19 @@
 //!
 //! The thread runs at low priority and takes orders from cores (each delta that their tasks send), the coordinator (commit, publish) and sinks (what
 //! they have prepared). With a place outside of the state directory another thread copies what it has committed there (`checkpoint/upload.rs`), and
-//! publication waits for that. Nobody waits for it – unless it falls behind by more than [`BACKLOG_MAX`] entries; then tasks stop reading until it
-//! has caught up.
+//! publication waits for that. Nobody waits for it – unless it falls far behind; then tasks stop reading until it has caught up
+//! (`checkpoint/orders.rs`).
 
 mod counters;
 mod held;
+mod orders;
 mod remote;
 mod resume;
 mod upload;
 
 pub use counters::{CheckpointStats, RemoteStats};
 pub(crate) use held::HeldStream;
+pub(crate) use orders::Orders;
 pub(crate) use remote::Remote;
 pub use remote::open_blobs;
 pub(crate) use resume::{KeptStore, ResumePoint, ResumedSplit};
@@ -21,7 +23,8 @@ use self::counters::{CheckpointCounters, RemoteCounters};
 use crate::clock::{Clock, machine_now_us};
 use crate::core_loop::{CoreHandle, FactSender};
 use crate::error::{Error, Result};
-use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::channel::{RecvError, Sender, TryRecvError, bounded};
+use orders::Inbox;
 use parking_lot::Mutex;
 use raympp_coordinator::{Fact, Failure, StreamEpoch};
 use raympp_operators::sharing::SharedPlan;
@@ -33,15 +36,14 @@ use raympp_state::delta::Delta;
 use raympp_state::persister::{OpenStream, Outcome, Persister, SplitInfo};
 use raympp_types::{Epoch, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use upload::{UploadQueue, UploadThread};
 
-/// Entries of deltas that may wait for the persister before tasks stop reading.
-const BACKLOG_MAX: i64 = 1 << 23;
 /// While it is not known whether a checkpoint is committed, the state directory is opened anew each time that this has passed, in microseconds.
 const SETTLE_US: u64 = 500_000;
+/// The longest that the persister's thread sleeps. Who told it things may be gone without a word.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How nice the persister's thread is: what remains of a core goes to it.
 const NICENESS: i32 = 10;
 
@@ -115,8 +117,7 @@ const LOADED_AHEAD: usize = 2;
 
 /// The checkpoints of an engine.
 pub(crate) struct Checkpoints {
-    orders: Sender<Order>,
-    backlog: Arc<AtomicI64>,
+    orders: Orders,
     /// What this run goes on from.
     pub(crate) from: Option<Arc<Commit>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -139,37 +140,6 @@ pub(crate) trait Announce: Send + Sync {
     fn failed(&self, error: Error);
 }
 
-/// The hand through which cores give the persister deltas.
-#[derive(Clone)]
-pub(crate) struct Handover {
-    orders: Sender<Order>,
-    backlog: Arc<AtomicI64>,
-}
-
-impl Handover {
-    /// True if tasks should stop reading.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.backlog.load(Ordering::Acquire) > BACKLOG_MAX
-    }
-
-    /// Tells of a split, before its first delta or when something about it changes.
-    pub(crate) fn split(&self, stream: StreamId, split: SplitId, info: SplitInfo) {
-        // The persister ends after the tasks.
-        let _ = self.orders.send(Order::Split(stream, split, info));
-    }
-
-    /// Gives it a delta, each once and in the order of its chain.
-    pub(crate) fn delta(&self, stream: StreamId, delta: &Arc<Delta>) {
-        self.backlog.fetch_add(entries_of(delta), Ordering::AcqRel);
-        // The persister ends after the tasks.
-        let _ = self.orders.send(Order::Delta(stream, Arc::clone(delta)));
-    }
-}
-
-fn entries_of(delta: &Delta) -> i64 {
-    delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len() as i64).sum()
-}
-
 impl Checkpoints {
     /// Opens a store behind its newest commit and starts the thread. Facts go to the coordinator; cores are woken when a full backlog has shrunk.
     ///
@@ -186,29 +156,17 @@ impl Checkpoints {
     ) -> Result<Checkpoints> {
         let newest = store.commits().map_err(checkpoint_error)?.last().copied();
         let from = newest.map(|epoch| store.read_commit(epoch)).transpose().map_err(checkpoint_error)?;
-        let persister = Persister::open(store, from.as_ref(), keep).map_err(checkpoint_error)?;
-        let (orders, taken) = unbounded();
-        let backlog = Arc::new(AtomicI64::new(0));
+        let persister = Persister::open(store, from.as_ref(), keep, breathe).map_err(checkpoint_error)?;
+        let (orders, inbox) = orders::orders();
         let no_thread = |error: std::io::Error| Error::Refused(format!("no thread for checkpoints: {error}"));
         let counters = Arc::new(CheckpointCounters::new(from.as_ref()));
         let of_remote = remote.as_ref().map(|remote| Arc::new(RemoteCounters::new(remote, from.as_ref())));
         let uploader = remote.map(|remote| UploadThread::start(remote, orders.clone())).transpose().map_err(no_thread)?;
         let uploads = uploader.as_ref().map(UploadThread::queue).zip(of_remote.clone());
-        let worker = Worker {
-            persister,
-            taken,
-            backlog: Arc::clone(&backlog),
-            clock,
-            facts,
-            cores,
-            counters: Arc::clone(&counters),
-            uploads,
-            announce,
-            settle_us: None,
-        };
+        let worker = Worker { persister, inbox, clock, facts, cores, counters: Arc::clone(&counters), uploads, announce, settle_us: None };
         let thread = std::thread::Builder::new().name("raympp-persister".into()).spawn(move || worker.run());
         let thread = Mutex::new(Some(thread.map_err(no_thread)?));
-        Ok(Checkpoints { orders, backlog, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), counters, remote: of_remote })
+        Ok(Checkpoints { orders, from: from.map(Arc::new), thread, uploader: Mutex::new(uploader), counters, remote: of_remote })
     }
 
     /// The last epoch that is committed in what this run goes on from; 0: none.
@@ -217,13 +175,13 @@ impl Checkpoints {
     }
 
     /// What streams hold.
-    pub(crate) fn handover(&self) -> Handover {
-        Handover { orders: self.orders.clone(), backlog: Arc::clone(&self.backlog) }
+    pub(crate) fn orders(&self) -> Orders {
+        self.orders.clone()
     }
 
     pub(crate) fn tell(&self, order: Order) {
         // It ends at shutdown only, when nothing is to be written any more.
-        let _ = self.orders.send(order);
+        let _ = self.orders.tell(order);
     }
 
     /// What a partition held at the checkpoint that this run goes on from, of these columns of stores by name. It is read while the caller merges it.
@@ -277,11 +235,16 @@ pub(crate) fn checkpoint_error(error: StoreError) -> Error {
     Error::Checkpoint(Arc::new(error))
 }
 
+/// Lets a core that shares the processor go first. A thread of low priority is not interrupted for one that wakes, but at the next tick of the system's
+/// clock, up to four milliseconds later.
+fn breathe() {
+    std::thread::yield_now();
+}
+
 /// The persister's thread.
 struct Worker {
     persister: Persister,
-    taken: Receiver<Order>,
-    backlog: Arc<AtomicI64>,
+    inbox: Inbox,
     clock: Clock,
     facts: FactSender,
     cores: Vec<Arc<CoreHandle>>,
@@ -299,26 +262,34 @@ impl Worker {
         if let Err(error) = rustix::process::setpriority_process(Some(own), NICENESS) {
             tracing::warn!(%error, "the persister's thread keeps its priority");
         }
+        self.inbox.enter();
         while let Some(order) = self.next_order() {
             match order {
                 Order::Stop => return,
                 other => self.carry_out(other),
             }
+            breathe();
         }
     }
 
     /// The next order, if there will be one. Until it comes, asks what is committed, if that is not known.
     fn next_order(&mut self) -> Option<Order> {
-        while self.persister.is_in_doubt() {
-            let now_us = machine_now_us();
-            let due_us = *self.settle_us.get_or_insert(now_us.saturating_add(SETTLE_US));
-            match self.taken.recv_timeout(Duration::from_micros(due_us.saturating_sub(now_us))) {
+        loop {
+            match self.inbox.take() {
                 Ok(order) => return Some(order),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.settle(),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if !self.persister.is_in_doubt() {
+                self.inbox.sleep(SLEEP_MAX);
+                continue;
+            }
+            let now_us = machine_now_us();
+            match self.settle_us.get_or_insert(now_us.saturating_add(SETTLE_US)).saturating_sub(now_us) {
+                0 => self.settle(),
+                wait_us => self.inbox.sleep(Duration::from_micros(wait_us)),
             }
         }
-        self.taken.recv().ok()
     }
 
     /// Asks the store, which could not be opened before, what is committed in it.
@@ -349,7 +320,9 @@ impl Worker {
             Order::Prepared(sink, epoch, handle, turned) => persister.prepared(sink, epoch, handle, turned),
             Order::Delta(stream, delta) => {
                 let outcomes = persister.take(stream, &delta);
-                self.shrink_backlog(entries_of(&delta));
+                if self.inbox.note_merged(&delta) {
+                    self.cores.iter().for_each(|core| core.wake());
+                }
                 self.tell(outcomes);
             }
             Order::Seal(stream, epoch) => {
@@ -430,13 +403,6 @@ impl Worker {
             }
         }
         self.start_upload();
-    }
-
-    fn shrink_backlog(&self, entries: i64) {
-        let before = self.backlog.fetch_sub(entries, Ordering::AcqRel);
-        if before > BACKLOG_MAX && before - entries <= BACKLOG_MAX {
-            self.cores.iter().for_each(|core| core.wake());
-        }
     }
 
     fn tell(&self, outcomes: Vec<Outcome>) {

@@ -1,6 +1,6 @@
 //! A stream at run time: its plan, where its partitions are, who consumes, what has been counted.
 
-use crate::checkpoint::{Handover, ResumePoint};
+use crate::checkpoint::{Order, Orders, ResumePoint};
 use crate::clock::Clock;
 use crate::consumer::{Consumer, Consumers, ResumedChanges, Wants};
 use crate::core_loop::CoreHandle;
@@ -219,7 +219,7 @@ pub(crate) struct Host {
     pub(crate) plant: Plant,
     pub(crate) cores: Vec<Arc<CoreHandle>>,
     /// Where deltas go that are to outlive the process.
-    pub(crate) persister: Option<Handover>,
+    pub(crate) persister: Option<Orders>,
 }
 
 impl Host {
@@ -488,7 +488,7 @@ impl Stream {
 
     /// True while rows are not to be read: a consumer is full, or checkpoints are behind.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire) > 0 || self.host.persister.as_ref().is_some_and(Handover::is_behind)
+        self.held.load(Ordering::Acquire) > 0 || self.host.persister.as_ref().is_some_and(Orders::is_behind)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -587,7 +587,8 @@ impl Stream {
     pub(crate) fn note_producer(&self, split: SplitId, state: ProducerState) {
         let name = self.splits.lock().get(&split).map(|counters| counters.name.clone());
         if let (Some(persister), Some(name)) = (&self.host.persister, name) {
-            persister.split(self.id, split, split_info(name, &Fingerprint::Producer(state)));
+            // It ends after the tasks.
+            let _ = persister.tell(Order::Split(self.id, split, split_info(name, &Fingerprint::Producer(state))));
         }
     }
 }

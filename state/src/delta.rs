@@ -193,10 +193,10 @@ impl KeyList {
     }
 
     /// Appends keys that lie one behind the other in `bytes`; `ends` says where each ends, ascending up to the end of `bytes`.
-    pub fn append(&mut self, bytes: &[u8], ends: impl Iterator<Item = u32>) {
+    pub fn append(&mut self, bytes: &[u8], ends: impl Iterator<Item = usize>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.ends.extend(ends.map(|end| before + end as usize));
+        self.ends.extend(ends.map(|end| before + end));
     }
 
     /// Some keys that follow each other: their bytes, and where each ends in them.
@@ -217,6 +217,11 @@ impl KeyList {
         }
         let same_bytes = bytes.iter().zip(other_bytes).take_while(|(a, b)| a == b).count();
         self.run(here..here + same).1.take_while(|&end| end <= same_bytes).count()
+    }
+
+    /// Bytes of all keys.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Number of keys.

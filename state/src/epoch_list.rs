@@ -23,6 +23,10 @@ use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWa
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+/// Called between pieces of a long piece of work, each of them some ten microseconds for thousands of entries: here its thread may let others go first. It has no
+/// effect on what comes out.
+pub type Breathe = fn();
+
 /// Rows of an epoch that count in no window, of the splits whose counts the partition owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
@@ -217,7 +221,7 @@ impl EpochLists {
     }
 
     /// The next list whose barrier has come from every split, in order.
-    pub fn take_complete(&mut self) -> Option<EpochList> {
+    pub fn take_complete(&mut self, breathe: Breathe) -> Option<EpochList> {
         let PassedBarrier { epoch, frontier, .. } = self.barriers.take_passed(&self.splits)?;
         let At { plan, mut splits } = self.at.remove(&epoch).unwrap_or_else(|| At { plan: self.plan, splits: BTreeMap::new() });
         let ended_before = |progress: &SplitProgress| progress.ended && progress.barrier < epoch;
@@ -229,7 +233,7 @@ impl EpochLists {
         while let Some(open) = self.open.first_entry().filter(|open| *open.key() < epoch) {
             let open = open.remove();
             list.uncounted.add(&open.uncounted);
-            for (place, record) in open.records(&mut self.keys, &mut self.spare) {
+            for (place, record) in open.records(&mut self.keys, &mut self.spare, breathe) {
                 debug_assert!(!list.records.contains_key(&place), "the splits of a stream pass the same barriers");
                 list.records.insert(place, record);
             }

@@ -2,8 +2,10 @@
 //!
 //! Keys are ranked now and then. Those that have come since are sorted and merged in each time; when they are many, or many ranked ones
 //! have gone, all are ranked anew. A million keys that stay are sorted by looking at four megabytes of ranks instead of a million keys, a cache miss each.
+//! Ranking anew compares keys that have come and copies the others run by run, so keys that come and go cost a few comparisons each.
 
 use crate::delta::KeyList;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// No rank.
@@ -20,6 +22,8 @@ const GONE_MIN: usize = 1024;
 pub(crate) struct KeyOrder {
     /// The keys that were ranked, by rank.
     ranked: KeyList,
+    /// Their ids; [`NONE`] for a key that has gone since.
+    ids: Vec<u32>,
     /// By id; [`NONE`] for a key that has come since. Ids beyond have none.
     ranks: Vec<u32>,
     /// Keys without a rank.
@@ -36,7 +40,7 @@ impl KeyOrder {
     /// An id has no key any more.
     pub(crate) fn remove(&mut self, id: u32) {
         match self.ranks.get_mut(id as usize).filter(|rank| **rank != NONE) {
-            Some(rank) => *rank = NONE,
+            Some(rank) => self.ids[std::mem::replace(rank, NONE) as usize] = NONE,
             None => self.unranked -= 1,
         }
     }
@@ -50,22 +54,43 @@ impl KeyOrder {
         if self.unranked * UNRANKED_SHARE <= count && self.ranked.len() <= 2 * count + GONE_MIN {
             return;
         }
-        let live = || keys.iter().enumerate().filter_map(|(id, key)| Some((id as u32, &**key.as_ref()?)));
-        let mut fresh: Vec<(&[u8], u32)> = live().filter(|(id, _)| self.rank(*id) == NONE).map(|(id, key)| (key, id)).collect();
+        let live = keys.iter().enumerate().filter_map(|(id, key)| Some((&**key.as_ref()?, id as u32)));
+        let mut fresh: Vec<(&[u8], u32)> = live.filter(|(_, id)| self.rank(*id) == NONE).collect();
         fresh.sort_unstable();
-        let mut by_rank = vec![NONE; self.ranked.len()];
-        live().filter(|(id, _)| self.rank(*id) != NONE).for_each(|(id, _)| by_rank[self.rank(id) as usize] = id);
-        let old = by_rank.iter().zip(self.ranked.iter()).filter(|(id, _)| **id != NONE).map(|(&id, key)| (key, id));
-        let (mut old, mut fresh) = (old.peekable(), fresh.into_iter().peekable());
-        let (mut ranked, mut ranks) = (KeyList::default(), vec![NONE; keys.len()]);
-        loop {
-            let old_is_next = old.peek().is_some_and(|one| fresh.peek().is_none_or(|other| one < other));
-            let Some((key, id)) = (if old_is_next { old.next() } else { fresh.next() }) else { break };
-            ranks[id as usize] = ranked.len() as u32;
-            ranked.push(key);
+        let bytes = self.ranked.bytes() + fresh.iter().map(|(key, _)| key.len()).sum::<usize>();
+        let (ranked, ids) = (KeyList::with_capacity(count, bytes), Vec::with_capacity(count));
+        let mut new = KeyOrder { ranked, ids, ranks: vec![NONE; keys.len()], unranked: 0 };
+        let mut taken = 0;
+        for (key, id) in fresh {
+            let below = first_not(taken..self.ids.len(), |rank| self.ranked.get(rank) < key);
+            new.take_over(self, taken..below);
+            new.push(key, id);
+            taken = below;
         }
-        drop((old, fresh));
-        *self = KeyOrder { ranked, ranks, unranked: 0 };
+        new.take_over(self, taken..self.ids.len());
+        *self = new;
+    }
+
+    fn push(&mut self, key: &[u8], id: u32) {
+        self.ranks[id as usize] = self.ids.len() as u32;
+        self.ids.push(id);
+        self.ranked.push(key);
+    }
+
+    /// Goes on with the keys of these ranks of another order that have not gone.
+    fn take_over(&mut self, other: &KeyOrder, ranks: Range<usize>) {
+        let mut rank = ranks.start;
+        for run in other.ids[ranks].chunk_by(|one, next| (*one == NONE) == (*next == NONE)) {
+            if run[0] != NONE {
+                let (keys, ends) = other.ranked.run(rank..rank + run.len());
+                self.ranked.append(keys, ends);
+                for &id in run {
+                    self.ranks[id as usize] = self.ids.len() as u32;
+                    self.ids.push(id);
+                }
+            }
+            rank += run.len();
+        }
     }
 
     /// The positions of ids, which are distinct, in order of their keys, and the keys in this order. `key` knows those without a rank.
@@ -93,20 +118,39 @@ impl KeyOrder {
             ranked.sort_unstable();
         }
         fresh.sort_unstable();
-        let (mut order, mut names, mut ranked) = (Vec::with_capacity(ids.len()), KeyList::default(), ranked.as_slice());
+        let bytes = self.ranked.bytes() / self.ranked.len().max(1) * ranked.len() + fresh.iter().map(|(key, _)| key.len()).sum::<usize>();
+        let (mut order, mut names) = (Vec::with_capacity(ids.len()), KeyList::with_capacity(ids.len(), bytes));
         let mut push = |position: u32, key: &[u8]| {
             order.push(position);
             names.push(key);
         };
+        let mut taken = 0;
         for (key, position) in fresh {
-            let (before, behind) = ranked.split_at(ranked.partition_point(|(rank, _)| self.ranked.get(*rank as usize) < key));
-            before.iter().for_each(|&(rank, position)| push(position, self.ranked.get(rank as usize)));
+            let below = first_not(taken..ranked.len(), |i| self.ranked.get(ranked[i].0 as usize) < key);
+            ranked[taken..below].iter().for_each(|&(rank, position)| push(position, self.ranked.get(rank as usize)));
             push(position, key);
-            ranked = behind;
+            taken = below;
         }
-        ranked.iter().for_each(|&(rank, position)| push(position, self.ranked.get(rank as usize)));
+        ranked[taken..].iter().for_each(|&(rank, position)| push(position, self.ranked.get(rank as usize)));
         (order, names)
     }
+}
+
+/// The first of `range` for which `is_before` does not hold, as it does for none after it; its end if there is none. It is looked for close to the start first,
+/// in steps that double: new keys often follow each other.
+fn first_not(range: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high, mut step) = (range.start, range.start, 1);
+    while high < range.end && is_before(high) {
+        low = high + 1;
+        high += step;
+        step *= 2;
+    }
+    high = high.min(range.end);
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
 }
 
 #[cfg(test)]

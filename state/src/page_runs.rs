@@ -49,3 +49,28 @@ impl PageRuns {
         runs.map(|(page, bounds)| (page, &self.ids[bounds[0]..bounds[1]], &self.picks[bounds[0]..bounds[1]]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raympp_testkit::random::Random;
+
+    #[test]
+    fn every_entry_is_in_the_run_of_its_page_in_order() {
+        let mut runs = PageRuns::default();
+        for seed in 0..500 {
+            let mut random = Random::new(seed);
+            let pages = 1 + random.index(12);
+            let mut ids: Vec<u32> = (0..random.index(200)).map(|_| random.index(pages * PAGE_KEYS) as u32).collect();
+            if random.once_in(3) {
+                ids.sort_unstable();
+            }
+            runs.split(&ids, pages);
+            let mut expected: Vec<(usize, u32, u32)> =
+                ids.iter().zip(0..).map(|(&id, entry)| (id as usize / PAGE_KEYS, id % PAGE_KEYS as u32, entry)).collect();
+            expected.sort_by_key(|&(page, _, _)| page);
+            let found = runs.iter().flat_map(|(page, ids, picks)| ids.iter().zip(picks).map(move |(&id, &pick)| (page, id, pick)));
+            assert_eq!(found.collect::<Vec<_>>(), expected, "seed {seed}");
+        }
+    }
+}

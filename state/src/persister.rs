@@ -20,7 +20,7 @@ use crate::checkpoint::{
 };
 use crate::crash_point::{CrashPoint, visit};
 use crate::delta::Delta;
-use crate::epoch_list::{EpochList, EpochLists, Uncounted};
+use crate::epoch_list::{Breathe, EpochList, EpochLists, Uncounted};
 use raympp_operators::sharing::SharedPlan;
 use raympp_types::{Epoch, EventTime, MetricId, Offset, PartitionId, SinkId, SplitId, StoreUid, StreamId};
 use retain::Kept;
@@ -117,14 +117,21 @@ pub struct Persister {
     written_bytes: u64,
     /// The commit record whose write has failed, until the store can be asked whether it is there.
     in_doubt: Option<Commit>,
+    breathe: Breathe,
 }
 
 impl Persister {
-    /// Goes on in a store behind a commit, if it has one; what lies beyond is forgotten. `keep` checkpoints stay restorable (at least one).
+    /// Goes on in a store behind a commit, if it has one; what lies beyond is forgotten. `keep` checkpoints stay restorable (at least one). It calls `breathe`
+    /// while it turns what has been accepted into records.
     ///
     /// # Errors
     /// What the store says.
-    pub fn open(mut store: Box<dyn CheckpointStore>, from: Option<&Commit>, keep: usize) -> Result<Persister, StoreError> {
+    pub fn open(
+        mut store: Box<dyn CheckpointStore>,
+        from: Option<&Commit>,
+        keep: usize,
+        breathe: Breathe,
+    ) -> Result<Persister, StoreError> {
         store.rewind(from.map_or(Epoch(0), |commit| commit.epoch))?;
         let ledger = Ledger::of(store.records()?);
         let kept = store.commits()?.into_iter().map(|epoch| Ok(Kept::of(&store.read_commit(epoch)?))).collect::<Result<_, StoreError>>()?;
@@ -143,6 +150,7 @@ impl Persister {
             unopened,
             written_bytes: 0,
             in_doubt: None,
+            breathe,
         })
     }
 
@@ -220,7 +228,8 @@ impl Persister {
 
     fn write_complete(&mut self, stream: StreamId, partition: PartitionId) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        while let Some(list) = self.lists_of(stream, partition).and_then(|lists| lists.lists.take_complete()) {
+        let breathe = self.breathe;
+        while let Some(list) = self.lists_of(stream, partition).and_then(|lists| lists.lists.take_complete(breathe)) {
             outcomes.push(self.write(stream, partition, list));
         }
         outcomes

@@ -40,7 +40,7 @@ pub(super) fn list(feed: &Feed) -> EpochList {
 }
 
 fn completed(mut lists: EpochLists) -> (EpochLists, EpochList) {
-    let list = lists.take_complete().expect("the only split has passed the barrier");
+    let list = lists.take_complete(|| ()).expect("the only split has passed the barrier");
     (lists, list)
 }
 

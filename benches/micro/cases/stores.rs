@@ -46,7 +46,7 @@ fn persist(name: String, select: String) -> Case {
         let fresh = move || {
             let scratch = Scratch::new();
             let store = RocksStore::open(scratch.path()).expect("a store in a new directory");
-            let mut persister = Persister::open(Box::new(store), None, 1).expect("a store that is empty");
+            let mut persister = Persister::open(Box::new(store), None, 1, || ()).expect("a store that is empty");
             persister.open_stream(feed.open_stream());
             assert!(persister.take(STREAM, &first).is_empty(), "no epoch has ended");
             (persister, scratch)

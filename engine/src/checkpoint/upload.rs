@@ -7,7 +7,7 @@
 //! time, before it takes the newest checkpoint again; nothing is published until one has been copied.
 
 use super::remote::Remote;
-use super::{NICENESS, Order};
+use super::{NICENESS, Order, Orders};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use raympp_coordinator::StreamEpoch;
 use raympp_state::checkpoint::packed::{ArchiveSource, Blobs, Contents, Uploaded, Uploader};
@@ -48,7 +48,7 @@ pub(super) struct UploadThread {
 
 impl UploadThread {
     /// Starts the thread. It tells the persister's thread what it has done, and asks it for archives.
-    pub(super) fn start(remote: Remote, orders: Sender<Order>) -> io::Result<UploadThread> {
+    pub(super) fn start(remote: Remote, orders: Orders) -> io::Result<UploadThread> {
         // One task at a time, and the word to stop.
         let (tasks, taken) = bounded(2);
         let Remote { blobs, uploader } = remote;
@@ -76,7 +76,7 @@ impl UploadThread {
 struct Worker {
     uploader: Uploader,
     taken: Receiver<Task>,
-    orders: Sender<Order>,
+    orders: Orders,
     pause: Duration,
 }
 
@@ -87,7 +87,7 @@ impl Worker {
         }
         while let Ok(Task::Copy(contents)) = self.taken.recv() {
             let outcome = self.uploader.upload(&contents, &mut Archives(&self.orders));
-            if self.pause_after(&outcome) || self.orders.send(Order::Uploaded(contents.epoch, Box::new(outcome))).is_err() {
+            if self.pause_after(&outcome) || !self.orders.tell(Order::Uploaded(contents.epoch, Box::new(outcome))) {
                 return;
             }
         }
@@ -110,13 +110,15 @@ impl Worker {
 }
 
 /// The persister's store, from the uploader's thread.
-struct Archives<'a>(&'a Sender<Order>);
+struct Archives<'a>(&'a Orders);
 
 impl ArchiveSource for Archives<'_> {
     fn read(&mut self, keys: &[ArchiveKey]) -> std::result::Result<Vec<Vec<u8>>, StoreError> {
         let gone = || StoreError::new(StoreErrorKind::Io, "the state directory", "the job ends", "start it again");
         let (reply, answer) = bounded(1);
-        self.0.send(Order::ReadArchives(Wanted { keys: keys.to_vec(), reply })).map_err(|_| gone())?;
+        if !self.0.tell(Order::ReadArchives(Wanted { keys: keys.to_vec(), reply })) {
+            return Err(gone());
+        }
         answer.recv().map_err(|_| gone())?
     }
 }

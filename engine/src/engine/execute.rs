@@ -241,7 +241,7 @@ impl Shared {
         let mut state = self.state.lock();
         let id = resume.as_ref().map_or(state.next_stream, |resume| resume.stream.id);
         state.next_stream = state.next_stream.max(id.next());
-        let persister = self.checkpoints.as_ref().map(Checkpoints::handover);
+        let persister = self.checkpoints.as_ref().map(Checkpoints::orders);
         let host = Host {
             clock: self.options.clock.clone(),
             replicas: self.options.replicas,

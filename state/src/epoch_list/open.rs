@@ -3,8 +3,8 @@
 //! Keys with rows in it are held until it is turned into records. Cost per entry is that of applying it to a replica; memory is that of the
 //! touched pages' blocks.
 
-use super::Uncounted;
 use super::session_pieces::SessionPieces;
+use super::{Breathe, Uncounted};
 use crate::block::{Block, PAGE_KEYS, Picks};
 use crate::checkpoint::{Pieces, Record};
 use crate::delta::{Placement, StoreDelta};
@@ -117,13 +117,16 @@ impl OpenList {
     }
 
     /// Its contents by store and slice, sorted by key.
-    pub(super) fn records(self, keys: &mut [Keys], spare: &mut Spare) -> Vec<((usize, i64), Record)> {
+    pub(super) fn records(self, keys: &mut [Keys], spare: &mut Spare, breathe: Breathe) -> Vec<((usize, i64), Record)> {
         let mut records = Vec::new();
         spare.blocks.clear();
         for (place, Table { key_space, blocks }) in self.tables {
             let keys = &mut keys[key_space];
-            records.push((place, record_of(&blocks, keys)));
-            occupied(&blocks).for_each(|(first, _, ids)| ids.into_iter().for_each(|id| keys.release(first + id)));
+            records.push((place, record_of(&blocks, keys, breathe)));
+            for (first, _, ids) in occupied(&blocks) {
+                ids.into_iter().for_each(|id| keys.release(first + id));
+                breathe();
+            }
             blocks.into_iter().flatten().for_each(|block| spare.give(place.0, block));
         }
         for (store, (key_space, mut pieces)) in self.pieces {
@@ -150,7 +153,7 @@ fn occupied(table: &[Option<Block>]) -> impl Iterator<Item = (u32, &Block, Vec<u
     pages.map(|(first, block)| (first, block, block.occupied()))
 }
 
-fn record_of(table: &[Option<Block>], keys: &mut Keys) -> Record {
+fn record_of(table: &[Option<Block>], keys: &mut Keys, breathe: Breathe) -> Record {
     let mut ids: Vec<u32> = Vec::new();
     let mut rows: Vec<u64> = Vec::new();
     let mut columns: Vec<Option<AccumulatorColumn>> = Vec::new();
@@ -166,8 +169,10 @@ fn record_of(table: &[Option<Block>], keys: &mut Keys) -> Record {
         }
         rows.extend(block.gather_rows(&found));
         ids.extend(found.into_iter().map(|id| first + id));
+        breathe();
     }
     let (order, names) = keys.sorted(&ids);
+    breathe();
     let rows = order.iter().map(|&i| rows[i as usize]).collect();
     let columns = columns.into_iter().map(|column| column.map(|column| column.gather(&order))).collect();
     let mut record = Record { pieces: Pieces::Sliced, keys: names, rows, columns };

@@ -25,7 +25,7 @@ impl Copy {
         self.late_rows.extend(self.replica.take_late_rows());
         if let Some(lists) = &mut self.lists {
             self.replica.take_accepted().iter().for_each(|accepted| lists.take(&accepted.delta));
-            self.saved.extend(std::iter::from_fn(|| lists.take_complete()));
+            self.saved.extend(std::iter::from_fn(|| lists.take_complete(|| ())));
         }
     }
 

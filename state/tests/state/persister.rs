@@ -127,7 +127,7 @@ fn a_list_that_could_not_be_written_comes_with_the_next_one() {
     let mut chain = first_chain(&script, &plan, 0);
     let store = Failing::default();
     let Faults { reads, writes, .. } = &*Arc::clone(&store.faults);
-    let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+    let mut persister = Persister::open(Box::new(store), None, 1, || ()).unwrap();
     persister.open_stream(open_stream(&script, &plan, partition));
     let mut failed = Vec::new();
     for epoch in (1..30).map(Epoch) {
@@ -163,7 +163,7 @@ fn a_commit_in_doubt_is_settled_once_the_store_can_be_opened() {
         let mut chain = first_chain(&script, &plan, 0);
         let store = Failing::default();
         let faults = Arc::clone(&store.faults);
-        let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+        let mut persister = Persister::open(Box::new(store), None, 1, || ()).unwrap();
         persister.open_stream(open_stream(&script, &plan, partition));
         let mut write = |persister: &mut Persister, epoch| {
             let barrier = Mark::Barrier { epoch, splits: Arc::new([SplitId(0)]), plan: plan.version };
@@ -195,7 +195,7 @@ fn a_metric_that_comes_and_goes_between_two_barriers_leaves_no_trace() {
     let second = Arc::new(first.with(MetricId(7), &other.metrics[0].1));
     let third = Arc::new(second.without(MetricId(7)));
     let mut chain = first_chain(&script, &first, 0);
-    let mut persister = Persister::open(Box::new(MemoryStore::new()), None, 1).unwrap();
+    let mut persister = Persister::open(Box::new(MemoryStore::new()), None, 1, || ()).unwrap();
     persister.open_stream(open_stream(&script, &first, partition));
     persister.add_plan(STREAM, &second);
     persister.add_plan(STREAM, &third);
@@ -221,7 +221,7 @@ fn a_metric_begins_at_its_barrier_whenever_that_is_written() {
     let mut chain = first_chain(&script, &first, 0);
     let store = Failing::default();
     let faults = Arc::clone(&store.faults);
-    let mut persister = Persister::open(Box::new(store), None, 1).unwrap();
+    let mut persister = Persister::open(Box::new(store), None, 1, || ()).unwrap();
     persister.open_stream(open_stream(&script, &first, partition));
     persister.add_plan(STREAM, &second);
     let barrier = |epoch| Mark::Barrier { epoch: Epoch(epoch), splits: Arc::new([SplitId(0)]), plan: second.version };

@@ -58,7 +58,7 @@ pub(super) fn process(around: &mut Around) -> Outcome<Process> {
         let of_stream = commit.as_ref().and_then(|commit| commit.streams.iter().find(|stream| stream.id == id));
         around.truth(id).go_back(of_stream, committed);
     }
-    let persister = Persister::open(Box::new(around.disk.clone()), commit.as_ref(), around.pace.keep).map_err(unreadable)?;
+    let persister = Persister::open(Box::new(around.disk.clone()), commit.as_ref(), around.pace.keep, || ()).map_err(unreadable)?;
     let options = CoordinatorOptions { interval_us: around.pace.interval_us, in_flight_max: around.pace.in_flight_max, committed };
     let mut process = Process::new(Coordinator::new(options), Orders::new(persister));
     let now_us = around.now_us();

@@ -70,7 +70,7 @@ fn append_keys(keys: &mut KeyList, ends: &[u32_le], bytes: &[u8]) -> Result<(), 
     if end < bytes.len() {
         return Err("bytes follow the last key");
     }
-    keys.append(bytes, ends.iter().map(|end| end.to_native()));
+    keys.append(bytes, ends.iter().map(|end| end.to_native() as usize));
     Ok(())
 }
 

@@ -10,34 +10,58 @@ pub(crate) struct PageRuns {
     starts: Vec<usize>,
 }
 
+/// Counts of so many pages fit into a word.
+const FEW_PAGES: usize = 4;
+const COUNT_BITS: usize = u64::BITS as usize / FEW_PAGES;
+
 impl PageRuns {
-    /// Sorts by page, stable and in one pass of counting; `ids` lie on the first `pages` pages.
+    /// Sorts by page, stable, by counting; `ids` lie on the first `pages` pages.
     pub(crate) fn split(&mut self, ids: &[u32], pages: usize) {
         self.starts.clear();
-        self.starts.resize(pages + 1, 0);
-        let (mut last, mut is_sorted) = (0, true);
-        for &id in ids {
-            let page = id as usize / PAGE_KEYS;
-            self.starts[page + 1] += 1;
-            is_sorted &= last <= page;
-            last = page;
-        }
-        for page in 0..pages {
-            self.starts[page + 1] += self.starts[page];
-        }
         self.ids.clear();
         self.picks.clear();
-        if is_sorted {
-            self.ids.extend(ids.iter().map(|id| id % PAGE_KEYS as u32));
+        if ids.is_sorted_by_key(|&id| page_of(id)) {
+            self.starts.extend((0..=pages).map(|page| ids.partition_point(|&id| page_of(id) < page)));
+            self.ids.extend(ids.iter().map(|&id| in_page(id)));
             self.picks.extend(0..ids.len() as u32);
             return;
         }
         self.ids.resize(ids.len(), 0);
         self.picks.resize(ids.len(), 0);
+        if pages <= FEW_PAGES && ids.len() < 1 << COUNT_BITS { self.split_few(ids, pages) } else { self.split_many(ids, pages) }
+    }
+
+    /// With all counts in one register. A count in memory waits for the store before it, of which the processor has to guess whether it is the same page's: three times as
+    /// long.
+    fn split_few(&mut self, ids: &[u32], pages: usize) {
+        let one = |id: u32| 1 << (page_of(id) * COUNT_BITS);
+        let of_page = |counts: u64, page: usize| (counts >> (page * COUNT_BITS)) as usize & ((1 << COUNT_BITS) - 1);
+        let counts = ids.iter().fold(0, |counts, &id| counts + one(id));
+        let (mut next, mut start) = (0, 0);
+        for page in 0..pages {
+            self.starts.push(start);
+            next |= (start as u64) << (page * COUNT_BITS);
+            start += of_page(counts, page);
+        }
+        self.starts.push(start);
+        for (entry, &id) in ids.iter().enumerate() {
+            let at = of_page(next, page_of(id));
+            self.ids[at] = in_page(id);
+            self.picks[at] = entry as u32;
+            next += one(id);
+        }
+    }
+
+    fn split_many(&mut self, ids: &[u32], pages: usize) {
+        self.starts.resize(pages + 1, 0);
+        ids.iter().for_each(|&id| self.starts[page_of(id) + 1] += 1);
+        for page in 0..pages {
+            self.starts[page + 1] += self.starts[page];
+        }
         let mut next = self.starts.clone();
         for (entry, &id) in ids.iter().enumerate() {
-            let at = &mut next[id as usize / PAGE_KEYS];
-            self.ids[*at] = id % PAGE_KEYS as u32;
+            let at = &mut next[page_of(id)];
+            self.ids[*at] = in_page(id);
             self.picks[*at] = entry as u32;
             *at += 1;
         }
@@ -48,6 +72,14 @@ impl PageRuns {
         let runs = self.starts.windows(2).enumerate().filter(|(_, bounds)| bounds[0] < bounds[1]);
         runs.map(|(page, bounds)| (page, &self.ids[bounds[0]..bounds[1]], &self.picks[bounds[0]..bounds[1]]))
     }
+}
+
+fn page_of(id: u32) -> usize {
+    id as usize / PAGE_KEYS
+}
+
+fn in_page(id: u32) -> u32 {
+    id % PAGE_KEYS as u32
 }
 
 #[cfg(test)]
@@ -61,7 +93,9 @@ mod tests {
         for seed in 0..500 {
             let mut random = Random::new(seed);
             let pages = 1 + random.index(12);
-            let mut ids: Vec<u32> = (0..random.index(200)).map(|_| random.index(pages * PAGE_KEYS) as u32).collect();
+            // As many as counts of few pages hold, and more.
+            let entries = if random.once_in(10) { (1 << COUNT_BITS) - 2 + random.index(20) } else { random.index(200) };
+            let mut ids: Vec<u32> = (0..entries).map(|_| random.index(pages * PAGE_KEYS) as u32).collect();
             if random.once_in(3) {
                 ids.sort_unstable();
             }

@@ -440,7 +440,7 @@ impl IngestTask {
         self.waiting_since_us = None;
         if let Some(delta) = self.chain.flush(marks) {
             self.counters.flushes.fetch_add(1, Ordering::Relaxed);
-            let entries: usize = delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len()).sum();
+            let entries = delta.entries();
             self.counters.entries.fetch_add(entries as u64, Ordering::Relaxed);
             self.deltas.push(Arc::new(delta));
         }

@@ -19,6 +19,16 @@ pub const PAGE_KEYS: usize = 4096;
 /// Keys of the smallest block.
 const CAPACITY_MIN: usize = 64;
 
+/// The page that an id lies on.
+pub(crate) fn page_of(id: u32) -> usize {
+    id as usize / PAGE_KEYS
+}
+
+/// An id within its page.
+pub(crate) fn in_page(id: u32) -> u32 {
+    id % PAGE_KEYS as u32
+}
+
 type Words = Box<[AtomicU64]>;
 
 fn zeroed(len: usize) -> Words {

@@ -113,6 +113,11 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// How many entries it has for all partitions.
+    pub fn entries(&self) -> usize {
+        self.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len()).sum()
+    }
+
     /// The part of a partition.
     pub fn part(&self, partition: PartitionId) -> Option<&DeltaPart> {
         self.parts.binary_search_by_key(&partition, |(p, _)| *p).ok().map(|i| &self.parts[i].1)

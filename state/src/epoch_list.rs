@@ -23,8 +23,7 @@ use raympp_types::{Epoch, EventTime, Offset, PartitionId, PlanVersion, RunningWa
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Called between pieces of a long piece of work, each of them some ten microseconds for thousands of entries: here its thread may let others go first. It has no
-/// effect on what comes out.
+/// Called between pieces of a long piece of work: here its thread may let others go first. It has no effect on what comes out.
 pub type Breathe = fn();
 
 /// Rows of an epoch that count in no window, of the splits whose counts the partition owns.

@@ -57,9 +57,8 @@ impl KeyOrder {
         let live = keys.iter().enumerate().filter_map(|(id, key)| Some((&**key.as_ref()?, id as u32)));
         let mut fresh: Vec<(&[u8], u32)> = live.filter(|(_, id)| self.rank(*id) == NONE).collect();
         fresh.sort_unstable();
-        let bytes = self.ranked.bytes() + fresh.iter().map(|(key, _)| key.len()).sum::<usize>();
-        let (ranked, ids) = (KeyList::with_capacity(count, bytes), Vec::with_capacity(count));
-        let mut new = KeyOrder { ranked, ids, ranks: vec![NONE; keys.len()], unranked: 0 };
+        let ranked = self.room_for(count - fresh.len(), &fresh);
+        let mut new = KeyOrder { ranked, ids: Vec::with_capacity(count), ranks: vec![NONE; keys.len()], unranked: 0 };
         let mut taken = 0;
         for (key, id) in fresh {
             let below = first_not(taken..self.ids.len(), |rank| self.ranked.get(rank) < key);
@@ -71,10 +70,20 @@ impl KeyOrder {
         *self = new;
     }
 
+    /// No keys, with room for so many of the ranked ones and those that have come since.
+    fn room_for(&self, ranked: usize, fresh: &[(&[u8], u32)]) -> KeyList {
+        let of_ranked = self.ranked.bytes() / self.ranked.len().max(1) * ranked;
+        KeyList::with_capacity(ranked + fresh.len(), of_ranked + fresh.iter().map(|(key, _)| key.len()).sum::<usize>())
+    }
+
     fn push(&mut self, key: &[u8], id: u32) {
+        self.rank_next(id);
+        self.ranked.push(key);
+    }
+
+    fn rank_next(&mut self, id: u32) {
         self.ranks[id as usize] = self.ids.len() as u32;
         self.ids.push(id);
-        self.ranked.push(key);
     }
 
     /// Goes on with the keys of these ranks of another order that have not gone.
@@ -84,10 +93,7 @@ impl KeyOrder {
             if run[0] != NONE {
                 let (keys, ends) = other.ranked.run(rank..rank + run.len());
                 self.ranked.append(keys, ends);
-                for &id in run {
-                    self.ranks[id as usize] = self.ids.len() as u32;
-                    self.ids.push(id);
-                }
+                run.iter().for_each(|&id| self.rank_next(id));
             }
             rank += run.len();
         }
@@ -118,8 +124,7 @@ impl KeyOrder {
             ranked.sort_unstable();
         }
         fresh.sort_unstable();
-        let bytes = self.ranked.bytes() / self.ranked.len().max(1) * ranked.len() + fresh.iter().map(|(key, _)| key.len()).sum::<usize>();
-        let (mut order, mut names) = (Vec::with_capacity(ids.len()), KeyList::with_capacity(ids.len(), bytes));
+        let (mut order, mut names) = (Vec::with_capacity(ids.len()), self.room_for(ranked.len(), &fresh));
         let mut push = |position: u32, key: &[u8]| {
             order.push(position);
             names.push(key);

@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::block::PAGE_KEYS;
+use crate::block::{PAGE_KEYS, page_of};
 use crate::delta::KeyList;
 use crate::key_map::KeyMap;
 use crate::key_order::KeyOrder;
@@ -193,7 +193,7 @@ impl Keys {
             self.key_bytes -= key.len();
             self.order.remove(id);
             self.reader.ids.remove(&key);
-            self.count_forgotten(id as usize / PAGE_KEYS);
+            self.count_forgotten(page_of(id));
             self.free.push(Reverse(id));
             self.forget_columns(id);
         }
@@ -225,7 +225,7 @@ impl Keys {
     }
 
     fn forget_columns(&mut self, id: u32) {
-        let page = id as usize / PAGE_KEYS;
+        let page = page_of(id);
         if page >= self.columns.len() {
             self.columns.resize(page + 1, None);
         }

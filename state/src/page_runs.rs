@@ -1,6 +1,6 @@
 //! Entries sorted by the page of their ids, so that each page is written in one go.
 
-use crate::block::PAGE_KEYS;
+use crate::block::{in_page, page_of};
 
 /// Memory for the sort, kept from one delta to the next.
 #[derive(Default)]
@@ -74,17 +74,10 @@ impl PageRuns {
     }
 }
 
-fn page_of(id: u32) -> usize {
-    id as usize / PAGE_KEYS
-}
-
-fn in_page(id: u32) -> u32 {
-    id % PAGE_KEYS as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::PAGE_KEYS;
     use raympp_testkit::random::Random;
 
     #[test]

@@ -8,7 +8,7 @@
 //! Per key, readers see an immutable list that is replaced as a whole; changing a key costs a copy of its list of pointers. The lists of
 //! a page of keys lie under one lock that only readers wait for ([`crate::shared`]).
 
-use crate::block::PAGE_KEYS;
+use crate::block::{PAGE_KEYS, in_page, page_of};
 use crate::delta::StoreDelta;
 use crate::keys::Keys;
 use crate::shared::SharedCells;
@@ -53,7 +53,7 @@ type Page = SharedCells<Option<Arc<SessionList>>>;
 impl SessionPages {
     /// The sessions of a key.
     pub fn of(&self, id: u32) -> Option<Arc<SessionList>> {
-        self.pages.load().get(id as usize / PAGE_KEYS)?.read(|lists| lists[id as usize % PAGE_KEYS].clone())
+        self.pages.load().get(page_of(id))?.read(|lists| lists[in_page(id) as usize].clone())
     }
 
     /// The sessions of several keys of one page, given by their ids within it, as they are at one instant.
@@ -194,7 +194,7 @@ impl SessionStore {
         let pages = self.shared.pages.load();
         let mut list = (!list.is_empty()).then(|| Arc::new(list));
         // The old one is dropped after the lock.
-        pages[id as usize / PAGE_KEYS].write(|lists| std::mem::swap(&mut lists[id as usize % PAGE_KEYS], &mut list));
+        pages[page_of(id)].write(|lists| std::mem::swap(&mut lists[in_page(id) as usize], &mut list));
     }
 
     fn make_pages(&mut self, ids: usize) {

@@ -9,7 +9,7 @@ mod assemble;
 mod page_keys;
 mod pieces;
 
-use crate::block::PAGE_KEYS;
+use crate::block::{in_page, page_of};
 use crate::keys::KeyReader;
 use crate::result::{Bound, Groups, Rows, row_of_names, rows_of};
 use crate::sessions::{Session, SessionList, SessionPages};
@@ -179,8 +179,8 @@ impl ReplicaView {
     }
 
     fn live_sliced(&self, pages: &SlicedPages, metric: &SharedMetric, id: u32) -> Option<LiveGroup> {
-        let page = Arc::clone(pages.pages.load().get(id as usize / PAGE_KEYS)?);
-        let in_page = [id % PAGE_KEYS as u32];
+        let page = Arc::clone(pages.pages.load().get(page_of(id))?);
+        let in_page = [in_page(id)];
         let seen = self.seen();
         let (start_us, end_us) = live_bounds(metric, seen)?;
         let reader = WindowReader::new(&pages.store, metric);

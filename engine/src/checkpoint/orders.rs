@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Entries of deltas that may wait for the persister before tasks stop reading.
 const BACKLOG_MAX: i64 = 1 << 23;
-/// Entries of deltas that wait until the thread is woken for them: about half a millisecond of its work.
+/// Entries of deltas that wait until the thread is woken for them: less than two milliseconds of its work, its share of a checkpoint included.
 const WORTH_WAKING: i64 = 1 << 14;
 
 /// Both ends of an empty queue.
@@ -42,7 +42,7 @@ impl Orders {
 
     /// Gives it a delta, each once and in the order of its chain.
     pub(crate) fn delta(&self, stream: StreamId, delta: &Arc<Delta>) {
-        let entries = entries_of(delta);
+        let entries = delta.entries() as i64;
         let waiting = entries + self.backlog.fetch_add(entries, Ordering::AcqRel);
         // The persister ends after the tasks.
         let _ = self.queue.send(Order::Delta(stream, Arc::clone(delta)));
@@ -85,14 +85,10 @@ impl Inbox {
 
     /// A delta is merged. True if tasks may go on reading that had to stop.
     pub(super) fn note_merged(&self, delta: &Delta) -> bool {
-        let entries = entries_of(delta);
+        let entries = delta.entries() as i64;
         let before = self.backlog.fetch_sub(entries, Ordering::AcqRel);
         before > BACKLOG_MAX && before - entries <= BACKLOG_MAX
     }
-}
-
-fn entries_of(delta: &Delta) -> i64 {
-    delta.parts.iter().flat_map(|(_, part)| &part.entries).map(|entries| entries.ids.len() as i64).sum()
 }
 
 #[cfg(test)]
@@ -132,7 +128,7 @@ mod tests {
                 match inbox.take() {
                     Ok(Order::Delta(_, delta)) => {
                         inbox.note_merged(&delta);
-                        taken.send(entries_of(&delta)).unwrap();
+                        taken.send(delta.entries() as i64).unwrap();
                     }
                     Ok(_) => taken.send(-1).unwrap(),
                     Err(TryRecvError::Empty) => inbox.sleep(HOUR),

@@ -3,7 +3,7 @@
 //! What is read by a key's id is the key's own if it still has the id afterwards: then no other key had it in between, for a key that is forgotten and comes
 //! again is another one ([`KeyReader::has`]). Most pages lose no key during a scan, which one number tells.
 
-use crate::block::PAGE_KEYS;
+use crate::block::{PAGE_KEYS, in_page, page_of};
 use crate::keys::KeyReader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) fn keys_by_page(reader: &KeyReader) -> Vec<PageOfKeys<'_>> {
     let forgotten = reader.forgotten_by_page();
     let mut pages: BTreeMap<usize, Vec<KeyInPage>> = BTreeMap::new();
     for (key, id) in reader.all() {
-        pages.entry(id as usize / PAGE_KEYS).or_default().push((key, id % PAGE_KEYS as u32));
+        pages.entry(page_of(id)).or_default().push((key, in_page(id)));
     }
     let page = |(number, mut keys): (usize, Vec<KeyInPage>)| {
         keys.sort_by_key(|(_, id)| *id);

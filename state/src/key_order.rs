@@ -1,21 +1,23 @@
 //! Keys in the order of their bytes, without comparing them again for each record: a rank by id.
 //!
-//! Keys are ranked now and then. Those that have come since are sorted and merged in each time; when they are many, or many ranked ones
-//! have gone, all are ranked anew. A million keys that stay are sorted by looking at four megabytes of ranks instead of a million keys, a cache miss each.
-//! Ranking anew compares keys that have come and copies the others run by run, so keys that come and go cost a few comparisons each.
+//! Keys are ranked now and then. Those that have come since are sorted and merged in each time; when that has happened to as many as there are keys, or many
+//! ranked ones have gone, all are ranked anew. A million keys that stay are sorted by looking at four megabytes of ranks instead of a million keys, a cache
+//! miss each. Ranking anew compares keys that have come and copies the others run by run, so keys that come and go cost a few comparisons each; and where a
+//! few keys of many that come and go are to be sorted, it is seldom due.
 
 use crate::delta::KeyList;
+use crate::epoch_list::Breathe;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// No rank.
 const NONE: u32 = u32::MAX;
-/// All keys are ranked anew when more than one of so many has no rank.
-const UNRANKED_SHARE: usize = 64;
 /// Ids are put in order by one look at each rank, if at least one rank of so many is theirs; else their ranks are sorted.
 const DENSE_SHARE: usize = 8;
 /// So many ranks without keys are no reason for ranking anew.
 const GONE_MIN: usize = 1024;
+/// Keys that are ranked from one breath to the next, at least.
+const BREATH_KEYS: usize = 4096;
 
 /// See the module.
 #[derive(Clone, Default)]
@@ -26,22 +28,15 @@ pub(crate) struct KeyOrder {
     ids: Vec<u32>,
     /// By id; [`NONE`] for a key that has come since. Ids beyond have none.
     ranks: Vec<u32>,
-    /// Keys without a rank.
-    unranked: usize,
+    /// Keys without a rank that have been sorted since keys were ranked, each as often as it was.
+    sorted_unranked: usize,
 }
 
 impl KeyOrder {
-    /// An id that had none has a key from now on.
-    pub(crate) fn add(&mut self, id: u32) {
-        debug_assert_eq!(self.rank(id), NONE);
-        self.unranked += 1;
-    }
-
     /// An id has no key any more.
     pub(crate) fn remove(&mut self, id: u32) {
-        match self.ranks.get_mut(id as usize).filter(|rank| **rank != NONE) {
-            Some(rank) => self.ids[std::mem::replace(rank, NONE) as usize] = NONE,
-            None => self.unranked -= 1,
+        if let Some(rank) = self.ranks.get_mut(id as usize).filter(|rank| **rank != NONE) {
+            self.ids[std::mem::replace(rank, NONE) as usize] = NONE;
         }
     }
 
@@ -49,18 +44,28 @@ impl KeyOrder {
         self.ranks.get(id as usize).copied().unwrap_or(NONE)
     }
 
-    /// Ranks keys anew if that is due; `keys` are all there are, by id, and `count` their number.
-    pub(crate) fn renew(&mut self, keys: &[Option<Arc<[u8]>>], count: usize) {
-        if self.unranked * UNRANKED_SHARE <= count && self.ranked.len() <= 2 * count + GONE_MIN {
-            return;
+    /// Ranks keys anew if that is due before these are sorted.
+    fn renew_before(&mut self, ids: &[u32], keys: &[Option<Arc<[u8]>>], count: usize, breathe: Breathe) {
+        self.sorted_unranked += ids.iter().filter(|&&id| self.rank(id) == NONE).count();
+        if self.sorted_unranked >= count.max(1) || self.ranked.len() > 2 * count + GONE_MIN {
+            self.renew(keys, count, breathe);
         }
+    }
+
+    fn renew(&mut self, keys: &[Option<Arc<[u8]>>], count: usize, breathe: Breathe) {
         let live = keys.iter().enumerate().filter_map(|(id, key)| Some((&**key.as_ref()?, id as u32)));
         let mut fresh: Vec<(&[u8], u32)> = live.filter(|(_, id)| self.rank(*id) == NONE).collect();
+        breathe();
         fresh.sort_unstable();
+        breathe();
         let ranked = self.room_for(count - fresh.len(), &fresh);
-        let mut new = KeyOrder { ranked, ids: Vec::with_capacity(count), ranks: vec![NONE; keys.len()], unranked: 0 };
-        let mut taken = 0;
+        let mut new = KeyOrder { ranked, ids: Vec::with_capacity(count), ranks: vec![NONE; keys.len()], sorted_unranked: 0 };
+        let (mut taken, mut breath) = (0, BREATH_KEYS);
         for (key, id) in fresh {
+            if new.ids.len() >= breath {
+                breathe();
+                breath = new.ids.len() + BREATH_KEYS;
+            }
             let below = first_not(taken..self.ids.len(), |rank| self.ranked.get(rank) < key);
             new.take_over(self, taken..below);
             new.push(key, id);
@@ -99,8 +104,10 @@ impl KeyOrder {
         }
     }
 
-    /// The positions of ids, which are distinct, in order of their keys, and the keys in this order. `key` knows those without a rank.
-    pub(crate) fn sorted<'a>(&self, ids: &[u32], key: impl Fn(u32) -> &'a [u8]) -> (Vec<u32>, KeyList) {
+    /// The positions of ids, which are distinct, in order of their keys, and the keys in this order. `keys` are all there are, by id, and `count` their number.
+    pub(crate) fn sorted(&mut self, ids: &[u32], keys: &[Option<Arc<[u8]>>], count: usize, breathe: Breathe) -> (Vec<u32>, KeyList) {
+        self.renew_before(ids, keys, count, breathe);
+        let key = |id: u32| keys[id as usize].as_deref().expect("the id belongs to a key");
         let mut fresh: Vec<(&[u8], u32)> = Vec::new();
         let ranks = ids.iter().enumerate().map(|(position, &id)| (self.rank(id), position as u32));
         let mut ranked: Vec<(u32, u32)> = Vec::new();
@@ -160,7 +167,7 @@ fn first_not(range: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::KeyOrder;
+    use super::{KeyOrder, NONE};
     use raympp_testkit::random::Random;
     use std::sync::Arc;
 
@@ -177,18 +184,14 @@ mod tests {
                     if slot.is_none() && random.once_in(3) {
                         let key = format!("{:05}-{id}", random.index(100_000));
                         *slot = Some(key.as_bytes()[random.index(3)..].into());
-                        order.add(id as u32);
                     } else if random.once_in(stays) && slot.take().is_some() {
                         order.remove(id as u32);
                     }
                 }
-                if random.once_in(2) {
-                    order.renew(&keys, keys.iter().flatten().count());
-                }
                 let share = [1, 2, 100, 1_000][random.index(4)];
                 let ids: Vec<u32> = (0..3_000).filter(|&id| keys[id as usize].is_some() && random.once_in(share)).collect();
                 let key = |id: u32| keys[id as usize].as_deref().expect("it has one");
-                let (positions, names) = order.sorted(&ids, key);
+                let (positions, names) = order.sorted(&ids, &keys, keys.iter().flatten().count(), || {});
                 let mut expected: Vec<&[u8]> = ids.iter().map(|&id| key(id)).collect();
                 expected.sort_unstable();
                 assert_eq!(names.iter().collect::<Vec<_>>(), expected, "seed {seed}, round {round}");
@@ -196,5 +199,21 @@ mod tests {
                 assert_eq!(found, expected, "seed {seed}, round {round}");
             }
         }
+    }
+
+    #[test]
+    fn keys_are_ranked_anew_when_as_many_without_a_rank_have_been_sorted() {
+        const KEYS: u32 = 1_000;
+        let mut keys: Vec<Option<Arc<[u8]>>> = (0..KEYS).map(|id| Some(id.to_be_bytes().as_slice().into())).collect();
+        let (mut order, all) = (KeyOrder::default(), (0..KEYS).collect::<Vec<_>>());
+        order.sorted(&all, &keys, keys.len(), || {});
+        assert_eq!(order.rank(KEYS - 1), KEYS - 1, "all at once, when they are sorted for the first time");
+        keys.push(Some([0].as_slice().into()));
+        for _ in 0..KEYS {
+            assert_eq!(order.sorted(&[KEYS, 5], &keys, keys.len(), || {}).0, [0, 1]);
+            assert_eq!(order.rank(KEYS), NONE);
+        }
+        assert_eq!(order.sorted(&[KEYS, 5], &keys, keys.len(), || {}).0, [0, 1]);
+        assert_eq!((order.rank(KEYS), order.rank(0)), (0, 1));
     }
 }

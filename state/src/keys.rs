@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::block::{PAGE_KEYS, page_of};
 use crate::delta::KeyList;
+use crate::epoch_list::Breathe;
 use crate::key_map::KeyMap;
 use crate::key_order::KeyOrder;
 
@@ -172,7 +173,6 @@ impl Keys {
         let shared: Arc<[u8]> = key.into();
         self.keys[id as usize] = Some(Arc::clone(&shared));
         self.key_bytes += key.len();
-        self.order.add(id);
         self.holders[id as usize] = 1;
         self.forget_columns(id);
         self.reader.ids.insert(shared, id);
@@ -219,9 +219,8 @@ impl Keys {
     }
 
     /// The positions of ids, which are distinct, in order of their keys, and the keys in this order.
-    pub(crate) fn sorted(&mut self, ids: &[u32]) -> (Vec<u32>, KeyList) {
-        self.order.renew(&self.keys, self.reader.len());
-        self.order.sorted(ids, |id| self.key(id))
+    pub(crate) fn sorted(&mut self, ids: &[u32], breathe: Breathe) -> (Vec<u32>, KeyList) {
+        self.order.sorted(ids, &self.keys, self.reader.len(), breathe)
     }
 
     fn forget_columns(&mut self, id: u32) {

@@ -171,7 +171,7 @@ fn record_of(table: &[Option<Block>], keys: &mut Keys, breathe: Breathe) -> Reco
         ids.extend(found.into_iter().map(|id| first + id));
         breathe();
     }
-    let (order, names) = keys.sorted(&ids);
+    let (order, names) = keys.sorted(&ids, breathe);
     breathe();
     let rows = order.iter().map(|&i| rows[i as usize]).collect();
     let columns = columns.into_iter().map(|column| column.map(|column| column.gather(&order))).collect();

@@ -12,7 +12,7 @@ use raympp_loadgen::pauses::jitter;
 use raympp_loadgen::recorder::Kind;
 use raympp_loadgen::run::{Found, RunPlan};
 use raympp_loadgen::schedule::Schedule;
-use raympp_loadgen::target::{Target, TargetOptions};
+use raympp_loadgen::target::{Target, TargetOptions, usual_spin};
 use raympp_loadgen::workload::{Metrics, Settings, Workload};
 use std::fmt;
 use std::path::PathBuf;
@@ -212,6 +212,7 @@ fn latencies(
     let mut workload = Workload::open(workload, &settings).map_err(failed)?;
     let options = TargetOptions {
         threads: 1,
+        spin: usual_spin(1),
         partitions: None,
         replicas: guarantee.replicas,
         producers: 1,

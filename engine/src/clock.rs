@@ -4,12 +4,27 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall-clock time in microseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the engine's edge: time enters here")]
 pub(crate) fn machine_now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
+}
+
+/// Asks again and again whether it is `over`, for so long of the machine's time at most: true if it was.
+#[expect(clippy::disallowed_methods, reason = "the engine's edge: time enters here")]
+pub(crate) fn spin(longest: Duration, over: impl Fn() -> bool) -> bool {
+    let started = Instant::now();
+    loop {
+        if over() {
+            return true;
+        }
+        if started.elapsed() >= longest {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
 }
 
 /// Where an engine's time comes from.
@@ -77,5 +92,22 @@ impl ManualClock {
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ManualClock({} us)", self.now_us())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_spin_ends_when_it_is_over_or_has_lasted() {
+        let asked = Cell::new(0);
+        let over = || asked.replace(asked.get() + 1) == 3;
+        assert!(spin(Duration::MAX, over));
+        assert_eq!(asked.get(), 4);
+        assert!(!spin(Duration::ZERO, || false));
+        assert!(spin(Duration::ZERO, || true), "it is asked once at least");
+        assert!(!spin(Duration::from_micros(50), || false));
     }
 }

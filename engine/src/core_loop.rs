@@ -2,12 +2,13 @@
 //!
 //! Order of a round: control messages, deltas from other cores, actors, then one step of the ready task with the lowest watermark. A
 //! core always empties its own inbox, whatever its tasks have to wait for, so bounded queues between cores can't deadlock. With
-//! nothing to do it parks; whoever sends it something unparks it.
+//! nothing to do it spins for a moment, if it is told to, and parks; whoever sends it something unparks it.
 //!
 //! A task or actor that panics is dropped and reported ([`Event`]); the loop and the others go on. What is half done of it counts for nothing:
 //! another one takes its place.
 
 use crate::actor::{Actor, ReplicaExport};
+use crate::clock;
 use crate::engine::{Event, Shared};
 use crate::error::Error;
 use crate::ingest::{IngestTask, Step};
@@ -221,7 +222,10 @@ impl Core {
             let can_go_on = |task: &IngestTask| task.has_input() || task.blocked_by().is_some_and(|core| self.has_room(core));
             nothing_came() && !self.tasks.iter().any(can_go_on) && !self.actors.iter().any(Actor::can_hand_over)
         };
-        self.shared.cores[self.index].parking.park(timeout, is_idle);
+        let spin = self.shared.options.spin.min(timeout);
+        if !clock::spin(spin, || !is_idle()) {
+            self.shared.cores[self.index].parking.park(timeout - spin, is_idle);
+        }
     }
 
     /// Whether another core has room for deltas; if not, it will wake this one when it has.

@@ -1,10 +1,10 @@
 //! An ingest task: reads one split, folds it, sends deltas. One per split, on one core, stepped by the core's loop.
 //!
-//! A task is never blocked: without input it is *idle*, with a full queue ahead or a held stream it is *not ready*. It flushes when its
-//! input runs dry, at a size, or when the oldest unflushed row has waited long enough, so an idle engine answers at once and a
-//! loaded one folds big batches. Where it flushes never shows in results.
+//! A task is never blocked: without input it is *idle*, with a full queue ahead or a held stream it is *not ready*. When it flushes is said in
+//! [`crate::flush`].
 
 use crate::error::Error;
+use crate::flush::{FlushOptions, FlushTimer};
 use crate::plant::Place;
 use crate::producer::ProducerState;
 use crate::source::{SourcePoll, SourceRows, SplitReader};
@@ -31,17 +31,6 @@ pub(crate) enum Input {
     Writer(Arc<WriterQueue>),
 }
 
-/// How big and how late a flush may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlushOptions {
-    /// Rows of one flush at most.
-    pub(crate) rows_max: u64,
-    /// How long a row may wait for a flush while more rows come.
-    pub(crate) delay_us: u64,
-    /// Rows taken from the input in one step.
-    pub(crate) step_rows: usize,
-}
-
 /// What a step did.
 pub(crate) enum Step {
     /// It went forward; deltas are to be sent.
@@ -58,12 +47,10 @@ pub(crate) struct IngestTask {
     pub(crate) split: SplitId,
     input: Input,
     chain: Chain,
-    flush: FlushOptions,
     bad_rows: BadRows,
     dead_letters: Option<crate::dead_letter::DeadLetters>,
     counters: Arc<SplitCounters>,
-    /// Time of the oldest row not yet flushed.
-    waiting_since_us: Option<u64>,
+    flush: FlushTimer,
     pub(crate) deltas: Vec<Arc<Delta>>,
     pub(crate) facts: Vec<Fact>,
     /// Deltas that a core had no room for: (core, delta).
@@ -107,11 +94,10 @@ impl IngestTask {
             stream,
             input,
             chain,
-            flush,
             bad_rows,
             dead_letters,
             counters,
-            waiting_since_us: None,
+            flush: FlushTimer::new(flush),
             deltas: Vec::new(),
             facts: Vec::new(),
             outbox: VecDeque::new(),
@@ -247,7 +233,7 @@ impl IngestTask {
             let step = self.step_once(now_us, stopping)?;
             let after = self.chain.offset();
             // A producer may hand over a few rows at a time; all that have come get one turn, for between two of them actors close windows.
-            let goes_on = after > before && after.0 - first.0 < self.flush.step_rows as u64;
+            let goes_on = after > before && after.0 - first.0 < self.flush.options.step_rows as u64;
             if !goes_on || !matches!(self.input, Input::Writer(_)) || !self.is_ready() {
                 return Ok(if after > first { Step::Worked } else { step });
             }
@@ -264,7 +250,7 @@ impl IngestTask {
             (_, Some(rest)) => SourcePoll::Rows(rest),
             (Input::Reader(_), None) if stopping => return Ok(self.idle(Vec::new(), None)),
             (Input::Reader(reader), None) => {
-                let rows_max = self.flush.step_rows.min(self.chain.room() as usize).max(1);
+                let rows_max = self.flush.options.step_rows.min(self.chain.room() as usize).max(1);
                 reader.poll(now_us, rows_max).map_err(|error| self.source_error(error))?
             }
             (Input::Writer(queue), None) => {
@@ -293,8 +279,12 @@ impl IngestTask {
                 let repeating = self.chain.is_repeating();
                 let is_wanted = |since_us| !repeating && self.silence.since_us() == Some(since_us);
                 let floor = self.asked_floor.take().filter(|&(since_us, _)| is_wanted(since_us));
-                let marks = floor.map(|(_, floor)| Mark::Floor(floor)).into_iter().collect();
-                Ok(self.idle(marks, retry_at_us.into_iter().chain(self.silence.due_us()).min()))
+                let marks: Vec<Mark> = floor.map(|(_, floor)| Mark::Floor(floor)).into_iter().collect();
+                let due_us = retry_at_us.into_iter().chain(self.silence.due_us()).min();
+                match self.flush.lingers_until_us(now_us).filter(|_| marks.is_empty() && !stopping) {
+                    Some(until_us) => Ok(Step::Idle(due_us.into_iter().chain([until_us]).min())),
+                    None => Ok(self.idle(marks, due_us)),
+                }
             }
             SourcePoll::End if self.chain.is_repeating() => Err(Error::Refused(format!(
                 "stream {}: {} has become shorter while it was read: it ends after {} rows",
@@ -337,10 +327,10 @@ impl IngestTask {
     }
 
     fn take(&mut self, mut rows: SourceRows, now_us: u64) -> Result<(), Error> {
-        let room =
-            self.flush.rows_max.min(self.chain.room() + self.chain.pending_rows()) - self.chain.pending_rows().min(self.flush.rows_max);
+        let room = self.flush.options.rows_max.min(self.chain.room() + self.chain.pending_rows())
+            - self.chain.pending_rows().min(self.flush.options.rows_max);
         // A writer's batch may be of any size; a step is not, or closing would not get its turn.
-        let room = room.min(self.flush.step_rows as u64);
+        let room = room.min(self.flush.options.step_rows as u64);
         // Rows on both sides of that offset are not one run.
         let known = self.late_rows_from.0.saturating_sub(rows.from.0);
         let room = if known > 0 { room.min(known) } else { room };
@@ -366,9 +356,8 @@ impl IngestTask {
             self.report_rejected(rejected, &rows)?;
         }
         self.report_progress();
-        self.waiting_since_us.get_or_insert(now_us);
-        let waited = self.waiting_since_us.is_some_and(|since| now_us.saturating_sub(since) >= self.flush.delay_us);
-        if self.chain.pending_rows() >= self.flush.rows_max || waited || self.chain.room() < self.flush.step_rows as u64 {
+        self.flush.note_rows(now_us);
+        if self.flush.is_due(self.chain.pending_rows(), now_us) || self.chain.room() < self.flush.options.step_rows as u64 {
             self.send(Vec::new());
         }
         Ok(())
@@ -437,11 +426,11 @@ impl IngestTask {
 
     /// Flushes with marks; the delta waits in `deltas`.
     fn send(&mut self, marks: Vec<Mark>) {
-        self.waiting_since_us = None;
         if let Some(delta) = self.chain.flush(marks) {
             self.counters.flushes.fetch_add(1, Ordering::Relaxed);
-            let entries = delta.entries();
-            self.counters.entries.fetch_add(entries as u64, Ordering::Relaxed);
+            let entries = delta.entries() as u64;
+            self.counters.entries.fetch_add(entries, Ordering::Relaxed);
+            self.flush.note_flush(entries);
             self.deltas.push(Arc::new(delta));
         }
     }

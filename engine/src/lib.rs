@@ -47,6 +47,7 @@ pub mod decode;
 mod engine;
 mod error;
 mod explain;
+mod flush;
 mod ingest;
 mod metric;
 mod parking;

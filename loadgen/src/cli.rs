@@ -12,7 +12,7 @@ use raympp_loadgen::find_max::{RATE_MAX, Slo};
 use raympp_loadgen::run::RunPlan;
 use raympp_loadgen::schedule::{Burst, Schedule};
 use raympp_loadgen::span;
-use raympp_loadgen::target::TargetOptions;
+use raympp_loadgen::target::{TargetOptions, usual_spin};
 use raympp_loadgen::workload::{Metrics, Settings};
 use scratch::Scratch;
 use std::ops::RangeInclusive;
@@ -88,6 +88,9 @@ pub(crate) struct Cli {
     /// Threads that the engine works with [default: the processors but one, on which rows are made and looked for]
     #[arg(long, value_parser = at_least_one())]
     threads: Option<usize>,
+    /// How long a thread of the engine looks for work before it sleeps [default: 300us if each has a processor besides the generator's, else not at all]
+    #[arg(long, value_name = "DURATION", value_parser = span::parse)]
+    spin: Option<Duration>,
     /// Partitions [default: one per thread, and all that --chaos names]
     #[arg(long, value_parser = clap::value_parser!(u32).range(*PARTITIONS.start() as i64..=*PARTITIONS.end() as i64))]
     partitions: Option<u32>,
@@ -189,6 +192,10 @@ impl Cli {
         self.threads.unwrap_or(processors.saturating_sub(1)).max(1)
     }
 
+    fn spin(&self) -> Duration {
+        self.spin.unwrap_or_else(|| usual_spin(self.threads()))
+    }
+
     pub(crate) fn producers(&self) -> usize {
         self.producers.unwrap_or_else(|| self.threads())
     }
@@ -234,6 +241,7 @@ impl Cli {
     pub(crate) fn target_options(&self, scratch: &Path) -> TargetOptions {
         TargetOptions {
             threads: self.threads(),
+            spin: self.spin(),
             partitions: Some(self.partitions()),
             replicas: self.replicas(),
             producers: self.producers(),

@@ -48,7 +48,11 @@ impl InProcess {
     /// What the engine says.
     pub fn start(job: &Job, sessions: &Sessions) -> Result<InProcess> {
         let (options, panics) = (&job.options, Panics::default());
-        let mut builder = Engine::builder().threads(options.threads).replicas(options.replicas).plant(panics.hook());
+        let mut builder = Engine::builder()
+            .threads(options.threads)
+            .spin_us(options.spin.as_micros() as u64)
+            .replicas(options.replicas)
+            .plant(panics.hook());
         if let Some(partitions) = options.partitions {
             builder = builder.partitions(partitions);
         }

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 pub(crate) const STEP_ROWS_MAX: u64 = 8_192;
 /// Steps whose rows are made before they are due.
 const STEPS_AHEAD: usize = 64;
+/// Steps that are handed over from one look at what has become of rows to the next, at most: less than a millisecond.
+const STEPS_TOGETHER: usize = 8;
 /// Groups of a step whose rows are taken to be due together, at most: the earliest counts for all.
 const GROUPS_MAX: u64 = 64;
 /// What happened when a checkpoint was committed.
@@ -304,18 +306,17 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    /// Hands over the steps that are due, as long as there is room.
+    /// Hands over steps that are due, as long as there is room; true if there were any. Those that are too many at once have to wait for another call.
     fn push_due(&mut self) -> Result<bool> {
-        let mut pushed = false;
-        loop {
+        for pushed in 0..STEPS_TOGETHER {
             let now_ns = self.now_ns();
             if self.ready.is_empty() && self.steps.peek().is_some_and(|rows| self.plan.schedule.due_ns(rows.start) <= now_ns) {
                 self.make_step()?;
             }
-            let Some(step) = self.ready.front().filter(|step| step.last_due_ns <= now_ns) else { return Ok(pushed) };
+            let Some(step) = self.ready.front().filter(|step| step.last_due_ns <= now_ns) else { return Ok(pushed > 0) };
             let producer = self.steps_taken % self.unseen.len();
             if self.target.push(producer, &step.rows)? == Push::Full {
-                return Ok(pushed);
+                return Ok(pushed > 0);
             }
             let step = self.ready.pop_front().expect("just looked at");
             self.note_times(producer, &step);
@@ -326,8 +327,8 @@ impl<'a> Run<'a> {
             self.unseen[producer].push_back(given);
             self.given[producer] += step.numbers.end - step.numbers.start;
             self.steps_taken += 1;
-            pushed = true;
         }
+        Ok(true)
     }
 
     fn note_times(&mut self, producer: usize, step: &Step) {
@@ -421,5 +422,80 @@ impl<'a> Run<'a> {
             recorder: self.recorder,
             pauses: self.pauses,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::workload::{Metrics, Settings};
+    use std::path::PathBuf;
+
+    /// Takes everything, and shows it a look later.
+    #[derive(Default)]
+    struct Taker {
+        taken: u64,
+        pushes: usize,
+        most_pushes: usize,
+    }
+
+    impl Target for Taker {
+        fn producers(&self) -> usize {
+            1
+        }
+
+        fn push(&mut self, _producer: usize, rows: &RecordBatch) -> Result<Push> {
+            self.taken += rows.num_rows() as u64;
+            self.pushes += 1;
+            self.most_pushes = self.most_pushes.max(self.pushes);
+            Ok(Push::Taken)
+        }
+
+        fn visible(&mut self, _producer: usize) -> Result<u64> {
+            self.pushes = 0;
+            Ok(self.taken)
+        }
+
+        fn results(&mut self) -> Result<Option<Results>> {
+            Ok(None)
+        }
+
+        fn counts(&mut self) -> Counts {
+            Counts { closed_us: Some(i64::MAX), ..Counts::default() }
+        }
+
+        fn inject(&mut self, fault: Fault) -> Result<()> {
+            Err(Error::Usage(fault.to_string()))
+        }
+
+        fn resumed(&mut self) -> Result<Option<Vec<u64>>> {
+            Ok(None)
+        }
+
+        fn finish(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// All rows are due at once, as when the generator has been stopped for a while: it looks in between, or each would count as visible when the last one is.
+    #[test]
+    fn rows_that_are_behind_are_looked_for_while_others_are_handed_over() {
+        let rate = 1_000_000_000;
+        let (out_of_orderness, flights) = (None, PathBuf::new());
+        let settings = Settings { seed: 1, keys: 10, skew: 0.0, out_of_orderness, rate, metrics: Metrics::Usual, flights };
+        let mut workload = Workload::open("payments", &settings).expect("payments");
+        let plan = RunPlan {
+            schedule: Schedule::new(rate, &[]),
+            duration: Duration::from_millis(1),
+            warm_up: Duration::ZERO,
+            step: Duration::from_nanos(1_000),
+            interval: Duration::from_millis(1),
+            faults: Vec::new(),
+        };
+        let mut taker = Taker::default();
+        let found = run(&mut workload, &mut taker, &plan, &mut |_| true).expect("it takes everything");
+        assert_eq!((found.visible, found.rows), (1_000_000, 1_000_000));
+        assert_eq!(taker.most_pushes, STEPS_TOGETHER);
     }
 }

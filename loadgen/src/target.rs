@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct TargetOptions {
     /// Threads that do the work.
     pub threads: usize,
+    /// How long each of them looks for work before it sleeps.
+    pub spin: Duration,
     /// Partitions; one per thread if not said.
     pub partitions: Option<u32>,
     /// Replicas of each partition.
@@ -24,6 +26,13 @@ pub struct TargetOptions {
     pub checkpoints: Option<(PathBuf, Duration)>,
     /// Each metric's results are published in a directory of its name below this one; nowhere if not said.
     pub published: Option<PathBuf>,
+}
+
+/// How long an engine's threads look for work, if each of so many has a processor besides the generator's: longer than from one hand-over of rows to the next.
+/// Else not at all.
+pub fn usual_spin(threads: usize) -> Duration {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if threads < processors { Duration::from_micros(300) } else { Duration::ZERO }
 }
 
 /// What became of rows that were offered.

@@ -48,6 +48,7 @@ fn settings(rate: u64) -> Settings {
 fn options(directory: &Directory) -> TargetOptions {
     TargetOptions {
         threads: 2,
+        spin: Duration::ZERO,
         partitions: Some(3),
         replicas: 2,
         producers: 3,

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Error, Result};
-use crate::ingest::FlushOptions;
+use crate::flush::{FlushOptions, LINGER_MAX_US};
 use crate::plant::{Place, Plant};
 use crate::saved_checkpoints::Loss;
 use raympp_state::fold::FLUSH_ROWS_MAX;
@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use std::panic::RefUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Options in force.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct EngineOptions {
     pub(crate) replicas: usize,
     pub(crate) flush: FlushOptions,
     pub(crate) pin_threads: bool,
+    pub(crate) spin: Duration,
     pub(crate) barrier_interval_us: u64,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) keep_checkpoints: usize,
@@ -46,6 +48,7 @@ pub struct EngineBuilder {
     flush_rows: Option<u64>,
     flush_delay_us: Option<u64>,
     pin_threads: bool,
+    spin_us: u64,
     barrier_interval_us: Option<u64>,
     state_dir: Option<PathBuf>,
     keep_checkpoints: Option<usize>,
@@ -89,7 +92,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a row may wait for its delta while more rows come, in microseconds. Default: 5,000.
+    /// How long a row may wait for its delta while more rows come, in microseconds; when none come, it waits for at most 1,000 of them, and that only
+    /// behind a delta of a thousand entries or more. Default: 5,000.
     pub fn flush_delay_us(mut self, micros: u64) -> Self {
         self.flush_delay_us = Some(micros);
         self
@@ -98,6 +102,14 @@ impl EngineBuilder {
     /// Binds each thread to one core of the machine. Default: false.
     pub fn pin_threads(mut self, pin: bool) -> Self {
         self.pin_threads = pin;
+        self
+    }
+
+    /// How long a thread that has nothing to do looks for work before it sleeps, in microseconds. A processor without work takes a while to wake, a virtual one
+    /// sometimes milliseconds; with a spin longer than the time from one push to the next it never sleeps, and is always busy. Worth it where each thread has a
+    /// processor and answers must be fresh. Default: 0.
+    pub fn spin_us(mut self, micros: u64) -> Self {
+        self.spin_us = micros;
         self
     }
 
@@ -183,7 +195,13 @@ impl EngineBuilder {
         in_range(&format!("key_groups of {partitions} partitions"), key_groups.into(), partitions.into()..=groups_max)?;
         in_range("replicas", replicas as u64, 1..=2)?;
         in_range("flush_rows", flush_rows, 1..=FLUSH_ROWS_MAX)?;
-        let flush = FlushOptions { rows_max: flush_rows, delay_us: self.flush_delay_us.unwrap_or(5_000), step_rows: 8_192 };
+        let delay_us = self.flush_delay_us.unwrap_or(5_000);
+        let linger_us = match &self.clock {
+            Clock::Machine => delay_us.min(LINGER_MAX_US),
+            // Whoever waits for rows to show does not move it.
+            Clock::Manual(_) => 0,
+        };
+        let flush = FlushOptions { rows_max: flush_rows, delay_us, linger_us, step_rows: 8_192 };
         let barrier_interval_us = self.barrier_interval_us.unwrap_or(1_000_000).max(1_000);
         let keep_checkpoints = self.keep_checkpoints.unwrap_or(10);
         in_range("keep_checkpoints", keep_checkpoints as u64, 1..=1_000_000)?;
@@ -198,6 +216,7 @@ impl EngineBuilder {
             replicas,
             flush,
             pin_threads,
+            spin: Duration::from_micros(self.spin_us),
             barrier_interval_us,
             state_dir,
             keep_checkpoints,
@@ -217,4 +236,17 @@ fn in_range(option: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> 
         return Ok(());
     }
     Err(Error::Refused(format!("{option} must be from {} to {}, not {value}", range.start(), range.end())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_linger_no_longer_than_they_may_wait_and_not_by_a_clock_that_stands_still() {
+        let linger_us = |builder: EngineBuilder| builder.options().expect("in range").flush.linger_us;
+        assert_eq!(linger_us(Engine::builder()), LINGER_MAX_US);
+        assert_eq!(linger_us(Engine::builder().flush_delay_us(300)), 300);
+        assert_eq!(linger_us(Engine::builder().clock(ManualClock::new(0))), 0);
+    }
 }

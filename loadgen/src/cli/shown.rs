@@ -30,6 +30,7 @@ impl Cli {
             shown("step", format!("{:?}", self.step)),
             shown("producers", self.producers().to_string()),
             shown("threads", self.threads().to_string()),
+            shown("spin", if self.spin().is_zero() { "none".to_owned() } else { format!("{:?}", self.spin()) }),
             shown(
                 "partitions",
                 format!("{}{}", self.partitions(), is_implied(self.partitions.is_some(), self.partitions() as usize > self.threads())),
@@ -63,10 +64,11 @@ mod tests {
 
     #[test]
     fn a_report_says_how_to_run_it_again() {
-        let cli = cli("--for | 3s | --burst | 2x @1s for 500ms | --skew | 0.5 | --verify").expect("it makes sense");
+        let cli = cli("--for | 3s | --burst | 2x @1s for 500ms | --spin | 50us | --skew | 0.5 | --verify").expect("it makes sense");
         let workload = Workload::open("payments", &cli.workload_settings(1).expect("settings")).expect("payments");
         let shown: Vec<String> = cli.settings_shown(&workload).iter().map(|(name, value)| format!("{name} {value}")).collect();
-        for setting in ["warm-up 1.5s", "bursts 2x @1s for 500ms", "metrics success", "step 200µs", "chaos none", "verify yes", "seed 42"]
+        for setting in
+            ["warm-up 1.5s", "bursts 2x @1s for 500ms", "metrics success", "spin 50µs", "step 200µs", "chaos none", "verify yes", "seed 42"]
         {
             assert!(shown.iter().any(|shown| shown == setting), "{setting}: {shown:?}");
         }

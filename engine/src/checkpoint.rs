@@ -235,6 +235,13 @@ pub(crate) fn checkpoint_error(error: StoreError) -> Error {
     Error::Checkpoint(Arc::new(error))
 }
 
+/// From now on cores that share the processor with the thread that calls this go first, and so they do with threads that it starts.
+fn lower_priority(thread: &str) {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::warn!(%error, thread, "a thread keeps its priority");
+    }
+}
+
 /// Lets a core that shares the processor go first. A thread of low priority is not interrupted for one that wakes, but at the next tick of the system's
 /// clock, up to four milliseconds later.
 fn breathe() {
@@ -258,10 +265,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        let own = rustix::thread::gettid();
-        if let Err(error) = rustix::process::setpriority_process(Some(own), NICENESS) {
-            tracing::warn!(%error, "the persister's thread keeps its priority");
-        }
+        lower_priority("persister");
         self.inbox.enter();
         while let Some(order) = self.next_order() {
             match order {

@@ -43,6 +43,9 @@ pub enum Error {
     /// The engine's process is no longer there.
     #[error("the engine's process ended with {0} before the run did; what it said on standard error tells more")]
     Ended(String),
+    /// What is to be shown.
+    #[error("the output can't be written: {0}")]
+    Output(std::io::Error),
     /// Where the report is to be.
     #[error("the report can't be written: {}: {error}; --out names another directory", path.display())]
     Report {

@@ -1,11 +1,12 @@
 //! `raympp-loadgen`: how fast and how steady Ray-MPP is on this machine.
 //!
 //! Exit codes: 0 done, 1 failed or not sustained, 2 bad usage, 130 ended early by Ctrl-C, SIGTERM or SIGHUP: unlike an end of `raympp run`, that is a
-//! measurement which is not what was asked for.
+//! measurement which is not what was asked for; 141 nobody reads its output any longer.
 #![allow(clippy::disallowed_methods, reason = "a load generator reads the clock")]
 
 mod cli;
 mod files;
+mod output;
 mod progress;
 
 use clap::Parser;
@@ -22,6 +23,7 @@ use raympp_loadgen::report::{Report, date, spread, table, verdict_lines};
 use raympp_loadgen::run::{Found, RunPlan, run};
 use raympp_loadgen::target::Target;
 use raympp_loadgen::workload::{Metrics, Settings, Workload};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,12 +42,15 @@ const PREPARED: u64 = 1 << 22;
 const JITTER: Duration = Duration::from_secs(2);
 /// As a shell has it for a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
+/// The same of a program that a closed pipe ends.
+const CLOSED_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
     match generate_load(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("raympp-loadgen: {error}");
+            output::note(&format!("raympp-loadgen: {error}"));
             match error {
                 Error::Usage(_) => ExitCode::from(2),
                 Error::Interrupted => ExitCode::from(INTERRUPTED),
@@ -90,7 +95,8 @@ impl Interrupts {
     }
 }
 
-/// One run and its report. What could fail late is tried before; what was measured is shown before anything else can fail.
+/// One run and its report. What could fail late is tried before; what was measured is shown and written before anything else can fail, and written even if nobody
+/// looks.
 fn measure(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
     let mut workload = Workload::open(&cli.workload, &cli.workload_settings(cli.rate)?)?;
     let ledger = cli.verify.then(|| ledger(cli, &workload)).transpose()?;
@@ -100,9 +106,10 @@ fn measure(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
     let started = date(SystemTime::now());
     let (found, target) = load(cli, &mut workload, &job, &plan, &mut |_| !interrupts.any())?;
     let mut report = Report::new(&cli.workload, cli.settings_shown(&workload), started, &jitter, &found);
-    print!("{}", table(&report));
+    let shown = output::text(&table(&report));
     files.write(&report, &found)?;
-    println!("report in {}", cli.out.display());
+    shown?;
+    output::line(&format!("report in {}", cli.out.display()))?;
     interrupts.none_yet()?;
     let untriggered = finish(target)?;
     let verdict = match (ledger, &options.published) {
@@ -117,9 +124,9 @@ fn measure(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
         _ => None,
     };
     if let Some(verdict) = &verdict {
-        print!("{}", verdict_lines(verdict));
         report.verdict = Some(verdict.clone());
         files.write(&report, &found)?;
+        output::text(&verdict_lines(verdict))?;
     }
     outcome(verdict.as_ref(), untriggered)
 }
@@ -128,7 +135,7 @@ fn measure(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
 fn outcome(verdict: Option<&Verdict>, untriggered: Option<Error>) -> Result<()> {
     match (verdict.map_or(Ok(()), Verdict::judge), untriggered) {
         (Err(error), Some(untriggered)) => {
-            eprintln!("raympp-loadgen: {untriggered}");
+            output::note(&format!("raympp-loadgen: {untriggered}"));
             Err(error)
         }
         (Ok(()), Some(untriggered)) => Err(untriggered),
@@ -184,7 +191,7 @@ fn finish(target: Box<dyn Target>) -> Result<Option<Error>> {
 
 /// Looks for the highest rate that is sustained, and says what was found even if it is ended early.
 fn search(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
-    println!("the machine's own jitter: {}", spread(&jitter(JITTER.min(cli.duration()))));
+    output::line(&format!("the machine's own jitter: {}", spread(&jitter(JITTER.min(cli.duration())))))?;
     let (slo, mut trials) = (cli.slo(), Vec::new());
     let outcome = find_max(cli.rate, cli.rate_max(), |rate| {
         let tried = trial(cli, rate, interrupts)?;
@@ -194,7 +201,8 @@ fn search(cli: &Cli, interrupts: &Interrupts) -> Result<()> {
     let Some(best) = best(&trials) else { return Err(outcome.err().unwrap_or_else(|| Error::NotSustained(slo.to_string()))) };
     let (rate, peak) = (best.rate, peak(&trials));
     let limit = if rate == cli.rate_max() { ", and no more was to be tried" } else { "" };
-    println!("{} at {slo}: {rate} rows/s, {:.2} of the {peak:.0} rows/s that were taken at most{limit}", cli.workload, rate as f64 / peak);
+    let (workload, share) = (&cli.workload, rate as f64 / peak);
+    output::line(&format!("{workload} at {slo}: {rate} rows/s, {share:.2} of the {peak:.0} rows/s that were taken at most{limit}"))?;
     outcome.map(drop)
 }
 
@@ -218,6 +226,7 @@ fn trial(cli: &Cli, rate: u64, interrupts: &Interrupts) -> Result<Trial> {
         (false, true, true) => ", no rows to count, not sustained",
         (false, true, false) => ", not sustained",
     };
-    println!("{rate:>12} rows/s: {latency:.1?}{verdict}; the generator's pauses: {}", spread(&found.pauses.weighed()));
+    let pauses = spread(&found.pauses.weighed());
+    output::line(&format!("{rate:>12} rows/s: {latency:.1?}{verdict}; the generator's pauses: {pauses}"))?;
     Ok(Trial { rate, is_sustained, latency, taken: found.visible as f64 / found.elapsed.as_secs_f64() })
 }

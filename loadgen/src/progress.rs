@@ -1,6 +1,7 @@
 //! What is shown meanwhile: while it runs, rows and how late they are; while results are verified, which can take longer, how far that has come.
 
 use crate::cli::Cli;
+use crate::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use raympp_loadgen::ledger::Verified;
 use raympp_loadgen::run;
@@ -72,7 +73,7 @@ impl Progress {
                 bar.set_position(position);
                 bar.set_message(text());
             }
-            None => eprintln!("{}", text()),
+            None => output::note(&text()),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! time, before it takes the newest checkpoint again; nothing is published until one has been copied.
 
 use super::remote::Remote;
-use super::{NICENESS, Order, Orders};
+use super::{Order, Orders, lower_priority};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use raympp_coordinator::StreamEpoch;
 use raympp_state::checkpoint::packed::{ArchiveSource, Blobs, Contents, Uploaded, Uploader};
@@ -82,9 +82,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-            tracing::warn!(%error, "the uploader's thread keeps its priority");
-        }
+        lower_priority("uploader");
         while let Ok(Task::Copy(contents)) = self.taken.recv() {
             let outcome = self.uploader.upload(&contents, &mut Archives(&self.orders));
             if self.pause_after(&outcome) || !self.orders.tell(Order::Uploaded(contents.epoch, Box::new(outcome))) {

@@ -48,6 +48,19 @@ fn a_report_is_written_where_nobody_said_where() {
     assert!(is_empty(&directory.0.join("temporary")));
 }
 
+/// As a shell has it for a program that a closed pipe ends.
+#[test]
+fn a_report_is_written_although_nobody_reads_the_output() {
+    let directory = Directory::new("unread");
+    let (mut process, mut progress) = started(&directory, &["--rate", "2000", "--for", "1s", "--warm-up", "0s"]);
+    drop(process.stdout.take());
+    let mut err = String::new();
+    progress.read_to_string(&mut err).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(141), "{err}");
+    assert!(err.lines().all(|line| line.contains("rows visible")), "{err}");
+    assert!(directory.0.join("raympp-load/report.html").exists() && is_empty(&directory.0.join("temporary")));
+}
+
 /// Nothing on standard output: not even jitter was measured.
 #[test]
 fn what_would_fail_after_the_run_fails_before() {

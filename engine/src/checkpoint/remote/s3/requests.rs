@@ -4,7 +4,7 @@
 //! dropped. So the runtime lives on a thread of its own, and a call waits for its answer on a channel. Between calls the thread sleeps. It ends with
 //! the value.
 
-use crate::checkpoint::NICENESS;
+use crate::checkpoint::lower_priority;
 use crossbeam::channel::bounded;
 use std::io;
 use std::thread::JoinHandle;
@@ -64,9 +64,7 @@ impl Drop for Requests {
 
 fn drive(runtime: Runtime, closed: oneshot::Receiver<()>) {
     // Requests are made for threads that are as nice.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::warn!(%error, "the thread of requests keeps its priority");
-    }
+    lower_priority("requests");
     // The sender says nothing, it only goes away.
     let _ = runtime.block_on(closed);
     // A name that is being looked up may take long; nobody waits for it any more.
